@@ -1,0 +1,67 @@
+# Every target runs in .venv, which the first one creates. `make help` lists them.
+
+# One folder per distribution, in the order they are installed in: a new backend adds its own.
+PACKAGES := trulens_core trulens_torch
+# Extras of trulens_core that tests, examples and benchmarks use.
+EXTRAS := viz,progress,text,testing
+# Processes that the tests are spread over, and what else to tell pytest.
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# The first Python on the path that is new enough and can make an environment.
+# Another one: make test PYTHON=/path/to/python3
+CAN_BUILD := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13; do \
+	if $$name -c '$(CAN_BUILD)' 2>/dev/null; then echo $$name; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CORE := $(firstword $(PACKAGES))
+BACKENDS := $(filter-out $(CORE),$(PACKAGES))
+# Each test process has one thread, so that the processes do not fight over the cores.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help install lint format test demo bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(INSTALLED) ## create .venv with the library, editable, and the tools
+
+lint: $(INSTALLED) ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES:%=%/src)
+
+format: $(INSTALLED) ## format the code and mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint ## lint, then run every test
+	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+demo: $(INSTALLED) ## run the example on PyTorch; its pictures go to demo/
+	@mkdir -p demo
+	$(BIN)/python examples/demo_torch.py
+
+bench: $(INSTALLED) ## run every script of benchmarks/
+	@for script in benchmarks/*.py; do \
+		echo; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean: ## remove .venv and everything that was generated
+	rm -rf $(VENV) dist build site demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# Made again when a list of what to install changes; otherwise a second run installs nothing.
+$(INSTALLED): constraints.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.toml)
+	@test -n "$(PYTHON)" || { \
+		echo "No Python 3.11 or newer with venv was found on the path." >&2; \
+		echo "Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || { \
+		echo "Creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "Installing the library and its tools into $(VENV); the first time takes a few minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-r requirements-dev.txt -e './$(CORE)[$(EXTRAS)]' $(BACKENDS:%=-e ./%)
+	@touch $@
