@@ -1,0 +1,5 @@
+"""The inputs of one call, as documented: a name of `trulens_core`."""
+
+from trulens_core.inputs import ModelInputs
+
+__all__ = ["ModelInputs"]
