@@ -1,0 +1,90 @@
+"""What stands in each wheel."""
+
+from email import message_from_string
+from pathlib import PurePosixPath
+
+import pytest
+from packaging.requirements import Requirement
+
+MODULES = {"trulens-nn": "trulens_core", "trulens-nn-torch": "trulens_torch"}
+
+
+@pytest.fixture(params=MODULES)
+def wheel(request, wheels):
+    return wheels[request.param]
+
+
+@pytest.fixture
+def module(wheel):
+    return MODULES[wheel.path.name.split("-")[0].replace("_", "-")]
+
+
+def metadata(wheel):
+    return message_from_string(wheel.read(".dist-info/METADATA"))
+
+
+def requirements(wheel, extra=""):
+    """The names that an installation asks for, with one extra or none."""
+    chosen = {"extra": extra}
+    asked = map(Requirement, metadata(wheel).get_all("Requires-Dist"))
+    return {one.name for one in asked if one.marker is None or one.marker.evaluate(chosen)}
+
+
+def test_every_distribution_is_built(wheels):
+    assert set(wheels) == set(MODULES)
+
+
+def test_versions_are_equal(wheels):
+    assert len({metadata(wheel)["Version"] for wheel in wheels.values()}) == 1
+
+
+def test_holds_its_package_types_and_licence(wheel, module):
+    assert f"{module}/__init__.py" in wheel.files
+    assert f"{module}/py.typed" in wheel.files
+    assert "MIT License" in wheel.read(".dist-info/licenses/LICENSE")
+
+
+def test_holds_nothing_else(wheel, module):
+    tops = {PurePosixPath(name).parts[0] for name in wheel.files}
+    own = {module, "trulens"} if module == "trulens_core" else {module}
+    assert {top for top in tops if not top.endswith(".dist-info")} == own
+    ends = {PurePosixPath(name).suffix for name in wheel.files if ".dist-info/" not in name}
+    assert ends <= {".py", ".typed", ".json"}
+
+
+def test_core_ships_the_conformance_suite(wheels):
+    assert "trulens_core/testing/conformance.py" in wheels["trulens-nn"].files
+
+
+def test_the_folders_that_others_may_share_are_namespaces(wheels):
+    ours = [name for name in wheels["trulens-nn"].files if name.startswith("trulens/")]
+    assert "trulens/nn/attribution.py" in ours
+    for shared in ("trulens", "trulens/nn", "trulens/utils"):
+        assert f"{shared}/__init__.py" not in ours
+
+
+def test_core_requires_no_framework(wheels):
+    assert requirements(wheels["trulens-nn"]) == {"numpy", "pluggy", "optree"}
+
+
+def test_the_extra_brings_the_backend(wheels):
+    assert "trulens-nn-torch" in requirements(wheels["trulens-nn"], "torch")
+    assert {"trulens-nn", "torch"} <= requirements(wheels["trulens-nn-torch"])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_one_depends_on_another_product(wheels, name):
+    """The name `trulens-core` on the package index is not ours."""
+    asked = map(Requirement, metadata(wheels[name]).get_all("Requires-Dist"))
+    names = {one.name for one in asked}
+    assert {one for one in names if one.startswith("trulens")} <= set(MODULES)
+
+
+def test_the_backend_is_an_entry_point(wheels):
+    entry = wheels["trulens-nn-torch"].read(".dist-info/entry_points.txt")
+    assert "[trulens.backends]\ntorch = trulens_torch.plugin" in entry
+
+
+def test_the_page_of_each_distribution_is_its_readme(wheel):
+    assert metadata(wheel)["Description-Content-Type"].startswith("text/markdown")
+    assert metadata(wheel).get_payload().lstrip().startswith("# trulens-nn")
