@@ -1,0 +1,13 @@
+"""Pictures of attributions. Needs the extra `viz`: `pip install 'trulens-nn[viz]'`."""
+
+from trulens_core.visualizations.heatmaps import HeatmapVisualizer
+from trulens_core.visualizations.maps import Visualizer
+from trulens_core.visualizations.masks import MaskVisualizer
+from trulens_core.visualizations.tiling import Tiler
+
+__all__ = [
+    "Tiler",
+    "Visualizer",
+    "HeatmapVisualizer",
+    "MaskVisualizer",
+]
