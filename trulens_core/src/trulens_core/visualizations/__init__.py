@@ -1,5 +1,6 @@
 """Pictures of attributions. Needs the extra `viz`: `pip install 'trulens-nn[viz]'`."""
 
+from trulens_core.visualizations.channel_masks import ChannelMaskVisualizer
 from trulens_core.visualizations.heatmaps import HeatmapVisualizer
 from trulens_core.visualizations.maps import Visualizer
 from trulens_core.visualizations.masks import MaskVisualizer
@@ -10,4 +11,5 @@ __all__ = [
     "Visualizer",
     "HeatmapVisualizer",
     "MaskVisualizer",
+    "ChannelMaskVisualizer",
 ]
