@@ -1,0 +1,149 @@
+"""Groups' answers put together: in the caller's structure, layout and kind."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from trulens_core import values
+from trulens_core.backends import Tensor
+from trulens_core.distributions import LinearDoi
+from trulens_core.inputs import ModelInputs
+from trulens_core.kinds import Kind
+from trulens_core.questions import Answer, Question
+from trulens_core.results import AttributionResult
+from trulens_core.slices import Cut, InputCut
+
+_LARGE = 0.1
+"""The residual that is warned of, as a part of q(x) − q(baseline)."""
+_FLOOR = 1e-3
+"""Differences below this part of the quantity itself count as this."""
+
+
+class Assembly:
+    """The answers of all groups as one result."""
+
+    def __init__(
+        self, question: Question, inputs: ModelInputs, kind: Kind, found: list[Answer]
+    ) -> None:
+        self._question, self._inputs, self._kind, self._found = question, inputs, kind, found
+        self._backend = question.wrapper.backend
+
+    def attributions(self) -> Any:
+        """The attributions: [quantity][tensor], lists of one unwrapped."""
+        return self._nested([a.attributions for a in self._found], leading=0)
+
+    def result(self) -> AttributionResult:
+        """Everything that was asked for."""
+        gradients = [a.gradients for a in self._found if a.gradients is not None]
+        points = [a.points for a in self._found if a.points is not None]
+        residual = self._residual
+        sizes = [a.attributions[0][0].shape[0] for a in self._found]
+        return AttributionResult(
+            attributions=self.attributions(),
+            gradients=self._nested(gradients, leading=1) if gradients else None,
+            interventions=self._tensors(points, self._question.doi_cut, 1) if points else None,
+            quantity=self._given(self._quantity),
+            baseline_quantity=None if residual is None else self._given(self._baseline_quantity),
+            residual=self._given(residual),
+            n_points=np.repeat([a.n_points for a in self._found], sizes),
+        )
+
+    def residual_advice(self) -> str | None:
+        """What to say of a residual that is too large; None where there is nothing to say."""
+        if self._residual is None:
+            return None
+        q, b, r = map(self._numpy, (self._quantity, self._baseline_quantity, self._residual))
+        scale = np.maximum(np.abs(q - b), _FLOOR * np.maximum(np.abs(q), np.abs(b)))
+        large = np.abs(r) > _LARGE * scale
+        if not large.any():
+            return None
+        worst = float(np.max(np.abs(r) / np.maximum(scale, np.finfo("float64").tiny)))
+        return (
+            f"completeness fails by more than 10 % of q(x) - q(baseline) for {int(large.sum())} of "
+            f"{large.size} quantities (at worst by {worst:.0%}); use more points or another rule"
+            + self._cause()
+        )
+
+    def _cause(self) -> str:
+        kinds = [x.kind for x in self._question.wrapper.layers() if "norm" in x.kind.lower()]
+        doi = self._question.doi
+        if not kinds or not isinstance(doi, LinearDoi) or not doi.starts_at_zero:
+            return ""
+        return (
+            f". The usual cause is a zero baseline before a normalisation layer ({kinds[0]}), "
+            "which does not see how far from zero its input is: give a baseline of the data's own "
+            "kind, such as the mean"
+        )
+
+    # -- parts -------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _quantity(self) -> Tensor | None:
+        return self._column([a.quantity for a in self._found])
+
+    @functools.cached_property
+    def _baseline_quantity(self) -> Tensor | None:
+        return self._column([a.baseline_quantity for a in self._found])
+
+    @functools.cached_property
+    def _residual(self) -> Tensor | None:
+        """q(x) − q(baseline) − Σ attributions, where the law of completeness holds."""
+        q = self._question
+        holds = q.multiply and not q.doi.has_multiplier and q.source == q.doi_cut
+        if not holds or self._quantity is None or self._baseline_quantity is None:
+            return None
+        wide = self._backend.accumulator
+        sums = self._column([[self._sum(ts) for ts in a.attributions] for a in self._found])
+        return wide(self._quantity) - wide(self._baseline_quantity) - sums
+
+    def _sum(self, tensors: list[Tensor]) -> Tensor:
+        xp = self._backend.xp
+        total = None
+        for t in tensors:
+            s = xp.sum(xp.reshape(t, (t.shape[0], -1)), axis=1)
+            total = s if total is None else total + s
+        return total
+
+    def _column(self, groups: list[list[Tensor] | None]) -> Tensor | None:
+        """(records,) or, for k quantities, (records, k)."""
+        xp = self._backend.xp
+        held = [g for g in groups if g is not None]
+        if not held:
+            return None
+        columns = [xp.concat(parts, axis=0) for parts in zip(*held, strict=True)]
+        return columns[0] if len(columns) == 1 else xp.stack(columns, axis=1)
+
+    def _numpy(self, x: Tensor) -> np.ndarray[Any, Any]:
+        return self._backend.to_numpy(x).astype("float64")
+
+    def _given(self, x: Tensor | None) -> Any:
+        return None if x is None else self._kind.give(x)
+
+    def _nested(self, groups: list[list[list[Tensor]]], leading: int) -> Any:
+        found = [
+            self._tensors(list(by_group), self._question.source, leading)
+            for by_group in zip(*groups, strict=True)
+        ]
+        return found[0] if len(found) == 1 else found
+
+    def _tensors(self, groups: list[list[Tensor]], cut: Cut, leading: int) -> Any:
+        """One quantity's tensors at a cut, from groups of records."""
+        give: Callable[[Tensor], Any] = self._kind.give
+        concat = self._backend.xp.concat
+        whole = [
+            give(values.to_layer(_joined(parts, concat, leading), cut, self._backend, leading))
+            for parts in zip(*groups, strict=True)
+        ]
+        if isinstance(cut, InputCut):
+            wrapper = self._question.wrapper
+            at = self._inputs.at(cut, self._backend, wrapper.parameters)
+            return self._inputs.arranged(at, whole)
+        return whole[0] if len(whole) == 1 else whole
+
+
+def _joined(parts: tuple[Tensor, ...], concat: Callable[..., Tensor], axis: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else concat(list(parts), axis=axis)

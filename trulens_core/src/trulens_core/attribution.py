@@ -1,0 +1,281 @@
+"""Attribution methods: recipes of slice, quantity and distribution."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal, final
+
+from trulens_core.assembly import Assembly
+from trulens_core.distributions import DoI, LinearDoi, as_doi
+from trulens_core.errors import TrulensWarning
+from trulens_core.influence import answers
+from trulens_core.inputs import ModelInputs, model_inputs
+from trulens_core.kinds import Kind
+from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.progress import bar
+from trulens_core.quadrature import Rule, positive_int
+from trulens_core.quantities import as_qoi
+from trulens_core.questions import Answer, Question, Request
+from trulens_core.results import AttributionResult
+from trulens_core.slices import Cut, InputCut, Slice, as_slice, source_cut, target_cut
+
+
+class AttributionMethod:
+    """A way to explain a model; its kinds are choices of slice, quantity and distribution.
+
+    Args:
+        model: a model wrapper, or a model, which is wrapped.
+        rebatch_size: rows (records × points) per pass of the model, any int ≥ 1. None: chosen by
+            the size of a record, all records at once. "auto": that, halved whenever memory runs
+            out.
+        return_grads: whether `explain` returns each point's gradients.
+        return_doi: whether `explain` returns the distribution's points.
+        progress: whether to show a progress bar (needs tqdm).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        rebatch_size: int | Literal["auto"] | None = None,
+        *,
+        return_grads: bool = False,
+        return_doi: bool = False,
+        progress: bool = False,
+    ) -> None:
+        self.model = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
+        if rebatch_size not in (None, "auto"):
+            rebatch_size = positive_int(rebatch_size, "rebatch_size")
+        self.rebatch_size = rebatch_size
+        self.return_grads = return_grads
+        self.return_doi = return_doi
+        self.progress = progress
+        self._question: Question | None = None
+
+    @final
+    def attributions(self, *model_args: Any, **model_kwargs: Any) -> Any:
+        """The attributions for the records given as the model's arguments.
+
+        Returns:
+            Shaped as the value at the source cut; [quantity][tensor] where there are several;
+            dict in, dict out. NumPy in, NumPy out; tensor in, detached tensor out.
+        """
+        inputs, kind, found = self._answers(model_args, model_kwargs, explain=False)
+        return Assembly(self._asked(), inputs, kind, found).attributions()
+
+    @final
+    def explain(self, *model_args: Any, **model_kwargs: Any) -> AttributionResult:
+        """The attributions and what tells how good they are, see `AttributionResult`.
+
+        Warns once where completeness fails by more than 10 % of q(x) − q(baseline).
+        """
+        inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
+        assembly = Assembly(self._asked(), inputs, kind, found)
+        advice = assembly.residual_advice()
+        if advice:
+            warnings.warn(advice, TrulensWarning, stacklevel=2)
+        return assembly.result()
+
+    def _answers(
+        self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
+    ) -> tuple[ModelInputs, Kind, list[Answer]]:
+        question = self._asked()
+        inputs, kind = self.model.prepared(model_inputs(args, kwargs))
+        points = getattr(question.doi, "resolution", None)
+        with bar(self.progress, points and points * inputs.n_records) as advance:
+            request = Request(
+                rebatch_size=self.rebatch_size,
+                quantities=explain,
+                gradients=explain and self.return_grads,
+                points=explain and self.return_doi,
+                advance=advance,
+            )
+            found = answers(question, inputs, request)
+        _warn_of_not_finite(question, found)
+        return inputs, kind, found
+
+    def _asked(self) -> Question:
+        assert self._question is not None
+        return self._question
+
+    def __repr__(self) -> str:
+        q = self._asked()
+        return (
+            f"{type(self).__name__}({type(self.model.model).__name__}, {q.source} to {q.target}, "
+            f"qoi={q.qoi!r}, doi={q.doi!r} at {q.doi_cut})"
+        )
+
+
+@final
+class InternalInfluence(AttributionMethod):
+    """Influence of the value at a cut on a quantity, over a distribution (Leino et al., 2018).
+
+        influence(g ∘ h, q, D)(x) = E over z ~ D(h(x)) of ∂q(g(z)) / ∂z
+
+    times the activation's multiplier, if `multiply_activation`.
+
+    Args:
+        model: a model or its wrapper.
+        cuts: a `Slice`, a pair of cuts, or the source cut alone (up to the output); None is the
+            full network.
+        qoi: a quantity of interest or its short form.
+        doi: a distribution of interest or its short form; without a cut of its own it acts at
+            the model's input.
+        multiply_activation: whether the gradient is multiplied with the activation at the source
+            cut, less the baseline's where the distribution has one.
+        rebatch_size: see `AttributionMethod`, as the other options.
+
+    Example:
+        Gradients of the class scores with respect to a layer, at the records themselves:
+
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> InternalInfluence(model, "hidden", "max", "point").attributions(x).shape
+        (2, 4)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        cuts: Any,
+        qoi: Any,
+        doi: DoI | str,
+        multiply_activation: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(model, **options)
+        chosen, doi = as_slice(cuts), as_doi(doi)
+        self._question = _question(
+            self.model, chosen, qoi, doi, doi.cut() or InputCut(), multiply_activation
+        )
+
+
+@final
+class InputAttribution(AttributionMethod):
+    """Influence of the model's input, or of `doi_cut` as its beginning, on a quantity.
+
+    InputAttribution(m, qc, q, dc, d) = InternalInfluence(m, (dc, qc), q, d placed at dc).
+
+    Args:
+        model: a model or its wrapper.
+        qoi_cut: where the quantity is read; None is the output.
+        qoi: a quantity of interest or its short form.
+        doi_cut: where the differentiable part begins; None is the input.
+        doi: a distribution of interest or its short form; it acts at `doi_cut`.
+        multiply_activation: see `InternalInfluence`.
+        rebatch_size: see `AttributionMethod`, as the other options.
+
+    Raises:
+        ValueError: for a distribution with another cut of its own.
+
+    Example:
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> InputAttribution(model).attributions(x).shape == x.shape
+        True
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        qoi_cut: Any = None,
+        qoi: Any = "max",
+        doi_cut: Any = None,
+        doi: DoI | str = "point",
+        multiply_activation: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(model, **options)
+        self._question = _question_at(
+            self.model, doi_cut, qoi_cut, qoi, as_doi(doi), multiply_activation
+        )
+
+
+@final
+class IntegratedGradients(AttributionMethod):
+    """Integrated gradients (Sundararajan et al., 2017): the mean gradient on a line, times it.
+
+        (x − b) ⊙ ∫₀¹ ∂q(b + α (x − b)) / ∂x dα
+
+    Completeness: the attributions of a record add up to q(x) − q(b), to the quadrature's error,
+    which `explain` reports as `residual`.
+
+    IntegratedGradients(m, b, n, rule=r) = InternalInfluence(m, (InputCut(), OutputCut()), 'max',
+    LinearDoi(b, n, rule=r)) for every r; the default rules differ.
+
+    Args:
+        model: a model or its wrapper.
+        baseline: where the line starts, see `LinearDoi`; None is zeros.
+        resolution: how many points.
+        doi_cut: where the line lives; None is the input.
+        qoi: a quantity of interest or its short form.
+        qoi_cut: where it is read; None is the output.
+        rule: of quadrature. The default, "midpoint", is as good as any where the network is
+            piecewise linear (ReLU) and never evaluates at the baseline itself; for smooth ones
+            (GELU, tanh) "gauss-legendre" needs far fewer points. `LinearDoi` has another default,
+            "endpoints".
+        rebatch_size: see `AttributionMethod`, as the other options.
+
+    Example:
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> result = IntegratedGradients(model, resolution=64).explain(x)
+        >>> bool((abs(result.residual) < 0.05).all())
+        True
+    """
+
+    def __init__(  # noqa: PLR0913 - the documented signature
+        self,
+        model: Any,
+        baseline: Any = None,
+        resolution: int = 50,
+        doi_cut: Any = None,
+        qoi: Any = "max",
+        qoi_cut: Any = None,
+        rule: Rule = "midpoint",
+        **options: Any,
+    ) -> None:
+        super().__init__(model, **options)
+        doi = LinearDoi(baseline, resolution, rule=rule)
+        self._question = _question_at(self.model, doi_cut, qoi_cut, qoi, doi, True)
+
+
+def _question_at(
+    wrapper: ModelWrapper, doi_cut: Any, qoi_cut: Any, qoi: Any, doi: DoI, multiply: bool
+) -> Question:
+    """A question whose variables live where its distribution does."""
+    at = source_cut(doi_cut)
+    own = doi.cut()
+    if own is not None and own != at:
+        raise ValueError(
+            f"doi has its own cut, {own}, but doi_cut is {at}; give the same, or use "
+            "InternalInfluence, where they may differ"
+        )
+    return _question(wrapper, Slice(at, target_cut(qoi_cut)), qoi, doi, at, multiply)
+
+
+def _question(
+    wrapper: ModelWrapper, cuts: Slice, qoi: Any, doi: DoI, doi_cut: Cut, multiply: bool
+) -> Question:
+    return Question(
+        wrapper,
+        wrapper.resolved(cuts.from_cut),
+        wrapper.resolved(cuts.to_cut),
+        as_qoi(qoi),
+        doi,
+        wrapper.resolved(doi_cut),
+        bool(multiply),
+    )
+
+
+def _warn_of_not_finite(question: Question, found: list[Answer]) -> None:
+    records = [i for a in found for i in a.not_finite]
+    if records:
+        shown = ", ".join(map(str, records[:10])) + (", …" if len(records) > 10 else "")
+        warnings.warn(
+            f"the gradients at {question.source} are not finite for the records {shown}; neither "
+            "are the attributions there. Look for a division by zero, a root or a logarithm at 0, "
+            "or float16 overflow",
+            TrulensWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,228 @@
+"""What core asks of a framework: its tensors, one gradient primitive, and how steps are run.
+
+A backend translates and computes nothing of its own: quantities, distributions, quadrature and
+sums are core's, written over `Backend.xp`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from trulens_core import trees
+
+Tensor = Any
+"""A tensor of any framework."""
+
+
+class Tap(Protocol):
+    """Where `Backend.differentiate` takes hold of the value at the source cut.
+
+    `tap(z)` is called with the tensors at the cut and returns those that go on.
+    """
+
+    def __call__(self, z: list[Tensor], /) -> list[Tensor]:
+        """The tensors that go on in place of `z`."""
+
+
+class Gradients(NamedTuple):
+    """What one evaluation gives: of n quantities at a cut of t tensors.
+
+    Attributes:
+        quantities: n tensors of shape (rows,).
+        activations: the t tensors at the source cut, (rows, …).
+        gradients: n lists of t tensors shaped as the activations; None where unconnected.
+    """
+
+    quantities: list[Tensor]
+    activations: list[Tensor]
+    gradients: list[list[Tensor | None]]
+
+
+class StepArguments(NamedTuple):
+    """The arguments of a step, all of them tensors (a tree that every framework can trace).
+
+    Attributes:
+        state: the model's weights where the framework wants them as arguments, else empty.
+        points: the values that replace those at the cut of the distribution; none: no replacing.
+        batched: the other input tensors that have a row per record.
+        shared: the input tensors that belong to all records.
+        per_record: the quantity's arrays with a row per record.
+        scalars: the quantity's other arrays.
+    """
+
+    state: Any
+    points: list[Tensor]
+    batched: list[Tensor]
+    shared: list[Tensor]
+    per_record: list[Tensor]
+    scalars: list[Tensor]
+
+
+Step = Callable[[StepArguments], Gradients]
+"""Evaluates rows: every tensor in `points`, `batched` and `per_record` has a row per row."""
+
+Want = Literal["quantities", "activations", "points"]
+BlockStep = Callable[[StepArguments, Tensor], Gradients]
+"""Evaluates k points × b records: `points` are (k, b, …), the rest has b rows, weights are (k,)."""
+
+
+class Backend(ABC):
+    """One framework. Stateless; one instance serves all models and threads.
+
+    Attributes:
+        name: the framework's name, as `backend=` takes it.
+        xp: the framework's tensors under array-API names; the functions that core uses are
+            listed in `trulens_core.testing.conformance`.
+        static_shapes: whether the framework compiles per shape, so that blocks are padded.
+        prefers: what a block should hold more of, `"points"` or `"records"`.
+        traces: whether steps are traced, and so kept by key; eager frameworks build them anew.
+        channel_axis: the axis of channels in images (rank 4 and 5) unless a wrapper knows better;
+            None where the framework has no custom.
+    """
+
+    name: ClassVar[str]
+    xp: Any
+    static_shapes: ClassVar[bool] = False
+    prefers: ClassVar[Literal["points", "records"]] = "records"
+    traces: ClassVar[bool] = False
+    channel_axis: ClassVar[int | None] = None
+
+    @abstractmethod
+    def is_tensor(self, x: object) -> bool:
+        """Whether `x` is a tensor of this framework, one being traced included."""
+
+    @abstractmethod
+    def to_numpy(self, x: Tensor) -> np.ndarray[Any, Any]:
+        """`x` as a writable NumPy array that shares no memory with it.
+
+        Types that NumPy lacks become float32.
+        """
+
+    @abstractmethod
+    def from_numpy(self, a: np.ndarray[Any, Any], like: Tensor | None = None) -> Tensor:
+        """`a` as a tensor; with `like`, on its device and, where `a` is floating, in its dtype.
+
+        The tensor may share memory with `a`. Raises TypeError for types without tensors.
+        """
+
+    @abstractmethod
+    def softmax(self, x: Tensor, axis: int) -> Tensor:
+        """exp(x) / Σ exp(x) along `axis`, by the framework's stable function."""
+
+    @abstractmethod
+    def sigmoid(self, x: Tensor) -> Tensor:
+        """1 / (1 + exp(-x)), by the framework's stable function."""
+
+    @abstractmethod
+    def stop_gradient(self, x: Tensor) -> Tensor:
+        """`x`, through which nothing is differentiated."""
+
+    @abstractmethod
+    def differentiate(self, run: Callable[[Tap], list[Tensor]]) -> Gradients:
+        """The gradient of each quantity's sum over rows, at the values that reach the tap.
+
+        Args:
+            run: evaluates the model with the tap at the source cut and returns the quantities,
+                each (rows,). It is pure and may be called several times. The tap may be reached
+                several times in one run (once per layer of the cut); values and gradients are
+                listed in the order of reaching.
+        """
+
+    def is_floating(self, x: Tensor) -> bool:
+        """Whether `x` holds real floating numbers, of any width."""
+        return bool(self.xp.isdtype(x.dtype, "real floating"))
+
+    def cast(self, x: Tensor, like: Tensor) -> Tensor:
+        """`x` in the dtype and on the device of `like`; itself where it is so already."""
+        return x if x.dtype == like.dtype else self.xp.astype(x, like.dtype)
+
+    def given(self, x: Tensor, like: Tensor | None) -> Tensor:
+        """A result as the caller gets it: free of the model's graph; where `like`, as `cast`."""
+        return x if like is None else self.cast(x, like)
+
+    def fresh(self, x: Tensor) -> Tensor:
+        """`x` in memory of its own where tensors can be changed in place, else itself."""
+        return x
+
+    def accumulator(self, x: Tensor) -> Tensor:
+        """`x` in a type wide enough for sums: float32, or wider where `x` is."""
+        wide = self.xp.isdtype(x.dtype, (self.xp.float32, self.xp.float64))
+        return x if wide else self.xp.astype(x, self.xp.float32)
+
+    def flatten(self, value: Any) -> trees.Tree:
+        """The leaves of a value inside the model, by the framework's own tree functions."""
+        return trees.flatten(value)
+
+    def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """`step` as the framework runs it best; eager frameworks return it unchanged."""
+        return step
+
+    def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
+        """How a step over rows evaluates k points × b records.
+
+        By default the rows are laid out point by point (row p·b + r is point p of record r)
+        outside the compiled step, and the gradients are summed after it.
+        """
+        compiled = self.compiled(step)
+
+        def block(arguments: StepArguments, weights: Tensor) -> Gradients:
+            k = int(weights.shape[0])
+            got = compiled(self._rows(arguments, k))
+            return Gradients(
+                [self.split_points(q, k) for q in got.quantities],
+                [self.split_points(z, k) for z in got.activations],
+                [[self._combine(g, weights, k, want) for g in gs] for gs in got.gradients],
+            )
+
+        return block
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether `error` says that the device's memory ran out."""
+        return isinstance(error, MemoryError)
+
+    def repeat(self, x: Tensor, k: int) -> Tensor:
+        """K copies of all rows, one after the other: (b, …) to (k·b, …)."""
+        if k == 1:
+            return x
+        xp, shape = self.xp, tuple(x.shape)
+        copies = xp.broadcast_to(xp.expand_dims(x, axis=0), (k, *shape))
+        return xp.reshape(copies, (k * shape[0], *shape[1:]))
+
+    def split_points(self, x: Tensor, k: int) -> Tensor:
+        """(k·b, …) to (k, b, …)."""
+        return self.xp.reshape(x, (k, int(x.shape[0]) // k, *x.shape[1:]))
+
+    def _rows(self, a: StepArguments, k: int) -> StepArguments:
+        merged = [self.xp.reshape(p, (-1, *p.shape[2:])) for p in a.points]
+        return StepArguments(
+            a.state,
+            merged,
+            [self.repeat(x, k) for x in a.batched],
+            a.shared,
+            [self.repeat(x, k) for x in a.per_record],
+            a.scalars,
+        )
+
+    def _combine(self, g: Tensor | None, weights: Tensor, k: int, want: frozenset[Want]) -> Any:
+        if g is None:
+            return None
+        g = self.accumulator(g)
+        if "points" in want:
+            return self.split_points(g, k)
+        return self.weighted_sum(self.split_points(g, k), weights)
+
+    def weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Σₖ wₖ xₖ: (k, b, …) and (k,) to (b, …), without a temporary as large as `x`."""
+        xp, shape = self.xp, tuple(x.shape)
+        flat = xp.reshape(x, (shape[0], -1))
+        w = xp.expand_dims(self.cast(weights, flat), axis=0)
+        return xp.reshape(xp.matmul(w, flat), shape[1:])
+
+
+def static_shape(x: Tensor) -> Sequence[int | None]:
+    """The shape as far as it is known while a step is traced; None where an axis is open."""
+    return [None if n is None else int(n) for n in x.shape]

@@ -1,0 +1,78 @@
+"""Baselines: where a path ends, in every form that a user may give one."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor
+from trulens_core.errors import DoiError
+from trulens_core.points import Group
+
+Baseline = Callable[..., Any] | Any
+"""None, a number, an array or tensor, a list of one per tensor, or a function that returns one."""
+
+
+def resolved(given: Any, group: Group) -> list[Tensor]:
+    """The baseline as tensors shaped like the values of the group's records.
+
+    Args:
+        given: None (zeros), a number, an array, or a list (or mapping) of one per tensor.
+        group: the records.
+    """
+    z = group.z
+    if isinstance(given, Mapping):
+        given = list(given.values())
+    if isinstance(given, list | tuple) and len(z) > 1:
+        if len(given) != len(z):
+            raise DoiError(f"baseline has {len(given)} members, but its cut holds {len(z)} tensors")
+        parts = list(given)
+    elif isinstance(given, list | tuple) and len(given) == 1 and hasattr(given[0], "shape"):
+        parts = [given[0]]
+    else:
+        parts = [given] * len(z)
+    return [_like(p, t, group) for p, t in zip(parts, z, strict=True)]
+
+
+def _like(part: Any, z: Tensor, group: Group) -> Tensor:
+    backend = group.backend
+    xp, shape = backend.xp, tuple(z.shape)
+    if part is None:
+        return xp.zeros_like(z)
+    if isinstance(part, numbers.Real):
+        return xp.full_like(z, float(part))
+    if not backend.is_tensor(part):
+        part = _array(part, z, backend)
+    part = backend.cast(part, z)
+    found = tuple(part.shape)
+    first, last, total = group.first, group.last, group.total
+    if len(found) == len(shape) - 1:
+        part = xp.expand_dims(part, axis=0)
+    elif len(found) == len(shape) and found[0] == total and total != last - first:
+        part = part[first:last]
+    if (
+        len(part.shape) != len(shape)
+        or tuple(part.shape[1:]) != shape[1:]
+        or part.shape[0]
+        not in (
+            1,
+            shape[0],
+        )
+    ):
+        raise DoiError(
+            f"baseline has shape {found}; the value at its cut has shape {(total, *shape[1:])}: "
+            "give that shape, that of one record, a leading axis of 1, or a number"
+        )
+    return xp.broadcast_to(part, shape)
+
+
+def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
+    array = np.asarray(part)
+    if array.dtype.kind not in "fiub" and not hasattr(part, "dtype"):
+        raise DoiError(f"baseline is {type(part).__name__}; give a number, an array or a function")
+    if array.dtype.kind in "iub":
+        array = array.astype("float64")
+    return backend.from_numpy(array, like=z)

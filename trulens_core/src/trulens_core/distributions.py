@@ -1,0 +1,300 @@
+"""Distributions of interest: faithful to which points the explanation is.
+
+A distribution maps the value z at its cut to points there; the gradient is averaged over them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, final
+
+import numpy as np
+
+from trulens_core import quadrature
+from trulens_core.backends import Backend, Tensor
+from trulens_core.baselines import Baseline, resolved
+from trulens_core.errors import DoiCutSupportError
+from trulens_core.inputs import ModelInputs
+from trulens_core.plugins import get_backend
+from trulens_core.points import Group, LazyPoints, Points, listed
+from trulens_core.slices import Cut, source_cut
+
+
+class DoI(ABC):
+    """A distribution over values at a cut, given by points.
+
+    Write `__call__(self, z)`, or `__call__(self, z, *, model_inputs)`, with any operations: it is
+    called eagerly with the records' own tensors. Everything else has a default.
+
+    Args:
+        cut: where the points live; None is the model's input (in `InputAttribution` and
+            `IntegratedGradients`, their `doi_cut`).
+    """
+
+    def __init__(self, cut: Cut | str | int | None = None) -> None:
+        self._cut = None if cut is None else source_cut(cut)
+
+    @abstractmethod
+    def __call__(self, z: Any, **kwargs: Any) -> Iterable[Any] | Points:
+        """The points for the value z: tensors shaped like z, or `Points` with weights.
+
+        Where the cut holds several tensors, z is a list and so is what is returned: one list of
+        points per tensor.
+        """
+
+    def cut(self) -> Cut | None:
+        """The cut of the points, None where it was not given."""
+        return self._cut
+
+    def baseline(self, z: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - a hook
+        """The point that a path starts from, shaped like z; None where there is no such point."""
+        return None
+
+    def get_activation_multiplier(self, activation: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        """What the averaged gradient is multiplied with, given the activation at the source cut.
+
+        By default the activation itself.
+        """
+        return activation
+
+    # -- core's side -------------------------------------------------------------------------
+
+    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:  # noqa: ARG002
+        """The points for a group of records, whose baseline is `baseline`."""
+        given = call_with_inputs(self, one_or_list(group.z), group.inputs)
+        return listed(given, group, type(self).__name__)
+
+    def baseline_values(self, group: Group) -> list[Tensor] | None:
+        """The baseline for a group of records, as a list of tensors shaped like the value."""
+        given = call_with_inputs(self.baseline, one_or_list(group.z), group.inputs)
+        return None if given is None else resolved(given, group)
+
+    @property
+    def has_multiplier(self) -> bool:
+        """Whether the user gave a multiplier of his own."""
+        standard = (DoI.get_activation_multiplier, LinearDoi.get_activation_multiplier)
+        return type(self).get_activation_multiplier not in standard
+
+
+@final
+class PointDoi(DoI):
+    """The value itself: an explanation faithful to this one point (saliency, input × gradient).
+
+    Args:
+        cut: where the point lives; it matters for the multiplier only.
+
+    Example:
+        >>> PointDoi()(np.ones(2))
+        [array([1., 1.])]
+    """
+
+    def __call__(self, z: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - the common signature
+        return [[t] for t in z] if isinstance(z, list | tuple) else [z]
+
+    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
+        del group, baseline
+        return LazyPoints((1.0,), None)
+
+    def __repr__(self) -> str:
+        return f"PointDoi({'' if self._cut is None else f'cut={self._cut!r}'})"
+
+
+@final
+class LinearDoi(DoI):
+    """Points on the line from the value to a baseline: αᵢ z + (1 − αᵢ) baseline.
+
+    Integrated gradients (Sundararajan et al., 2017) averages over this line. All tensors of the
+    cut move along one path. The first point is nearest to z, the last to the baseline.
+
+    Args:
+        baseline: where the line ends: None is zeros; a number; an array shaped like z, like one
+            record, or with a leading axis of 1 (one per tensor, in a list, where the cut holds
+            several); or a function of z, or of z and `model_inputs`, that returns one.
+        resolution: how many points.
+        cut: where the line lives; None is the model's input.
+        rule: where the points lie, and their weights, see `trulens_core.quadrature`:
+            "endpoints" (equal weights, both ends in; with one point, the value itself),
+            "midpoint", "trapezoid" or "gauss-legendre". `IntegratedGradients` has another
+            default, "midpoint".
+
+    Example:
+        >>> LinearDoi(resolution=3)
+        LinearDoi(baseline=None, resolution=3, rule='endpoints')
+    """
+
+    def __init__(
+        self,
+        baseline: Baseline = None,
+        resolution: int = 10,
+        *,
+        cut: Cut | str | int | None = None,
+        rule: quadrature.Rule = "endpoints",
+    ) -> None:
+        super().__init__(cut)
+        self._baseline = baseline
+        self.rule, self.resolution = quadrature.check(rule, resolution)
+
+    def __repr__(self) -> str:
+        cut = "" if self._cut is None else f", cut={self._cut!r}"
+        return (
+            f"LinearDoi(baseline={self._baseline!r}, resolution={self.resolution}, "
+            f"rule={self.rule!r}{cut})"
+        )
+
+    def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        group = _alone(z, model_inputs)
+        lazy = self.points(group, self.baseline_values(group))
+        assert lazy.stack is not None
+        columns = _unstacked(lazy.stack(0, self.resolution))
+        return Points(columns if isinstance(z, list | tuple) else columns[0], lazy.weights)
+
+    def baseline(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        found = self.baseline_values(_alone(z, model_inputs))
+        return found if isinstance(z, list | tuple) else found[0]
+
+    def get_activation_multiplier(
+        self, activation: Any, *, model_inputs: ModelInputs | None = None
+    ) -> Any:
+        """Activation − baseline."""
+        base = self.baseline(activation, model_inputs=model_inputs)
+        if isinstance(activation, list | tuple):
+            return [a - b for a, b in zip(activation, base, strict=True)]
+        return activation - base
+
+    def baseline_values(self, group: Group) -> list[Tensor]:
+        given = self._baseline
+        if callable(given) and not group.backend.is_tensor(given):
+            given = call_with_inputs(given, one_or_list(group.z), group.inputs)
+        return resolved(given, group)
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether the baseline is zeros by choice of a number or by default."""
+        return self._baseline is None or (np.isscalar(self._baseline) and self._baseline == 0)
+
+    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
+        assert baseline is not None
+        alphas, weights = quadrature.nodes(self.rule, self.resolution)
+        backend, xp = group.backend, group.backend.xp
+
+        def stack(i: int, j: int) -> list[Tensor]:
+            out = []
+            for t, end in zip(group.z, baseline, strict=True):
+                shape = (j - i, *[1] * len(t.shape))
+                a = backend.from_numpy(np.asarray(alphas[i:j]).reshape(shape), like=t)
+                # not end + a (t - end): the ends of the line are met exactly
+                out.append(a * xp.expand_dims(t, axis=0) + (1 - a) * xp.expand_dims(end, axis=0))
+            return out
+
+        return LazyPoints(weights, stack)
+
+
+@final
+class GaussianDoi(DoI):
+    """The value with Gaussian noise: z + N(0, var), averaged (SmoothGrad, Smilkov et al., 2017).
+
+    The noise of a point has the shape of one record and is the same for all records, so that it
+    depends on nothing but (seed, point, tensor): not on batch, rebatch size or framework.
+
+    Args:
+        var: the variance, in the squared units of the value.
+        resolution: how many points.
+        cut: where the noise is added; None is the model's input.
+        seed: of the noise.
+
+    Example:
+        >>> GaussianDoi(var=0.01, resolution=25)
+        GaussianDoi(var=0.01, resolution=25, seed=0)
+    """
+
+    def __init__(
+        self, var: float, resolution: int, cut: Cut | str | int | None = None, seed: int = 0
+    ) -> None:
+        super().__init__(cut)
+        if not (float(var) >= 0 and math.isfinite(var)):
+            raise ValueError(f"var is {var!r}; a variance is a finite number >= 0")
+        self.var = float(var)
+        self.resolution = quadrature.positive_int(resolution, "resolution")
+        self.seed = int(seed)
+
+    def __repr__(self) -> str:
+        cut = "" if self._cut is None else f", cut={self._cut!r}"
+        return f"GaussianDoi(var={self.var}, resolution={self.resolution}, seed={self.seed}{cut})"
+
+    def __call__(self, z: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - the common signature
+        values = list(z) if isinstance(z, list | tuple) else [z]
+        stack = self._stack(values, get_backend(values[0]))
+        columns = _unstacked(stack(0, self.resolution))
+        return columns if isinstance(z, list | tuple) else columns[0]
+
+    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
+        del baseline
+        weights = (1 / self.resolution,) * self.resolution
+        return LazyPoints(weights, self._stack(group.z, group.backend))
+
+    def _stack(self, z: list[Tensor], backend: Backend) -> Callable[[int, int], list[Tensor]]:
+        def stack(i: int, j: int) -> list[Tensor]:
+            out = []
+            for index, t in enumerate(z):
+                shape = (1, *(int(n) for n in t.shape[1:]))
+                noise = np.stack([self._noise(shape, p, index) for p in range(i, j)])
+                out.append(backend.xp.expand_dims(t, axis=0) + backend.from_numpy(noise, like=t))
+            return out
+
+        return stack
+
+    def _noise(self, shape: tuple[int, ...], point: int, tensor: int) -> np.ndarray[Any, Any]:
+        bits = np.random.Philox(key=self.seed, counter=[0, tensor, 0, point])
+        return np.random.Generator(bits).standard_normal(shape) * math.sqrt(self.var)
+
+
+def as_doi(value: Any) -> DoI:
+    """The distribution that a short form means: "point" or "linear".
+
+    Example:
+        >>> as_doi("linear")
+        LinearDoi(baseline=None, resolution=10, rule='endpoints')
+    """
+    if isinstance(value, DoI):
+        return value
+    if isinstance(value, str) and value in ("point", "linear"):
+        return PointDoi() if value == "point" else LinearDoi()
+    raise ValueError(f"doi is {value!r}; it must be a DoI, 'point' or 'linear'")
+
+
+def check_floating(doi: DoI, z: list[Tensor], cut: Cut, backend: Backend) -> None:
+    """Raise where the distribution would move values that are integers."""
+    for t in z:
+        if not backend.is_floating(t):
+            raise DoiCutSupportError(
+                f"{type(doi).__name__} moves the value at {cut}, which is {t.dtype}, and nothing "
+                "is cast to integers; give the distribution the cut= of an embedding's output"
+            )
+
+
+def _alone(z: Any, inputs: ModelInputs | None) -> Group:
+    """The group of a distribution called by itself."""
+    values = list(z) if isinstance(z, list | tuple) else [z]
+    n = int(values[0].shape[0])
+    return Group(values, inputs or ModelInputs(values), get_backend(values[0]), 0, n, n)
+
+
+def _unstacked(stacked: list[Tensor]) -> list[list[Tensor]]:
+    return [[t[i] for i in range(t.shape[0])] for t in stacked]
+
+
+def one_or_list(z: list[Tensor]) -> Any:
+    """One tensor for cuts of one, else the list."""
+    return z[0] if len(z) == 1 else z
+
+
+def call_with_inputs(function: Callable[..., Any], z: Any, inputs: ModelInputs) -> Any:
+    """`function(z)`, with `model_inputs` where its signature names it."""
+    try:
+        named = "model_inputs" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # builtins do not say
+        named = False
+    return function(z, model_inputs=inputs) if named else function(z)

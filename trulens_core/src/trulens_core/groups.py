@@ -1,0 +1,214 @@
+"""The work for one group of records: values that are missing, blocks of points, the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor
+from trulens_core.distributions import PointDoi, call_with_inputs, check_floating, one_or_list
+from trulens_core.inputs import ModelInputs, no_floating_input
+from trulens_core.padding import last_again, padded, padded_qoi, trimmed
+from trulens_core.points import Group, LazyPoints
+from trulens_core.quantities import QoI, evaluate
+from trulens_core.questions import Answer, Question, Request
+from trulens_core.slices import Cut, InputCut
+from trulens_core.steps import Block
+from trulens_core.sums import RunningSum
+
+
+class GroupRun:
+    """The work for one group of records. State lives as long as the group's."""
+
+    def __init__(
+        self,
+        question: Question,
+        request: Request,
+        inputs: ModelInputs,
+        span: tuple[int, int, int],
+        rows: int,
+    ) -> None:
+        first, last, size = span
+        self._question, self._request = question, request
+        self._backend: Backend = question.wrapper.backend
+        self._first, self._last, self._total = first, last, inputs.n_records
+        self._pad = size - (last - first) if self._backend.static_shapes else 0
+        self._inputs = padded(inputs.rows(first, last), self._pad, self._backend)
+        self._rows = rows
+
+    def answer(self) -> Answer:
+        """Everything that is wanted for these records."""
+        q = self._question
+        with q.wrapper.opened(self._inputs, q.doi_cut):
+            at_records = self._values_at_records()
+            qoi = self._qoi(at_records)
+            group = self._group(at_records)
+            baseline = q.doi.baseline_values(group) if group.z else None
+            points = q.doi.points(group, baseline)
+            summed = self._summed(qoi, points)
+            at_baseline = self._values_at_baseline(baseline)
+            multiplier = self._multiplier(group, at_records or summed.activations, at_baseline)
+            n = self._last - self._first
+            singles = summed.singles
+            return Answer(
+                [trimmed(ts, n) for ts in self._multiplied(summed.total, multiplier)],
+                None if singles is None else [trimmed(ts, n, axis=1) for ts in singles],
+                trimmed(self._wanted_points(points, group), n, axis=1),
+                trimmed(self._quantity(qoi, at_records) or summed.quantities, n),
+                trimmed(self._quantity(qoi, at_baseline), n),
+                len(points.weights),
+                self._not_finite(summed.total),
+            )
+
+    # -- what is known before the first gradient ---------------------------------------------
+
+    def _values_at_records(self) -> dict[Cut, list[Tensor]]:
+        """The values for the unmodified records that are needed, by one pass or none."""
+        q, point = self._question, isinstance(self._question.doi, PointDoi)
+        cuts: list[Cut] = []
+        if q.qoi.binds or (self._request.quantities and not point):
+            cuts.append(q.target)
+        if not point or self._request.points:
+            cuts.append(q.doi_cut)
+        if q.multiply and (cuts or isinstance(q.source, InputCut)):
+            cuts.append(q.source)  # else the one point's step gives it
+        return q.wrapper.activations(self._inputs, list(dict.fromkeys(cuts)))
+
+    def _qoi(self, at_records: dict[Cut, list[Tensor]]) -> QoI:
+        q = self._question
+        qoi = q.qoi.rows(self._first, self._last, self._total)
+        qoi = padded_qoi(qoi, self._pad, self._backend)
+        return qoi.bind(one_or_list(at_records[q.target])) if qoi.binds else qoi
+
+    def _group(self, at_records: dict[Cut, list[Tensor]]) -> Group:
+        q = self._question
+        z = at_records.get(q.doi_cut, [])
+        if not isinstance(q.doi, PointDoi):
+            if not z and isinstance(q.doi_cut, InputCut):
+                raise no_floating_input(q.doi_cut, self._inputs, q.wrapper.embeddings())
+            check_floating(q.doi, z, q.doi_cut, self._backend)
+        return Group(z, self._inputs, self._backend, self._first, self._last, self._total)
+
+    def _values_at_baseline(self, baseline: list[Tensor] | None) -> dict[Cut, list[Tensor]]:
+        """The values for the baseline that are needed, by one pass or none."""
+        q = self._question
+        if baseline is None:
+            return {}
+        cuts = []
+        if self._request.quantities and q.source == q.doi_cut:
+            cuts.append(q.target)
+        if q.multiply and not q.doi.has_multiplier and q.source != q.doi_cut:
+            cuts.append(q.source)
+        found = {q.doi_cut: baseline}
+        if cuts:
+            found |= q.wrapper.activations(self._inputs, cuts, {q.doi_cut: baseline})
+        return found
+
+    # -- gradients ---------------------------------------------------------------------------
+
+    def _summed(self, qoi: QoI, points: LazyPoints) -> RunningSum:
+        q, request = self._question, self._request
+        if isinstance(q.source, InputCut) and not self._inputs.at(
+            q.source, self._backend, q.wrapper.parameters
+        ):
+            raise no_floating_input(q.source, self._inputs, q.wrapper.embeddings())
+        want: list[Any] = ["points"] if request.gradients else []
+        if points.stack is None:
+            want += ["quantities"] if request.quantities else []
+            want += ["activations"] if q.multiply and not isinstance(q.source, InputCut) else []
+        summed = RunningSum(self._backend, keep=request.gradients)
+        for block, count in self._blocks(points):
+            got = q.wrapper.gradients(
+                self._inputs, wrt=q.source, of=q.target, qoi=qoi, block=block, want=want
+            )
+            summed.add(got.gradients, block.weights, count)
+            if points.stack is None:
+                summed.activations = {q.source: [z[0] for z in got.activations]}
+                summed.quantities = [x[0] for x in got.quantities] or None
+            request.advance(count * (self._last - self._first))
+        return summed
+
+    def _blocks(self, points: LazyPoints) -> Iterator[tuple[Block, int]]:
+        """Blocks of the points, of one shape where the backend compiles per shape.
+
+        With each, how many of its points are real: the rest, copies of the last, weigh nothing.
+        """
+        cut, n = self._question.doi_cut, len(points.weights)
+        weights = np.asarray(points.weights, self._weights_type())
+        if points.stack is None:
+            yield Block(cut, [], weights), n
+            return
+        static = self._backend.static_shapes
+        k = max(1, self._rows // self._inputs.n_records)
+        if static:
+            k = -(-n // -(-n // k))
+        for i in range(0, n, k):
+            j = min(i + k, n)
+            more = k - (j - i) if static and k < n else 0
+            stacked = [last_again(t, more, self._backend) for t in points.stack(i, j)]
+            yield Block(cut, stacked, np.pad(weights[i:j], (0, more))), j - i
+
+    def _weights_type(self) -> str:
+        """float32, as the gradients are summed in, unless the model is of float64."""
+        like = self._question.wrapper.like()
+        if like is None:
+            like = self._inputs.first_floating(self._backend)
+        wide = like is not None and like.dtype == self._backend.xp.float64
+        return "float64" if wide else "float32"
+
+    # -- multiplier, quantities --------------------------------------------------------------
+
+    def _multiplier(
+        self,
+        group: Group,
+        at_records: dict[Cut, list[Tensor]],
+        at_baseline: dict[Cut, list[Tensor]],
+    ) -> list[Tensor] | None:
+        q = self._question
+        if not q.multiply:
+            return None
+        activation = at_records[q.source]
+        if q.doi.has_multiplier:
+            given = call_with_inputs(
+                q.doi.get_activation_multiplier, one_or_list(activation), group.inputs
+            )
+            return list(given) if isinstance(given, list | tuple) else [given]
+        if not at_baseline:
+            return activation
+        return [a - b for a, b in zip(activation, at_baseline[q.source], strict=True)]
+
+    def _multiplied(
+        self, total: list[list[Tensor]], multiplier: list[Tensor] | None
+    ) -> list[list[Tensor]]:
+        if multiplier is None:
+            return total
+        wide = self._backend.accumulator
+        return [[wide(m) * g for m, g in zip(multiplier, gs, strict=True)] for gs in total]
+
+    def _quantity(self, qoi: QoI, at: dict[Cut, list[Tensor]]) -> list[Tensor] | None:
+        q = self._question
+        if not self._request.quantities or q.target not in at:
+            return None
+        y, n = at[q.target], self._inputs.n_records
+        placed = qoi.placed(q.wrapper.channel_axis(q.target))
+        return evaluate(placed, y, n, self._backend)
+
+    def _wanted_points(self, points: LazyPoints, group: Group) -> list[Tensor] | None:
+        if not self._request.points:
+            return None
+        if points.stack is None:
+            return [self._backend.xp.expand_dims(t, axis=0) for t in group.z]
+        return points.stack(0, len(points.weights))
+
+    def _not_finite(self, total: list[list[Tensor]]) -> list[int]:
+        """The records whose gradients are not finite."""
+        xp, bad = self._backend.xp, set()
+        for g in (g for gs in total for g in gs):
+            if bool(xp.isfinite(xp.sum(g))):
+                continue
+            axes = tuple(range(1, len(g.shape)))
+            finite = self._backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
+            bad |= {self._first + int(i) for i in np.flatnonzero(~finite)}
+        return sorted(i for i in bad if i < self._last)

@@ -1,0 +1,63 @@
+"""The one loop: points to blocks, blocks to gradients, gradients into a running sum.
+
+    influence(g ∘ h, q, D)(x) = E over z ~ D(h(x)) of ∂q(g(z)) / ∂z
+
+Groups of records are outside, here; blocks of points inside, in `trulens_core.groups`. Nothing
+kept grows with the number of points, unless single points' gradients are asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trulens_core.groups import GroupRun
+from trulens_core.inputs import BATCHED, ModelInputs
+from trulens_core.questions import Answer, Question, Request
+
+_ELEMENTS_PER_PASS = 2**21
+_ROWS_PER_PASS = (8, 256)
+
+
+def answers(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
+    """The answers for all records, a group at a time."""
+    total = inputs.n_records
+    rows = _rows_per_pass(inputs, request)
+    found: list[Answer] = []
+    first = 0
+    while first < total:
+        size = _group_size(question, request, rows, total)
+        last = min(first + size, total)
+        try:
+            found.append(GroupRun(question, request, inputs, (first, last, size), rows).answer())
+        except Exception as error:
+            if request.rebatch_size != "auto" or rows == 1:
+                raise
+            if not question.wrapper.backend.is_out_of_memory(error):
+                raise
+            rows //= 2
+            continue
+        first = last
+    return found
+
+
+def _rows_per_pass(inputs: ModelInputs, request: Request) -> int:
+    if isinstance(request.rebatch_size, int):
+        return request.rebatch_size
+    sizes = [int(np.prod(x.value.shape[1:])) for x in inputs.leaves if x.role == BATCHED]
+    few, many = _ROWS_PER_PASS
+    chosen = max(few, min(many, _ELEMENTS_PER_PASS // max(1, *sizes, 1)))
+    return max(chosen, inputs.n_records)
+
+
+def _group_size(question: Question, request: Request, rows: int, total: int) -> int:
+    """How many records a block holds.
+
+    All of them unless the caller limits the rows, since his own functions may hold data of all;
+    else as many as fit, or few and many points where the backend prefers that.
+    """
+    if request.rebatch_size is None:
+        return total
+    if question.wrapper.backend.prefers == "points":
+        points = min(getattr(question.doi, "resolution", 1), rows)
+        return max(1, min(total, rows // points))
+    return min(total, rows)

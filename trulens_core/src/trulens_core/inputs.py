@@ -1,0 +1,345 @@
+"""One call's inputs: arguments as one tree, and the only place that knows their batch axis.
+
+An argument's tensors are its leaves. Those whose first axis is as long as the first tensor's have
+a row per record; the rest belong to all records.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trulens_core import trees
+from trulens_core.backends import Backend, Tensor
+from trulens_core.errors import CutError, NotDifferentiableError
+from trulens_core.slices import InputCut
+
+Name = str | int
+Role = str
+AT_CUT, BATCHED, SHARED, STATIC = "cut", "batched", "shared", "static"
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+    """One leaf of one argument: its value, the argument's name or position, and its role."""
+
+    value: Any
+    name: Name
+    role: Role
+
+
+class ModelInputs:
+    """The arguments of one call of a model.
+
+    Args:
+        args: positional arguments.
+        kwargs: keyword arguments.
+        batched: by argument name (or position), whether its tensors have a row per record.
+            Arguments not named here are judged by the length of their first axis, which cannot
+            tell a length that is equal by chance.
+
+    Example:
+        >>> import numpy as np
+        >>> inputs = ModelInputs([np.zeros((2, 3))], {"mask": np.ones((2, 1)), "flag": True})
+        >>> inputs.n_records, [leaf.role for leaf in inputs.leaves]
+        (2, ['batched', 'batched', 'static'])
+    """
+
+    def __init__(
+        self,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        batched: Mapping[Name, bool] | None = None,
+    ) -> None:
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs or {})
+        self.batched = dict(batched or {})
+        self._layout: Layout | None = None
+        self._leaves: list[Leaf] | None = None
+
+    def __repr__(self) -> str:
+        return f"ModelInputs({list(self.args)!r}, {self.kwargs!r})"
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """All leaves, positional arguments first."""
+        return self._parsed()[1]
+
+    @property
+    def n_records(self) -> int:
+        """The length of the first axis of the first tensor."""
+        return int(self._first().shape[0])
+
+    def _first(self) -> Any:
+        for leaf in self.leaves:
+            if leaf.role == BATCHED:
+                return leaf.value
+        found = ", ".join(type(v).__name__ for v in (*self.args, *self.kwargs.values()))
+        raise TypeError(
+            f"the inputs hold no array or tensor with a batch axis (found: {found or 'nothing'}); "
+            "give NumPy arrays or the framework's tensors, records along their first axis"
+        )
+
+    def first_floating(self, backend: Backend) -> Tensor | None:
+        """The first floating tensor, None where there is none."""
+        for leaf in self.leaves:
+            if backend.is_tensor(leaf.value) and backend.is_floating(leaf.value):
+                return leaf.value
+        return None
+
+    def _parsed(self) -> tuple[Layout, list[Leaf]]:
+        if self._layout is None or self._leaves is None:
+            names: list[Name] = [*range(len(self.args)), *self.kwargs]
+            arguments = [trees.flatten(v) for v in (*self.args, *self.kwargs.values())]
+            self._layout = Layout(
+                tuple(names), tuple(Part(t.key, len(t.leaves), t.unflatten) for t in arguments)
+            )
+            flat = [(x, n) for n, t in zip(names, arguments, strict=True) for x in t.leaves]
+            self._leaves = self._judged(flat)
+        return self._layout, self._leaves
+
+    def _judged(self, flat: list[tuple[Any, Name]]) -> list[Leaf]:
+        """Leaves with their roles; the first tensor tells the number of records."""
+        rows: int | None = None
+        leaves = []
+        for value, name in flat:
+            shape = getattr(value, "shape", None)
+            if shape is None or isinstance(value, np.generic):
+                leaves.append(Leaf(value, name, STATIC))
+                continue
+            told = self.batched.get(name)
+            if rows is None and told is not False and len(shape) > 0:
+                rows = shape[0]
+            batched = len(shape) > 0 and shape[0] == rows if told is None else told
+            leaves.append(Leaf(value, name, BATCHED if batched else SHARED))
+        return leaves
+
+    def map_tensors(self, function: Callable[[Leaf], Any]) -> ModelInputs:
+        """These inputs with `function(leaf)` in place of every tensor leaf."""
+        return self._with(
+            [
+                leaf if leaf.role == STATIC else dataclasses.replace(leaf, value=function(leaf))
+                for leaf in self.leaves
+            ]
+        )
+
+    def _with(self, leaves: list[Leaf]) -> ModelInputs:
+        layout = self._parsed()[0]
+        new = layout.build([leaf.value for leaf in leaves])
+        new.batched, new._layout, new._leaves = self.batched, layout, leaves
+        return new
+
+    def rows(self, i: int, j: int) -> ModelInputs:
+        """The records i to j."""
+        if i == 0 and j >= self.n_records:
+            return self
+        return self.map_tensors(lambda x: x.value[i:j] if x.role == BATCHED else x.value)
+
+    def repeat(self, k: int, backend: Backend) -> ModelInputs:
+        """K copies of all records, one after the other."""
+        if k == 1:
+            return self
+        return self.map_tensors(
+            lambda x: backend.repeat(x.value, k) if x.role == BATCHED else x.value
+        )
+
+    def renamed(self, names: Sequence[str]) -> ModelInputs:
+        """These inputs with `batched=` given by name applied to positional arguments too."""
+        by_position = {i: self.batched[n] for i, n in enumerate(names) if n in self.batched}
+        if not by_position.keys() - self.batched.keys():
+            return self
+        return ModelInputs(self.args, self.kwargs, {**by_position, **self.batched})
+
+    # -- the input cut -----------------------------------------------------------------------
+
+    def at(self, cut: InputCut, backend: Backend, names: Sequence[str] = ()) -> list[int]:
+        """Positions among the leaves of the floating tensors that `cut` holds; may be empty.
+
+        Args:
+            cut: the input cut.
+            backend: tells what is a floating tensor.
+            names: the names of the model's positional parameters, for `InputCut(names=...)`.
+        """
+        if cut.accessor is not None:
+            return self._accessed(cut, backend)
+        floats = [
+            i
+            for i, leaf in enumerate(self.leaves)
+            if backend.is_tensor(leaf.value) and backend.is_floating(leaf.value)
+        ]
+        if cut.names is not None:
+            return self._named(cut.names, floats, names)
+        positional = any(
+            isinstance(x.name, int) and backend.is_tensor(x.value) for x in self.leaves
+        )
+        return [i for i in floats if not positional or isinstance(self.leaves[i].name, int)]
+
+    def _named(
+        self, wanted: Sequence[str], floats: list[int], parameters: Sequence[str]
+    ) -> list[int]:
+        known = {**dict(zip(parameters, range(len(self.args)), strict=False))}
+        keys = [known.get(n, n) for n in wanted]
+        given = {leaf.name for leaf in self.leaves}
+        for name, key in zip(wanted, keys, strict=True):
+            if key not in given:
+                have = [*parameters[: len(self.args)], *self.kwargs]
+                raise CutError(f"InputCut names {name!r}, which is not given; arguments: {have}")
+        return [i for key in keys for i in floats if self.leaves[i].name == key]
+
+    def _accessed(self, cut: InputCut, backend: Backend) -> list[int]:
+        assert cut.accessor is not None
+        chosen = backend.flatten(cut.accessor(self)).leaves
+        places = {id(leaf.value): i for i, leaf in enumerate(self.leaves)}
+        if any(id(t) not in places for t in chosen):
+            raise CutError(
+                "the accessor of InputCut must select tensors of the inputs; it computed new ones"
+            )
+        return [places[id(t)] for t in chosen]
+
+    def with_values(self, positions: Sequence[int], values: Sequence[Tensor]) -> ModelInputs:
+        """These inputs with other tensors at some leaves."""
+        leaves = list(self.leaves)
+        for i, value in zip(positions, values, strict=True):
+            leaves[i] = dataclasses.replace(leaves[i], value=value)
+        return self._with(leaves)
+
+    def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
+        """`values` of some leaves in the caller's own structure, all other leaves left out.
+
+        One positional argument gives its own structure, several a list; keyword arguments a dict.
+        """
+        held = dict(zip(positions, values, strict=True))
+        found: dict[Name, Any] = {}
+        start = 0
+        for name, part in zip(*self._parsed()[0].arguments(), strict=True):
+            inside = range(start, start + part.size)
+            start += part.size
+            if any(i in held for i in inside):
+                filled = part.unflatten([held.get(i, _ABSENT) for i in inside])
+                found[name] = _pruned(filled)
+        if all(isinstance(n, int) for n in found):
+            values = list(found.values())
+            return values[0] if len(values) == 1 else values
+        return found
+
+    # -- steps -------------------------------------------------------------------------------
+
+    def split(self, at_cut: Sequence[int] = ()) -> tuple[Layout, list[Tensor], list[Tensor]]:
+        """The layout that a step is built for, the batched tensors and the shared ones.
+
+        Leaves at the positions `at_cut` are left out: a step gets them as points.
+        """
+        layout, leaves = self._parsed()
+        roles = [AT_CUT if i in at_cut else leaf.role for i, leaf in enumerate(leaves)]
+        static = [
+            leaf.value if r == STATIC else None for leaf, r in zip(leaves, roles, strict=True)
+        ]
+        return (
+            dataclasses.replace(layout, roles=tuple(roles), static=tuple(static)),
+            [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
+            [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The structure of one argument."""
+
+    key: Any
+    size: int
+    unflatten: trees.Unflatten = dataclasses.field(compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The structure of a call's inputs without their tensors.
+
+    Attributes:
+        names: positions and names of the arguments.
+        parts: the structure of each.
+        roles: of every leaf; set by `ModelInputs.split`.
+        static: the values of the leaves that are no tensors.
+    """
+
+    names: tuple[Name, ...]
+    parts: tuple[Part, ...]
+    roles: tuple[Role, ...] = ()
+    static: tuple[Any, ...] = ()
+
+    def arguments(self) -> tuple[tuple[Name, ...], tuple[Part, ...]]:
+        """Names and structures, in order."""
+        return self.names, self.parts
+
+    def join(
+        self, at_cut: Sequence[Tensor], batched: Sequence[Tensor], shared: Sequence[Tensor]
+    ) -> ModelInputs:
+        """The inverse of `ModelInputs.split`, with any tensors of that layout.
+
+        `at_cut` are the tensors for the positions left out, in their order.
+        """
+        sources = {AT_CUT: iter(at_cut), BATCHED: iter(batched), SHARED: iter(shared)}
+        values = [
+            s if r == STATIC else next(sources[r])
+            for r, s in zip(self.roles, self.static, strict=True)
+        ]
+        names = [n for n, p in zip(self.names, self.parts, strict=True) for _ in range(p.size)]
+        inputs = self.build(values)
+        inputs._layout = dataclasses.replace(self, roles=(), static=())
+        inputs._leaves = [
+            Leaf(v, n, BATCHED if r == AT_CUT else r)
+            for v, n, r in zip(values, names, self.roles, strict=True)
+        ]
+        return inputs
+
+    def build(self, values: list[Any]) -> ModelInputs:
+        """Inputs with these leaves."""
+        arguments: dict[Name, Any] = {}
+        start = 0
+        for name, part in zip(self.names, self.parts, strict=True):
+            arguments[name] = part.unflatten(values[start : start + part.size])
+            start += part.size
+        return ModelInputs(
+            [v for n, v in arguments.items() if isinstance(n, int)],
+            {n: v for n, v in arguments.items() if isinstance(n, str)},
+        )
+
+
+_ABSENT = object()
+
+
+def _pruned(value: Any) -> Any:
+    """A container without its absent leaves; empty containers become absent too."""
+    if isinstance(value, Mapping):
+        items = {k: p for k, v in value.items() if (p := _pruned(v)) is not _ABSENT}
+        return items or _ABSENT
+    if isinstance(value, list | tuple):
+        kept = [p for v in value if (p := _pruned(v)) is not _ABSENT]
+        return kept or _ABSENT
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _pruned({f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
+    return value
+
+
+def model_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelInputs:
+    """The inputs that a public call means: a ModelInputs, one list of inputs, or arguments."""
+    if len(args) == 1 and not kwargs:
+        if isinstance(args[0], ModelInputs):
+            return copy.copy(args[0])
+        if isinstance(args[0], list):
+            return ModelInputs(args[0])
+    return ModelInputs(args, kwargs)
+
+
+def no_floating_input(cut: InputCut, inputs: ModelInputs, embeddings: Sequence[str]) -> CutError:
+    """The error for an input cut that holds no floating tensor."""
+    found = [f"{x.name!r}: {x.value.dtype}" for x in inputs.leaves if hasattr(x.value, "dtype")]
+    hint = f"Cut({embeddings[0]!r})" if embeddings else "Cut('<the embedding layer>')"
+    listed = f"; embedding layers found: {', '.join(embeddings)}" if embeddings else ""
+    return NotDifferentiableError(
+        f"{cut} holds no floating tensor (inputs: {', '.join(found)}), and integers have no "
+        f"gradient; put the cut at the output of an embedding, {hint}{listed}"
+    )

@@ -1,0 +1,486 @@
+"""A model seen through its cuts: what a backend implements, and what core writes on top of it."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from trulens_core import naming, values
+from trulens_core.backends import Backend, Gradients, StepArguments, Tap, Tensor, Want
+from trulens_core.errors import CutError, InterventionError
+from trulens_core.inputs import ModelInputs, model_inputs
+from trulens_core.kinds import Kind
+from trulens_core.options import get_model_wrapper as get_model_wrapper
+from trulens_core.quantities.base import QoI
+from trulens_core.quantities.evaluation import as_qoi
+from trulens_core.slices import (
+    INPUT,
+    LOGIT,
+    OUTPUT,
+    Cut,
+    InputCut,
+    LogitCut,
+    OutputCut,
+    source_cut,
+    target_cut,
+)
+from trulens_core.steps import Block, Step, StepKey, one_pass
+
+_KEPT_STEPS = 64
+
+
+class Layer(NamedTuple):
+    """One line of `ModelWrapper.layers()`.
+
+    Attributes:
+        name: as a `Cut` takes it.
+        kind: the layer's class.
+        shape: of its output without the records' axis; None where it is not known.
+        calls: how often one pass calls it; None where it is not known.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...] | None = None
+    calls: int | None = None
+
+
+class ModelWrapper(ABC):
+    """A model seen through its cuts.
+
+    A backend implements `backend`, `layers`, `forward` and, where its framework needs it,
+    `place`, `opened`, `state`, `channel_axis` and `like`. The rest is core's.
+
+    Args:
+        model: the user's model. It is never changed by a call.
+        logit_layer: the layer that `LogitCut` means.
+        batched: which arguments have a row per record, see `ModelInputs`.
+
+    Attributes:
+        model: the user's model.
+        parameters: the names of its positional parameters, as far as they are known.
+    """
+
+    backend: Backend
+    parameters: Sequence[str] = ()
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        logit_layer: Any = None,
+        batched: Mapping[str | int, bool] | None = None,
+    ) -> None:
+        self.model = model
+        self.logit_layer = logit_layer
+        self.batched = dict(batched or {})
+        self._steps: OrderedDict[Hashable, Any] = OrderedDict()
+        self._part_sizes: dict[Cut, tuple[int, ...]] = {}
+
+    # -- what a backend implements -----------------------------------------------------------
+
+    @abstractmethod
+    def layers(self) -> Sequence[Layer]:
+        """The layers by the names that a cut takes; `print(wrapper)` shows them as a table."""
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[Tensor]]:
+        """Evaluate the model; the values at the wanted cuts, records first.
+
+        At a cut the order is replace, then tap, then capture; `trulens_core.passes.Pass` does all
+        three. Every cut is of one layer. Called inside `opened` only.
+
+        Args:
+            inputs: tensors of the backend.
+            replace: the tensors that take the place of the values at cuts.
+            tap: where `Backend.differentiate` takes hold.
+            want: the cuts whose values are returned, in this order.
+        """
+
+    def place(self, cut: Cut) -> tuple[str, Any]:
+        """The canonical name of the cut's layer, and its anchor.
+
+        Raises:
+            UnknownLayerError: for a name that no layer has; it suggests near ones.
+        """
+        return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
+
+    @contextlib.contextmanager
+    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:  # noqa: ARG002 - a hook
+        """The context of all evaluations for one group of records, distributed at the cut `at`.
+
+        What has to be put right before a model can be evaluated, and put back after it.
+        """
+        yield
+
+    def state(self) -> Any:
+        """The weights where steps take them as arguments; empty elsewhere."""
+        return ()
+
+    def channel_axis(self, cut: Cut) -> int | None:  # noqa: ARG002 - a hook
+        """The axis of the channels of images at the cut; None where it is not known."""
+        return self.backend.channel_axis
+
+    def like(self) -> Tensor | None:
+        """A tensor with the model's dtype, on its device: its first floating parameter."""
+        return None
+
+    def adopt(self, value: Any) -> Tensor:
+        """One of the caller's arrays or tensors as a tensor of the model's dtype and device.
+
+        Integers, and uint8 images, keep their type.
+        """
+        backend, like = self.backend, self.like()
+        if isinstance(value, np.ndarray) and not backend.is_tensor(value):
+            return backend.from_numpy(value, like=like)
+        if not backend.is_tensor(value):
+            raise TypeError(
+                f"is a {type(value).__module__}.{type(value).__qualname__}; a "
+                f"{backend.name} model takes NumPy arrays or {backend.name} tensors"
+            )
+        return (
+            backend.cast(value, like) if like is not None and backend.is_floating(value) else value
+        )
+
+    def logit_cut(self) -> Cut:
+        """The cut that `LogitCut` means.
+
+        Raises:
+            CutError: where no `logit_layer` was given and no layer is called `logits`.
+        """
+        if self.logit_layer is not None:
+            return Cut(self.logit_layer)
+        if any(layer.name == "logits" for layer in self.layers()):
+            return Cut("logits")
+        raise CutError(
+            f"LogitCut: {self._owner} has no layer called 'logits'; say which layer gives the "
+            "scores with get_model_wrapper(model, logit_layer=)"
+        )
+
+    def not_reached(self, cut: Cut, calls: int) -> str:
+        """The message of the error for a cut that a pass did not reach."""
+        if cut.call is not None and calls:
+            return f"{cut} was not reached: its layer is called {calls} time(s) in one pass"
+        return (
+            f"the layer of {cut} was not called when {self._owner} ran; it is unused, or what it "
+            "computes is computed without calling it. Cut at a layer around it instead"
+        )
+
+    # -- core: names and cuts ----------------------------------------------------------------
+
+    @property
+    def _owner(self) -> str:
+        return type(self.model).__name__
+
+    @final
+    def resolved(self, cut: Cut) -> Cut:
+        """`cut`, with LogitCut replaced by what it means, checked to exist."""
+        if cut.name == LOGIT:
+            logits = self.logit_cut()
+            cut = Cut(logits.name, logits.anchor, accessor=cut.accessor or logits.accessor)
+        for part in cut.parts():
+            if part.name not in (INPUT, OUTPUT):
+                self.place(part)
+        return cut
+
+    def __repr__(self) -> str:
+        return naming.table(self._owner, self.backend.name, self.layers())
+
+    @final
+    def embeddings(self) -> list[str]:
+        """The names of the embedding layers, for advice."""
+        return [x.name for x in self.layers() if "embedding" in x.kind.lower()]
+
+    # -- core: inputs ------------------------------------------------------------------------
+
+    @final
+    def prepared(self, inputs: ModelInputs) -> tuple[ModelInputs, Kind]:
+        """The caller's inputs as tensors of the model, and how to give results back."""
+        inputs = ModelInputs(inputs.args, inputs.kwargs, {**self.batched, **inputs.batched})
+        inputs = inputs.renamed(self.parameters)
+        if inputs.n_records == 0:
+            raise ValueError("the inputs hold 0 records; give at least one")
+        kind = Kind.of(inputs, self.backend)
+
+        def adopted(leaf: Any) -> Tensor:
+            try:
+                return self.adopt(leaf.value)
+            except TypeError as error:
+                raise TypeError(f"input {leaf.name!r} {error}") from error
+
+        return inputs.map_tensors(adopted), kind
+
+    # -- core: the two evaluations -----------------------------------------------------------
+
+    @final
+    def activations(
+        self,
+        inputs: ModelInputs,
+        cuts: Sequence[Cut],
+        interventions: Mapping[Cut, list[Tensor]] | None = None,
+    ) -> dict[Cut, list[Tensor]]:
+        """The values at the cuts, without gradients, in one pass of the model.
+
+        Call it inside `opened`. Interventions replace the values at other cuts, row by row.
+        """
+        replace = self.spread(interventions or {})
+        parts = [part for cut in cuts for part in cut.parts()]
+        found = iter(one_pass(self, inputs, replace, parts))
+        result: dict[Cut, list[Tensor]] = {}
+        for cut in cuts:
+            members = [next(found) for _ in cut.parts()]
+            if len(members) > 1:
+                self._part_sizes[cut] = tuple(map(len, members))
+            result[cut] = [t for m in members for t in m]
+        return result
+
+    @final
+    def gradients(
+        self,
+        inputs: ModelInputs,
+        *,
+        wrt: Cut,
+        of: Cut,
+        qoi: QoI,
+        block: Block,
+        want: Sequence[Want] = (),
+    ) -> Gradients:
+        """Gradients of a quantity at `of` with respect to the value at `wrt`.
+
+        By default the gradients are summed over the block's points with its weights. `want`:
+        "points" gives each point's own, (k, b, …); "quantities" and "activations" those of the
+        points, (k, b) and (k, b, …). Call it inside `opened`.
+        """
+        at_input: list[int] = []
+        points = block.points
+        if isinstance(block.cut, InputCut) and points:
+            at_input = inputs.at(block.cut, self.backend, self.parameters)
+            points = [p for _, p in sorted(zip(at_input, points, strict=True), key=lambda x: x[0])]
+        layout, batched, shared = inputs.split(at_input)
+        replaced = block.cut if points and not at_input else None
+        key = StepKey(wrt, of, replaced, layout, frozenset(want), qoi.placed(self.channel_axis(of)))
+        step = self._step(key)
+        step.validate(key.qoi)
+        like = self.like()
+        if like is None:
+            like = inputs.first_floating(self.backend)
+        arrays = [(self._datum(d.value, like), d.per_record) for d in key.qoi.data()]
+        arguments = StepArguments(
+            self.state(),
+            points,
+            batched,
+            shared,
+            [a for a, per_record in arrays if per_record],
+            [a for a, per_record in arrays if not per_record],
+        )
+        return step.run(arguments, block.weights)
+
+    def _step(self, key: StepKey) -> Step:
+        if not self.backend.traces:
+            return Step(self, key)
+        return self.kept(key.hashed(), lambda: Step(self, key.snapshot()))  # type: ignore[no-any-return]
+
+    @final
+    def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """The traced step for `key`, built at its first use; the least used one is dropped."""
+        step = self._steps.get(key)
+        if step is None:
+            step = self._steps[key] = build()
+            while len(self._steps) > _KEPT_STEPS:
+                self._steps.popitem(last=False)
+        else:
+            self._steps.move_to_end(key)
+        return step
+
+    def _datum(self, value: Any, like: Tensor | None) -> Tensor:
+        if self.backend.is_tensor(value):
+            return value
+        return self.backend.from_numpy(np.asarray(value), like=like)
+
+    @final
+    def spread(self, interventions: Mapping[Cut, list[Tensor]]) -> dict[Cut, list[Tensor]]:
+        """The same interventions at cuts of one layer each."""
+        result: dict[Cut, list[Tensor]] = {}
+        for cut, tensors in interventions.items():
+            parts = cut.parts()
+            sizes = self._part_sizes.get(cut, (1,) * len(parts)) if len(parts) > 1 else None
+            if sizes is None:
+                result[cut] = tensors
+                continue
+            if sum(sizes) != len(tensors):
+                raise InterventionError(
+                    f"{cut} holds {sum(sizes)} tensors, but {len(tensors)} were given"
+                )
+            rest = iter(tensors)
+            for part, size in zip(parts, sizes, strict=True):
+                result[part] = [next(rest) for _ in range(size)]
+        return result
+
+    # -- core: what users call ---------------------------------------------------------------
+
+    @final
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's output for all records."""
+        return self._evaluated(model_inputs(args, kwargs), OutputCut())
+
+    @final
+    def logits(self, *args: Any, **kwargs: Any) -> Any:
+        """The scores before the softmax: the value at LogitCut, or the output without one."""
+        try:
+            cut: Cut = self.resolved(LogitCut())
+        except CutError:
+            if self.logit_layer is not None:
+                raise
+            cut = OutputCut()
+        return self._evaluated(model_inputs(args, kwargs), cut)
+
+    @final
+    def probits(self, *args: Any, **kwargs: Any) -> Any:
+        """Probabilities: softmax of the logits over the last axis, sigmoid of a single column."""
+        inputs, kind = self.prepared(model_inputs(args, kwargs))
+        backend = self.backend
+        given = self.logits(inputs)
+        y = given[0] if isinstance(given, list) else given
+        single = len(y.shape) < 2 or y.shape[-1] == 1
+        return kind.give(backend.sigmoid(y) if single else backend.softmax(y, -1))
+
+    def _evaluated(self, inputs: ModelInputs, cut: Cut) -> Any:
+        return self.fprop(inputs.args, inputs.kwargs, to_cut=cut)
+
+    @final
+    def fprop(
+        self,
+        model_args: Any,
+        model_kwargs: Mapping[str, Any] | None = None,
+        doi_cut: Any = None,
+        to_cut: Any = None,
+        attribution_cut: Any = None,
+        intervention: Any = None,
+    ) -> Any:
+        """The value at `to_cut`, with the value at `doi_cut` replaced by `intervention`.
+
+        Args:
+            model_args: positional arguments, or one of them, or a `ModelInputs`.
+            model_kwargs: keyword arguments.
+            doi_cut: where the intervention is placed; None is the model's input.
+            to_cut: where the value is read; None is the model's output.
+            attribution_cut: another cut whose value is wanted.
+            intervention: tensors for `doi_cut`, with k·b rows for b records, point by point: row
+                p·b + r belongs to record r. At the input it may be a `ModelInputs`, else it
+                replaces the positional arguments only.
+
+        Returns:
+            One tensor or a list; with an attribution_cut the pair (value at to_cut, value there).
+
+        Raises:
+            ValueError: for an inner `doi_cut` without intervention.
+        """
+        inputs, replace, kind = self._intervened(model_args, model_kwargs, doi_cut, intervention)
+        to = self.resolved(target_cut(to_cut))
+        cuts = [to]
+        if attribution_cut is not None:
+            cuts.append(self.resolved(source_cut(attribution_cut)))
+        with self.opened(inputs, source_cut(doi_cut)):
+            found = self.activations(inputs, cuts, replace)
+        given = [self.in_layout(found[cut], cut) for cut in cuts]
+        results = [kind.give(ts[0]) if len(ts) == 1 else list(map(kind.give, ts)) for ts in given]
+        return tuple(results) if attribution_cut is not None else results[0]
+
+    @final
+    def qoi_bprop(  # noqa: PLR0913 - the documented signature
+        self,
+        qoi: Any,
+        model_args: Any,
+        model_kwargs: Mapping[str, Any] | None = None,
+        doi_cut: Any = None,
+        to_cut: Any = None,
+        attribution_cut: Any = None,
+        intervention: Any = None,
+    ) -> Any:
+        """Gradients of the quantity at `to_cut` with respect to the value at `attribution_cut`.
+
+        Arguments as for `fprop`; attribution_cut defaults to the doi_cut.
+
+        Returns:
+            One tensor of the cut's shape per row; a list where the quantity or the cut has
+            several: outer list = quantities, inner list = tensors, lists of one unwrapped.
+        """
+        inputs, replace, kind = self._intervened(model_args, model_kwargs, doi_cut, intervention)
+        doi = self.resolved(source_cut(doi_cut))
+        wrt = doi if attribution_cut is None else self.resolved(source_cut(attribution_cut))
+        of = self.resolved(target_cut(to_cut))
+        points = [self.backend.xp.expand_dims(t, axis=0) for t in replace.get(doi, [])]
+        block = Block(doi, points, np.ones(1))
+        qoi = as_qoi(qoi)
+        n = inputs.n_records
+        with self.opened(inputs, doi):
+            if qoi.binds:
+                y = self.activations(inputs, [of], replace)[of]
+                qoi = qoi.bind(y[0] if len(y) == 1 else y)
+            got = self.gradients(
+                inputs, wrt=wrt, of=of, qoi=qoi.rows(0, n, n), block=block, want=("points",)
+            )
+        rows = [self.in_layout([g[0] for g in gs], wrt) for gs in got.gradients]
+        given = [[kind.give(g) for g in gs] for gs in rows]
+        unwrapped = [gs[0] if len(gs) == 1 else gs for gs in given]
+        return unwrapped[0] if len(unwrapped) == 1 else unwrapped
+
+    @final
+    def in_layout(self, tensors: list[Tensor], cut: Cut) -> list[Tensor]:
+        """Tensors with the records first in the layout of the cut's layer."""
+        return [values.to_layer(t, cut, self.backend) for t in tensors]
+
+    def _intervened(
+        self, args: Any, kwargs: Mapping[str, Any] | None, doi_cut: Any, intervention: Any
+    ) -> tuple[ModelInputs, dict[Cut, list[Tensor]], Kind]:
+        """Inputs repeated as often as the intervention needs, and what it replaces."""
+        given = args if isinstance(args, ModelInputs) else ModelInputs(_as_args(args), kwargs)
+        inputs, kind = self.prepared(given)
+        doi = self.resolved(source_cut(doi_cut))
+        if intervention is None:
+            if not isinstance(doi, InputCut):
+                raise InterventionError(
+                    f"doi_cut is {doi}, but no intervention was given; give the value to place "
+                    "there, or leave doi_cut out"
+                )
+            return inputs, {}, kind
+        if isinstance(doi, InputCut):
+            if not isinstance(intervention, ModelInputs):
+                intervention = ModelInputs(_as_args(intervention), {})
+            new = self.prepared(intervention)[0]
+            k = self._multiple(new.n_records, inputs.n_records, doi)
+            kwargs = new.kwargs or inputs.repeat(k, self.backend).kwargs
+            merged = ModelInputs(new.args or inputs.args, kwargs, inputs.batched)
+            return merged, {}, kind
+        tensors = [
+            values.to_front(
+                self.adopt(np.asarray(t) if isinstance(t, list) else t), doi, self.backend
+            )
+            for t in _as_args(intervention)
+        ]
+        k = self._multiple(int(tensors[0].shape[0]), inputs.n_records, doi)
+        return inputs.repeat(k, self.backend), {doi: tensors}, kind
+
+    def _multiple(self, rows: int, records: int, cut: Cut) -> int:
+        if rows == 0 or rows % records:
+            raise InterventionError(
+                f"the intervention at {cut} has {rows} rows, which is not a multiple of the "
+                f"inputs' {records} records; give k rows per record, point by point"
+            )
+        return rows // records
+
+
+def _as_args(args: Any) -> Sequence[Any]:
+    return args if isinstance(args, list | tuple) else (args,)

@@ -1,0 +1,68 @@
+"""Names of layers: looked up, explained where there is none, and printed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trulens_core.errors import UnknownLayerError
+from trulens_core.slices import INPUT, OUTPUT, Cut
+
+if TYPE_CHECKING:
+    from trulens_core.models import Layer
+
+
+def place(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:
+    """The layer that a cut names, and its anchor, among the names of a model's layers."""
+    if cut.name in (INPUT, OUTPUT):
+        return cut.name, cut.anchor
+    if isinstance(cut.name, int):
+        if not -len(names) <= cut.name < len(names):
+            raise UnknownLayerError(
+                f"no layer {cut.name} in {owner}: it has {len(names)}, from 0 to {len(names) - 1}"
+            )
+        return names[cut.name], cut.anchor
+    if cut.name not in names:
+        raise unknown(cut.name, names, owner)
+    return cut.name, cut.anchor
+
+
+def unknown(name: Any, names: Sequence[str], owner: str) -> UnknownLayerError:
+    """The error for a name that no layer has, with the names that come near it."""
+    near = suggestions(str(name), names)
+    meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return UnknownLayerError(
+        f"no layer {name!r} in {owner}; {meant}print the wrapper for all {len(names)} layers"
+    )
+
+
+def suggestions(name: str, names: Sequence[str], most: int = 4) -> list[str]:
+    """The names nearest to `name`: equal but for signs, then containing it, then alike."""
+    wanted = _bare(name)
+    bare = {n: _bare(n) for n in names}
+    equal = [n for n in names if bare[n] == wanted]
+    ends = [
+        n
+        for n in names
+        if wanted and bare[n] and (bare[n].endswith(wanted) or wanted.endswith(bare[n]))
+    ]
+    ends.sort(key=lambda n: abs(len(bare[n]) - len(wanted)))
+    alike = difflib.get_close_matches(name, names, n=most, cutoff=0.6)
+    return list(dict.fromkeys([*equal, *ends, *alike]))[:most]
+
+
+def _bare(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def table(owner: str, backend: str, layers: Sequence[Layer]) -> str:
+    """The layers of a model as a table for people."""
+    rows = [("layer", "kind", "output", "calls")]
+    for x in layers:
+        shape = "" if x.shape is None else "×".join("?" if n is None else str(n) for n in x.shape)
+        rows.append((x.name, x.kind, shape, "" if x.calls is None else str(x.calls)))
+    used = [i for i in range(4) if i < 2 or any(r[i] for r in rows[1:])]
+    width = {i: max(len(r[i]) for r in rows) for i in used}
+    lines = ["  ".join(r[i].ljust(width[i]) for i in used).rstrip() for r in rows]
+    return "\n".join([f"{owner} on {backend}, {len(layers)} layers", *lines])

@@ -1,0 +1,92 @@
+"""`get_model_wrapper` and its options, each of which belongs to one framework or several."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from trulens_core.plugins import registry
+
+if TYPE_CHECKING:
+    from trulens_core.models import ModelWrapper
+
+_DEFAULTS: dict[str, tuple[Any, str]] = {
+    "logit_layer": (None, "every framework"),
+    "replace_softmax": (False, "Keras"),
+    "softmax_layer": (-1, "Keras"),
+    "custom_objects": (None, "Keras"),
+    "device": (None, "PyTorch"),
+    "input_tensors": (None, "TensorFlow graphs"),
+    "output_tensors": (None, "TensorFlow graphs"),
+    "internal_tensor_dict": (None, "TensorFlow graphs"),
+    "default_feed_dict": (None, "TensorFlow graphs"),
+    "session": (None, "TensorFlow graphs"),
+    "force_eval": (True, "PyTorch"),
+    "params": (None, "JAX"),
+    "state": (None, "JAX (Haiku)"),
+    "method": (None, "JAX (Flax Linen)"),
+    "batched": (None, "every framework"),
+}
+_FORMER = ("input_shape", "input_dtype")
+
+
+def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any) -> ModelWrapper:
+    """The wrapper that explains `model`, by the backend that serves its framework.
+
+    Args:
+        model: a model of any installed framework.
+        backend: the backend's name, where the model does not tell: "torch" or "pytorch", "tf" or
+            "tensorflow", "keras", "tf_keras" or "tf.keras", "jax", or any registered name.
+        **options: of the frameworks; one of another framework is ignored at its default.
+
+            - logit_layer: the layer that `LogitCut` means (every framework).
+            - batched: by argument name, whether it has a row per record (every framework).
+            - device: PyTorch; moves the model there, once. By default it stays where it is.
+            - force_eval: PyTorch; False keeps each module's train or eval state during a call.
+            - replace_softmax, softmax_layer, custom_objects: Keras.
+            - input_tensors, output_tensors, internal_tensor_dict, default_feed_dict, session:
+              TensorFlow graphs.
+            - params, state, method: JAX.
+
+    Raises:
+        NoBackendError: no installed backend fits; the message says which is missing.
+        AmbiguousBackendError: more than one fits.
+        TypeError: an unknown option, or one of another framework with another value than its
+            default.
+
+    Example:
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> get_model_wrapper(model)(x).shape
+        (2, 3)
+    """
+    _check_known(options)
+    found = registry()
+    description = found.of_model(model) if backend is None else found.named(backend)
+    taken = {}
+    for name, value in options.items():
+        if name in description.options:
+            taken[name] = value
+        elif name in _DEFAULTS and not _is_default(value, _DEFAULTS[name][0]):
+            raise TypeError(
+                f"{name}={value!r} is an option of {_DEFAULTS[name][1]}; this model is served by "
+                f"the backend {description.name!r}, which takes {', '.join(description.options)}"
+            )
+        elif name not in _DEFAULTS and name not in _FORMER:
+            raise TypeError(f"the backend {description.name!r} has no option {name!r}")
+    wrapper: ModelWrapper = description.load().wrap(model, **taken)
+    return wrapper
+
+
+def _check_known(options: dict[str, Any]) -> None:
+    for name in _FORMER:
+        if name in options:
+            warnings.warn(
+                f"{name}= is no longer needed and has no effect; leave it out",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, bool | int) and value == default)

@@ -1,0 +1,47 @@
+"""Groups of one size, for frameworks that compile per shape: records are added and cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor
+from trulens_core.inputs import BATCHED, ModelInputs
+from trulens_core.quantities import QoI
+
+
+def last_again(x: Tensor, n: int, backend: Backend) -> Tensor:
+    """`x` with its last row n more times."""
+    return backend.xp.concat([x, *[x[-1:]] * n], axis=0) if n else x
+
+
+def padded(inputs: ModelInputs, n: int, backend: Backend) -> ModelInputs:
+    """The inputs with n more records, copies of the last one."""
+    if not n:
+        return inputs
+    return inputs.map_tensors(
+        lambda x: last_again(x.value, n, backend) if x.role == BATCHED else x.value
+    )
+
+
+def padded_qoi(qoi: QoI, n: int, backend: Backend) -> QoI:
+    """The quantity for n more records."""
+    if not n:
+        return qoi
+    values = []
+    for d in qoi.data():
+        value = d.value
+        if d.per_record and backend.is_tensor(value):
+            value = last_again(value, n, backend)
+        elif d.per_record:
+            value = np.concatenate([value, *[value[-1:]] * n], axis=0)
+        values.append(value)
+    return qoi.with_data(values)
+
+
+def trimmed(tensors: Sequence[Tensor] | None, n: int, axis: int = 0) -> list[Tensor] | None:
+    """The first n records of each tensor; None stays None."""
+    if tensors is None:
+        return None
+    return [t[:n] if axis == 0 else t[:, :n] for t in tensors]

@@ -1,0 +1,344 @@
+"""Plug-ins: which frameworks are installed, which of them a model or tensor belongs to.
+
+A plug-in is an entry point of the group `trulens.backends`. Its module imports only trulens_core
+and implements one hook, which returns a `BackendDescription`. Entry points are loaded one by one:
+a broken one is kept with its exception, warned of once, and harms nobody else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import pluggy
+
+from trulens_core import detection
+from trulens_core.backends import Backend
+from trulens_core.errors import (
+    AmbiguousBackendError,
+    BackendError,
+    BrokenBackendError,
+    NoBackendError,
+    TrulensWarning,
+)
+
+GROUP = "trulens.backends"
+hookspec = pluggy.HookspecMarker("trulens")
+hookimpl = pluggy.HookimplMarker("trulens")
+
+
+class LoadedBackend(Protocol):
+    """What `BackendDescription.load` returns, usually a module."""
+
+    backend: Backend
+
+    def wrap(self, model: Any, **options: Any) -> Any:
+        """The model wrapper; raises `UnsupportedModelError` for a model it cannot serve."""
+
+
+def _never(x: object) -> bool:  # noqa: ARG001 - a predicate
+    return False
+
+
+@dataclasses.dataclass(frozen=True)
+class BackendDescription:
+    """What a plug-in says of itself, before its framework is imported.
+
+    Attributes:
+        name: as `backend=` takes it.
+        claims: whether it serves a model. It looks at the type's MRO and at what is imported
+            already, and imports nothing.
+        load: imports the framework; gives an object with `backend`, a `Backend`, and
+            `wrap(model, **options)`.
+        claims_tensor: the same as `claims`, for tensors.
+        aliases: other names that `backend=` takes.
+        options: the names of the keyword arguments of `get_model_wrapper` that `wrap` takes.
+        install: the line that installs it.
+        before: backends that step back where this one claims a model, too.
+    """
+
+    name: str
+    claims: Callable[[object], bool]
+    load: Callable[[], LoadedBackend]
+    claims_tensor: Callable[[object], bool] = _never
+    aliases: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    install: str = ""
+    before: tuple[str, ...] = ()
+
+
+class _Spec:
+    @hookspec
+    def trulens_backend(self) -> BackendDescription:  # type: ignore[empty-body]
+        """Describe the backend."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BackendInfo:
+    """One line of `list_backends()`.
+
+    Attributes:
+        name: of the backend, or of the entry point where it is broken.
+        distribution: the installed distribution it comes from, None if registered in process.
+        version: of the distribution.
+        error: why it is broken, None if it is not.
+    """
+
+    name: str
+    distribution: str | None = None
+    version: str | None = None
+    error: BaseException | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """One plug-in: its description, or why there is none."""
+
+    info: BackendInfo
+    description: BackendDescription | None = None
+
+
+def discover(entry_points: Iterable[metadata.EntryPoint]) -> list[_Found]:
+    """Load each entry point by itself, in the order of names."""
+    return [_loaded(ep) for ep in sorted(entry_points, key=lambda ep: (ep.name, ep.value))]
+
+
+def _loaded(ep: metadata.EntryPoint) -> _Found:
+    dist = getattr(ep, "dist", None)
+    info = BackendInfo(ep.name, dist and dist.name, dist and dist.version)
+    try:
+        manager = pluggy.PluginManager("trulens")
+        manager.add_hookspecs(_Spec)
+        manager.register(ep.load(), name=ep.name)
+        manager.check_pending()
+        described = manager.hook.trulens_backend()
+        if len(described) != 1 or not isinstance(described[0], BackendDescription):
+            raise BackendError(
+                f"the plug-in {ep.value!r} must implement the hook trulens_backend and return a "
+                f"BackendDescription; it returned {described!r}"
+            )
+    except Exception as error:  # noqa: BLE001 - whatever a plug-in raises, others must go on
+        return _Found(dataclasses.replace(info, error=error))
+    return _Found(dataclasses.replace(info, name=described[0].name), described[0])
+
+
+def _names(d: BackendDescription) -> set[str]:
+    return {d.name, *d.aliases}
+
+
+def without_duplicates(found: list[_Found]) -> list[_Found]:
+    """The same plug-ins; those that share a name are broken."""
+    result = []
+    for f in found:
+        twins = [
+            g
+            for g in found
+            if g is not f
+            and f.description
+            and g.description
+            and _names(f.description) & _names(g.description)
+        ]
+        if not twins:
+            result.append(f)
+            continue
+        owners = sorted(str(x.info.distribution) for x in (f, *twins))
+        error = BackendError(
+            f"the backend name {f.info.name!r} is taken by more than one plug-in: "
+            f"{', '.join(owners)}; uninstall one of them"
+        )
+        result.append(_Found(dataclasses.replace(f.info, error=error), f.description))
+    return result
+
+
+class Registry:
+    """All plug-ins that are there: those registered in process and those installed.
+
+    Args:
+        entry_points: gives the installed entry points; called once, at first use.
+    """
+
+    def __init__(self, entry_points: Callable[[], Iterable[metadata.EntryPoint]]) -> None:
+        self._entry_points = entry_points
+        self._lock = threading.Lock()
+        self._registered: list[_Found] = []
+        self._installed: list[_Found] | None = None
+        self._by_type: dict[type, Backend] = {}
+        self._warned: set[str] = set()
+
+    def register(self, description: BackendDescription) -> None:
+        """Add a backend in this process; it replaces one of the same name registered before."""
+        if not isinstance(description, BackendDescription):
+            raise TypeError(f"register_backend takes a BackendDescription, found {description!r}")
+        with self._lock:
+            kept = [f for f in self._registered if f.info.name != description.name]
+            self._registered = [*kept, _Found(BackendInfo(description.name), description)]
+            self._by_type = {}
+
+    def unregister(self, name: str) -> None:
+        """Forget a backend that was registered in this process."""
+        with self._lock:
+            self._registered = [f for f in self._registered if f.info.name != name]
+            self._by_type = {}
+
+    def found(self) -> list[_Found]:
+        """All plug-ins, duplicates marked as broken."""
+        with self._lock:
+            if self._installed is None:
+                self._installed = discover(self._entry_points())
+            every = without_duplicates([*self._registered, *self._installed])
+            news = [f.info for f in every if f.info.error and f.info.name not in self._warned]
+            self._warned |= {info.name for info in news}
+        for info in news:
+            warnings.warn(
+                f"the backend {info.name!r} of {info.distribution} is broken and left out: "
+                f"{info.error!r}",
+                TrulensWarning,
+                stacklevel=3,
+            )
+        return every
+
+    def infos(self) -> Mapping[str, BackendInfo]:
+        """What `list_backends` shows."""
+        every = self.found()
+        keyed = {}
+        for f in every:
+            key = f.info.name
+            if key in keyed:
+                key = f"{f.info.name} ({f.info.distribution})"
+            keyed[key] = f.info
+        return MappingProxyType(keyed)
+
+    def named(self, name: str) -> BackendDescription:
+        """The backend that `backend=name` means."""
+        every = self.found()
+        for f in every:
+            if name in ({f.info.name} | (_names(f.description) if f.description else set())):
+                return self._usable(f)
+        hint = detection.install_hint(name)
+        have = sorted(f.info.name for f in every)
+        raise NoBackendError(
+            f"there is no backend {name!r}; installed: {', '.join(have) or 'none'}"
+            + (f". Install it: {hint}" if hint else "")
+        )
+
+    def of_model(self, model: object) -> BackendDescription:
+        """The one backend that claims the model."""
+        claims, silent = self._claims(lambda d: d.claims(model))
+        chosen = _foremost(claims)
+        if len(chosen) == 1:
+            return self._usable(chosen[0])
+        if chosen:
+            names = sorted(f.info.name for f in chosen)
+            raise AmbiguousBackendError(
+                f"{_kind(model)} is claimed by the backends {' and '.join(names)}; choose one "
+                f"with get_model_wrapper(model, backend={names[0]!r})"
+            )
+        raise NoBackendError(self._nothing(model, silent))
+
+    def of_tensor(self, x: object) -> Backend:
+        """The backend whose tensor `x` is."""
+        backend = self._by_type.get(type(x))
+        if backend is None:
+            claims, silent = self._claims(lambda d: d.claims_tensor(x))
+            chosen = _foremost(claims)
+            if len(chosen) != 1:
+                raise NoBackendError(self._nothing(x, silent))
+            backend = self._usable(chosen[0]).load().backend
+            with self._lock:
+                self._by_type[type(x)] = backend
+        return backend
+
+    def _claims(
+        self, asked: Callable[[BackendDescription], bool]
+    ) -> tuple[list[_Found], list[_Found]]:
+        """The plug-ins that say yes, and those whose answer was an exception."""
+        yes, failed = [], []
+        for f in self.found():
+            if f.description is None:
+                continue
+            try:
+                if asked(f.description):
+                    yes.append(f)
+            except Exception as error:  # noqa: BLE001 - a bad plug-in must not harm the others
+                failed.append(_Found(dataclasses.replace(f.info, error=error)))
+        return yes, failed
+
+    def _usable(self, f: _Found) -> BackendDescription:
+        if f.info.error is not None or f.description is None:
+            raise BrokenBackendError(
+                f"the backend {f.info.name!r} is installed but broken: {f.info.error!r}"
+            ) from f.info.error
+        return f.description
+
+    def _nothing(self, x: object, silent: list[_Found]) -> str:
+        """The message for what nothing fits: which of three cases it is, and what to do."""
+        every = self.found()
+        names = sorted(f.info.name for f in every)
+        missing = detection.missing_backend(x, names)
+        broken = [f.info for f in (*every, *silent) if f.info.error]
+        text = f"no backend fits {_kind(x)}"
+        if missing:
+            text += f": it belongs to {missing[0]}, whose backend is not installed: {missing[1]}"
+        elif not names:
+            text += ": no backend is installed; install that of your framework, " + ", ".join(
+                detection.install_hints()
+            )
+        else:
+            text += f"; installed: {', '.join(names)}"
+            text += detection.advice(x)
+        for info in broken:
+            text += f". The backend {info.name!r} is broken: {info.error!r}"
+        return text
+
+
+def _foremost(claims: list[_Found]) -> list[_Found]:
+    """The claims without those that step back before another."""
+    behind = {n for f in claims if f.description for n in f.description.before}
+    return [f for f in claims if f.info.name not in behind]
+
+
+def _kind(x: object) -> str:
+    return f"{type(x).__module__}.{type(x).__qualname__}"
+
+
+@functools.cache
+def registry() -> Registry:
+    """The registry of this process."""
+    return Registry(lambda: metadata.entry_points(group=GROUP))
+
+
+def list_backends() -> Mapping[str, BackendInfo]:
+    """All backends by name, the broken ones with the error that broke them.
+
+    Example:
+        >>> isinstance(list_backends(), Mapping)
+        True
+    """
+    return registry().infos()
+
+
+def register_backend(description: BackendDescription) -> None:
+    """Add a backend in this process, as an installed plug-in would."""
+    registry().register(description)
+
+
+def get_backend(wrapper_or_tensor: Any = None) -> Backend:
+    """The backend of a model wrapper or of a tensor, one being traced included.
+
+    Raises:
+        TypeError: without an argument: models of several frameworks live in one process, and
+            there is no current backend.
+        NoBackendError: for anything that no installed backend knows.
+    """
+    if wrapper_or_tensor is None:
+        raise TypeError(
+            "there is no current backend; pass a model wrapper or a tensor: get_backend(y).xp"
+        )
+    backend = getattr(wrapper_or_tensor, "backend", None)
+    return backend if isinstance(backend, Backend) else registry().of_tensor(wrapper_or_tensor)

@@ -1,0 +1,222 @@
+"""Quantities of interest: which behaviour of the network is explained.
+
+A quantity q maps the value y at the target cut to one number per record, or several. Quantities
+are a vector space: influence of a·q + b·r = a·influence of q + b·influence of r.
+"""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, NamedTuple, final
+
+import numpy as np
+
+from trulens_core import keys
+from trulens_core.backends import Tensor
+from trulens_core.errors import QoiError
+
+
+class Datum(NamedTuple):
+    """One array of a quantity: data of a step, never part of its key."""
+
+    value: Any
+    per_record: bool
+
+
+class QoI(ABC):
+    """A function of the value at the target cut giving one number per record, or several.
+
+    Write `__call__(self, y)` in the framework's own operations (or over
+    `get_backend(y).xp`). y is the tensor at the target cut, or a list where the cut holds
+    several, with a row per record and point: (rows, …). Return (rows,) for one quantity,
+    (rows, k) for k, or a list of (rows,).
+
+    A quantity with data for each record names the attributes: y has a row per record *and* point,
+    so that a closure over such an array would not fit.
+
+        class Chosen(QoI):
+            arrays = ("targets",)
+
+            def __init__(self, targets):
+                self.targets = targets
+
+            def __call__(self, y):
+                return y.gather(1, self.targets[:, None])[:, 0]
+
+    Attributes:
+        arrays: names of attributes that are arrays with a row per record, or single numbers.
+            They are sliced, repeated and traced by the library, as tensors of the framework.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def __call__(self, y: Any) -> Any:
+        """The quantities of the value `y` at the target cut."""
+
+    # What follows is core's; a user's quantity inherits it. The standard ones refine it.
+
+    def bind(self, y: Any) -> QoI:  # noqa: ARG002 - a hook: most quantities ignore it
+        """This quantity given the value `y` at the target cut for the unmodified records."""
+        return self
+
+    @property
+    def binds(self) -> bool:
+        """Whether `bind` needs to be called."""
+        return type(self).bind is not QoI.bind
+
+    def placed(self, channel_axis: int | None) -> QoI:  # noqa: ARG002 - a hook as well
+        """This quantity at a cut whose images have their channels on `channel_axis`."""
+        return self
+
+    def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:  # noqa: B027 - a hook
+        """Raise where the arrays do not fit values of these shapes at the target cut."""
+
+    def data(self) -> list[Datum]:
+        """The arrays, in a fixed order."""
+        found = []
+        for name in self.arrays:
+            value = getattr(self, name)
+            if not hasattr(value, "shape"):
+                value = np.asarray(value)
+            found.append(Datum(value, len(value.shape) > 0))
+        return found
+
+    def with_data(self, values: Sequence[Any]) -> QoI:
+        """A copy with other arrays, in the order of `data`."""
+        new = copy.copy(self)
+        for name, value in zip(self.arrays, values, strict=True):
+            object.__setattr__(new, name, value)
+        return new
+
+    def key(self) -> Hashable:
+        """Equal for quantities that differ in their arrays alone."""
+        return keys.attributes(self, leave_out=self.arrays)
+
+    def snapshot(self) -> QoI:
+        """A copy that later changes of this object do not reach."""
+        new = copy.copy(self)
+        for name, value in vars(self).items():
+            object.__setattr__(new, name, keys.snapshot(value))
+        return new
+
+    @final
+    def rows(self, i: int, j: int, total: int) -> QoI:
+        """This quantity for the records i to j of `total`."""
+        data = self.data()
+        for datum in data:
+            if datum.per_record and datum.value.shape[0] != total:
+                raise QoiError(
+                    f"{type(self).__name__} has {datum.value.shape[0]} values in an array with "
+                    f"one per record, but {total} records are explained"
+                )
+        if not data or (i == 0 and j >= total):
+            return self
+        return self.with_data([d.value[i:j] if d.per_record else d.value for d in data])
+
+    def __add__(self, other: object) -> QoI:
+        return (
+            CombinedQoI.of((1.0, self), (1.0, other)) if isinstance(other, QoI) else NotImplemented
+        )
+
+    def __sub__(self, other: object) -> QoI:
+        return (
+            CombinedQoI.of((1.0, self), (-1.0, other)) if isinstance(other, QoI) else NotImplemented
+        )
+
+    def __neg__(self) -> QoI:
+        return CombinedQoI.of((-1.0, self))
+
+    def __mul__(self, scale: object) -> QoI:
+        return NotImplemented if (c := _number(scale)) is None else CombinedQoI.of((c, self))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scale: object) -> QoI:
+        return NotImplemented if (c := _number(scale)) is None else CombinedQoI.of((1.0 / c, self))
+
+
+class CombinedQoI(QoI):
+    """Σ cᵢ qᵢ, as `2.0 * q - r` makes it. The coefficients are data, not part of the key.
+
+    Example:
+        >>> from trulens_core import ClassQoI
+        >>> 0.5 * ClassQoI(0) + ClassQoI(1)
+        0.5 * ClassQoI(0) + 1.0 * ClassQoI(1)
+    """
+
+    def __init__(self, coefficients: Sequence[Any], members: Sequence[QoI]) -> None:
+        self.coefficients = tuple(coefficients)
+        self.members = tuple(members)
+
+    @staticmethod
+    def of(*terms: tuple[float, QoI]) -> CombinedQoI:
+        """The sum of the terms, sums among them taken apart."""
+        coefficients: list[Any] = []
+        members: list[QoI] = []
+        for scale, qoi in terms:
+            inner = (
+                zip(qoi.coefficients, qoi.members, strict=True)
+                if isinstance(qoi, CombinedQoI)
+                else [(1.0, qoi)]
+            )
+            for c, member in inner:
+                coefficients.append(scale * c)
+                members.append(member)
+        return CombinedQoI(coefficients, members)
+
+    def __call__(self, y: Any) -> Any:
+        outputs = [q(y) for q in self.members]
+        if any(isinstance(o, list | tuple) for o in outputs):
+            return [self._sum(column) for column in zip(*outputs, strict=True)]
+        return self._sum(outputs)
+
+    def _sum(self, terms: Sequence[Tensor]) -> Tensor:
+        total = self.coefficients[0] * terms[0]
+        for c, term in zip(self.coefficients[1:], terms[1:], strict=True):
+            total = total + c * term
+        return total
+
+    def __repr__(self) -> str:
+        pairs = zip(self.coefficients, self.members, strict=True)
+        return " + ".join(f"{c!r} * {q!r}" for c, q in pairs)
+
+    def _map(self, function: Callable[[QoI], QoI]) -> CombinedQoI:
+        return CombinedQoI(self.coefficients, [function(q) for q in self.members])
+
+    def bind(self, y: Any) -> QoI:
+        return self._map(lambda q: q.bind(y))
+
+    @property
+    def binds(self) -> bool:
+        return any(q.binds for q in self.members)
+
+    def placed(self, channel_axis: int | None) -> QoI:
+        return self._map(lambda q: q.placed(channel_axis))
+
+    def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
+        for q in self.members:
+            q.validate(shapes)
+
+    def data(self) -> list[Datum]:
+        scales = [Datum(np.asarray(c, "float64"), False) for c in self.coefficients]
+        return [*scales, *(d for q in self.members for d in q.data())]
+
+    def with_data(self, values: Sequence[Any]) -> QoI:
+        n = len(self.coefficients)
+        coefficients, rest = values[:n], iter(values[n:])
+        members = [q.with_data([next(rest) for _ in q.data()]) for q in self.members]
+        return CombinedQoI(coefficients, members)
+
+    def key(self) -> Hashable:
+        return CombinedQoI, tuple(q.key() for q in self.members)
+
+    def snapshot(self) -> QoI:
+        return self._map(lambda q: q.snapshot())
+
+
+def _number(x: object) -> float | None:
+    return float(x) if isinstance(x, numbers.Real) and not isinstance(x, bool) else None

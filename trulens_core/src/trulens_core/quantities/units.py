@@ -1,0 +1,221 @@
+"""Quantities of units and channels inside a network, and quantities given as functions."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import operator
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from trulens_core import keys
+from trulens_core.errors import QoiCutSupportError, QoiError
+from trulens_core.quantities.base import Datum, QoI
+from trulens_core.quantities.reading import (
+    Activation,
+    activated,
+    check_index,
+    checked_activation,
+    single,
+)
+
+
+@final
+class InternalChannelQoI(QoI):
+    """The activation of one channel (or unit) of a layer, summed over its other axes.
+
+    y[:, channel] for values of shape (records, units); y[..., channel] summed over the rest for
+    rank 3; the channel's map, summed, for images.
+
+    Args:
+        channel: an index, or a list of them, whose quantities are summed.
+        channel_axis: the axis of the channels. By default the last one of rank 3 values, and for
+            images the one the model's framework or layer has them on.
+        agg_fn: maps one channel's values (records, …) to (records,), instead of the sum.
+
+    Raises:
+        ValueError: for an axis that the value does not have.
+        IndexError: for a channel that the value does not have.
+
+    Example:
+        >>> InternalChannelQoI([2, 7])
+        InternalChannelQoI([2, 7])
+    """
+
+    def __init__(
+        self,
+        channel: Any,
+        channel_axis: int | None = None,
+        agg_fn: Callable[[Any], Any] | None = None,
+    ) -> None:
+        listed = list(channel) if isinstance(channel, list | tuple | np.ndarray) else [channel]
+        if not listed or any(isinstance(c, bool) for c in listed):
+            raise ValueError(f"channel is {channel!r}; it must be an int or a list of ints")
+        self.channels: tuple[Any, ...] = tuple(operator.index(c) for c in listed)
+        self.channel_axis = None if channel_axis is None else operator.index(channel_axis)
+        self.agg_fn = agg_fn
+        self._images_axis: int | None = None
+
+    def __repr__(self) -> str:
+        shown = self.channels[0] if len(self.channels) == 1 else list(self.channels)
+        axis = "" if self.channel_axis is None else f", channel_axis={self.channel_axis}"
+        return f"InternalChannelQoI({shown}{axis})"
+
+    def placed(self, channel_axis: int | None) -> QoI:
+        new = copy.copy(self)
+        new._images_axis = channel_axis
+        return new
+
+    def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
+        if len(shapes) == 1:
+            n = shapes[0][self._axis(len(shapes[0]))]
+            for c in self.channels:
+                if isinstance(c, int | np.ndarray):
+                    check_index(c, n, "channel")
+
+    def __call__(self, y: Any) -> Any:
+        y, backend = single(y, self)
+        self.validate([tuple(y.shape)])
+        axis, xp = self._axis(len(y.shape)), backend.xp
+        total = None
+        for channel in self.channels:
+            known = backend.is_tensor(channel)
+            c = channel if known else backend.from_numpy(np.asarray(channel, "int32"), like=y)
+            index = xp.reshape(xp.where(c < 0, c + y.shape[axis], c), (1,))
+            values = xp.squeeze(xp.take(y, index, axis=axis), axis=axis)
+            q = self._aggregated(values, xp)
+            total = q if total is None else total + q
+        return total
+
+    def _aggregated(self, values: Any, xp: Any) -> Any:
+        if self.agg_fn is not None:
+            return self.agg_fn(values)
+        others = tuple(range(1, len(values.shape)))
+        return xp.sum(values, axis=others) if others else values
+
+    def _axis(self, rank: int) -> int:
+        axis = self.channel_axis
+        if axis is None:
+            axis = {2: 1, 3: 2}.get(rank, self._images_axis)
+        if axis is None:
+            raise QoiError(
+                "InternalChannelQoI cannot tell which axis holds the channels of this value of "
+                f"rank {rank}; give channel_axis="
+            )
+        if not -rank <= axis < rank or axis % rank == 0:
+            raise QoiCutSupportError(
+                f"InternalChannelQoI: the value has rank {rank}, so channel_axis={axis} is not "
+                "an axis of channels (axis 0 is that of the records)"
+            )
+        return axis % rank
+
+    def data(self) -> list[Datum]:
+        return [
+            Datum(np.asarray(c, "int32") if isinstance(c, int) else c, False) for c in self.channels
+        ]
+
+    def with_data(self, values: Sequence[Any]) -> QoI:
+        new = copy.copy(self)
+        new.channels = tuple(values)
+        return new
+
+    def key(self) -> Hashable:
+        rest = (self.channel_axis, self._images_axis, len(self.channels))
+        return InternalChannelQoI, rest, keys.by_value(self.agg_fn)
+
+
+@final
+class ThresholdQoI(QoI):
+    """The elements of y above a threshold less those below: Σ sign(y − threshold) · y.
+
+    Args:
+        threshold: elements above it count as high.
+        low_minus_high: whether the low elements count positively instead.
+        activation: applied to y first: a function, "sigmoid" or "softmax" (over the channels).
+
+    Example:
+        >>> ThresholdQoI(0.5, activation="sigmoid")
+        ThresholdQoI(0.5, low_minus_high=False, activation='sigmoid')
+    """
+
+    arrays = ("threshold",)
+
+    def __init__(
+        self, threshold: float, low_minus_high: bool = False, activation: Activation = None
+    ) -> None:
+        self.threshold: Any = np.asarray(threshold, "float64")
+        if self.threshold.ndim:
+            raise ValueError(f"threshold is {threshold!r}; it must be one number")
+        self.low_minus_high = bool(low_minus_high)
+        self.activation = checked_activation(activation)
+        self._images_axis: int | None = None
+
+    def placed(self, channel_axis: int | None) -> QoI:
+        new = copy.copy(self)
+        new._images_axis = channel_axis
+        return new
+
+    def __call__(self, y: Any) -> Any:
+        y, backend = single(y, self)
+        xp, rank = backend.xp, len(y.shape)
+        axis = {2: 1, 3: 2}.get(rank, 1 if self._images_axis is None else self._images_axis)
+        y = activated(y, self.activation, axis, backend)
+        threshold = self.threshold
+        if not backend.is_tensor(threshold):
+            threshold = backend.from_numpy(threshold, like=y)
+        sign = backend.stop_gradient(xp.sign(y - threshold))
+        others = tuple(range(1, len(y.shape)))
+        high = xp.sum(sign * y, axis=others) if others else sign * y
+        return -high if self.low_minus_high else high
+
+    def __repr__(self) -> str:
+        return (
+            f"ThresholdQoI({float(self.threshold)}, low_minus_high={self.low_minus_high}, "
+            f"activation={self.activation!r})"
+        )
+
+
+@final
+class LambdaQoI(QoI):
+    """A quantity given as a function of the value at the target cut.
+
+    Args:
+        function: takes one argument, y, and returns what a `QoI` returns. Arguments that have
+            defaults may follow.
+
+    Raises:
+        ValueError: for a function of another number of arguments.
+
+    Example:
+        >>> LambdaQoI(lambda y: y[:, 0] ** 2)(np.ones((2, 3)))
+        array([1., 1.])
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        if not callable(function):
+            raise ValueError(f"LambdaQoI needs a function, found {function!r}")
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):  # builtins do not say
+            parameters = []
+        required = [
+            p
+            for p in parameters
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
+        if parameters and (
+            len(required) != 1 or required[0].kind is inspect.Parameter.KEYWORD_ONLY
+        ):
+            raise ValueError(
+                "LambdaQoI needs a function of exactly one argument, the value at the target "
+                f"cut; {function!r} takes {inspect.signature(function)}"
+            )
+        self.function = function
+
+    def __call__(self, y: Any) -> Any:
+        return self.function(y)
+
+    def __repr__(self) -> str:
+        return f"LambdaQoI({self.function!r})"

@@ -1,0 +1,79 @@
+"""What is asked of a model, what is wanted besides, and what a group of records answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from trulens_core.backends import Tensor
+from trulens_core.distributions import DoI
+from trulens_core.models import ModelWrapper
+from trulens_core.quantities import QoI
+from trulens_core.slices import Cut
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """What is asked of a model: everything but its inputs.
+
+    Attributes:
+        wrapper: the model.
+        source: where the variables live.
+        target: where the behaviour is read.
+        qoi: which behaviour.
+        doi: faithful to which points.
+        doi_cut: where these live.
+        multiply: whether the activation's multiplier is applied.
+    """
+
+    wrapper: ModelWrapper
+    source: Cut
+    target: Cut
+    qoi: QoI
+    doi: DoI
+    doi_cut: Cut
+    multiply: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is wanted besides the attributions, and how the work is cut up.
+
+    Attributes:
+        rebatch_size: rows per pass; None: the library's choice; "auto": that, halved when memory
+            runs out.
+        quantities: whether the quantities at the ends are wanted.
+        gradients: whether each point's gradients are wanted.
+        points: whether the points are wanted.
+        advance: called with the number of rows done.
+    """
+
+    rebatch_size: int | Literal["auto"] | None = None
+    quantities: bool = False
+    gradients: bool = False
+    points: bool = False
+    advance: Callable[[int], object] = int
+
+
+@dataclasses.dataclass
+class Answer:
+    """What one group of records gives: tensors with the records first.
+
+    Attributes:
+        attributions: n lists of t tensors, for n quantities and t tensors at the source cut.
+        gradients: single points' gradients, (K, b, …), alike.
+        points: (K, b, …) per tensor of the distribution's cut.
+        quantity: n tensors (b,), at the records.
+        baseline_quantity: n tensors (b,), at the baseline.
+        n_points: how many points were used.
+        not_finite: the records whose gradients are not finite.
+    """
+
+    attributions: list[list[Tensor]]
+    gradients: list[list[Tensor]] | None = None
+    points: list[Tensor] | None = None
+    quantity: list[Tensor] | None = None
+    baseline_quantity: list[Tensor] | None = None
+    n_points: int = 0
+    not_finite: Sequence[int] = ()

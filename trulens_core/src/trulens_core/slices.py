@@ -1,0 +1,270 @@
+"""Cuts and slices: where in a network the variables live and where its behaviour is read.
+
+A network f is cut in two, f = g ∘ h. A `Cut` is a place where it can be cut: the input or the
+output of a layer, of one call of a layer, or of the whole model. A `Slice` is two of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, SupportsIndex
+
+from trulens_core.errors import CutError
+
+Anchor = Literal["in", "out"]
+LayerName = Any
+"""A name, an index (anything with `__index__` but bool), or what else a backend calls a layer."""
+
+INPUT = "<input>"
+OUTPUT = "<output>"
+LOGIT = "<logit>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """A place in a network: the input or output of a layer.
+
+    A value at a cut is one tensor or several. Which: a tensor is itself; a mapping or dataclass
+    with `logits` gives that; at anchor `"in"`, all floating tensors, positional ones first;
+    otherwise the first floating tensor. An `accessor` chooses instead.
+
+    Args:
+        name: name or index of the layer, or a list of them. An index is an int; 0 is layer 0.
+        anchor: `"out"`, the layer's output, or `"in"`, its input.
+        accessor: a function of the layer's whole output (or, at anchor `"in"`, input) that
+            returns the tensor, or a structure of the tensors, that the cut means. Where
+            variables live it must select tensors, not compute them.
+        call: which call, from 0, of a layer that runs several times in one pass.
+        batch_axis: the axis of the records in the layer's tensors, 1 for time-major layers.
+            Quantities and distributions see the records on axis 0; results have the layer's
+            own layout.
+
+    Example:
+        >>> Cut("layer4.0")
+        Cut('layer4.0')
+        >>> Cut("lstm", call=1, batch_axis=1)
+        Cut('lstm', call=1, batch_axis=1)
+    """
+
+    name: LayerName
+    anchor: Anchor = "out"
+    accessor: Callable[[Any], Any] | None = None
+    call: int | None = None
+    batch_axis: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.name, list | tuple):
+            object.__setattr__(self, "name", tuple(_layer_name(n) for n in self.name))
+            if not self.name:
+                raise CutError("Cut([]) names no layer; give at least one name")
+        else:
+            object.__setattr__(self, "name", _layer_name(self.name))
+        if self.anchor not in ("in", "out"):
+            raise CutError(f"Cut anchor is {self.anchor!r}; it must be 'in' or 'out'")
+        if self.accessor is not None and not callable(self.accessor):
+            raise CutError(f"Cut accessor is {self.accessor!r}; it must be a function")
+        if self.call is not None and _index(self.call, "call") < 0:
+            raise CutError(f"Cut call is {self.call}; calls count from 0")
+        _index(self.batch_axis, "batch_axis")
+
+    def parts(self) -> tuple[Cut, ...]:
+        """The cuts of one layer each that this cut is made of: itself, unless it has several."""
+        if not isinstance(self.name, tuple):
+            return (self,)
+        return tuple(dataclasses.replace(self, name=n) for n in self.name)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __repr__(self) -> str:
+        name = list(self.name) if isinstance(self.name, tuple) else self.name
+        words = [repr(name)]
+        if self.anchor != "out":
+            words.append(f"anchor={self.anchor!r}")
+        words += [
+            f"{field}={value!r}"
+            for field, value, default in (
+                ("accessor", self.accessor, None),
+                ("call", self.call, None),
+                ("batch_axis", self.batch_axis, 0),
+            )
+            if value != default
+        ]
+        return f"Cut({', '.join(words)})"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class InputCut(Cut):
+    """The input of the whole model.
+
+    Its value is the floating tensors of the positional arguments or, if there are none, of the
+    keyword arguments. `names` picks arguments by name instead; everything else passes unchanged.
+
+    Args:
+        anchor: `"in"`; accepted for old code, without effect.
+        accessor: selects among the chosen arguments' tensors, see `Cut`. It is given
+            `(args, kwargs)`.
+        names: names of the model's arguments whose tensors the cut holds.
+
+    Example:
+        >>> InputCut(names=["pixel_values"])
+        InputCut(names=['pixel_values'])
+    """
+
+    name: LayerName = dataclasses.field(default=INPUT, init=False)
+    anchor: Anchor = "in"
+    accessor: Callable[[Any], Any] | None = None
+    call: int | None = dataclasses.field(default=None, init=False)
+    batch_axis: int = dataclasses.field(default=0, init=False)
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.names, str):
+            raise CutError(f"InputCut(names={self.names!r}): give a list, [{self.names!r}]")
+        if self.names is not None:
+            object.__setattr__(self, "names", tuple(self.names))
+
+    def __repr__(self) -> str:
+        words = []
+        if self.accessor is not None:
+            words.append(f"accessor={self.accessor!r}")
+        if self.names is not None:
+            words.append(f"names={list(self.names)!r}")
+        return f"InputCut({', '.join(words)})"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class OutputCut(Cut):
+    """The output of the whole model.
+
+    Args:
+        accessor: a function of the model's whole output, see `Cut`.
+
+    Example:
+        >>> OutputCut()
+        OutputCut()
+    """
+
+    name: LayerName = dataclasses.field(default=OUTPUT, init=False)
+    anchor: Anchor = dataclasses.field(default="out", init=False)
+    accessor: Callable[[Any], Any] | None = None
+    call: int | None = dataclasses.field(default=None, init=False)
+    batch_axis: int = dataclasses.field(default=0, init=False)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_accessor(self)})"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class LogitCut(Cut):
+    """The scores before the final softmax: the wrapper's `logit_layer`, or the layer `logits`.
+
+    Args:
+        accessor: a function of that layer's whole output, see `Cut`.
+
+    Example:
+        >>> LogitCut()
+        LogitCut()
+    """
+
+    name: LayerName = dataclasses.field(default=LOGIT, init=False)
+    anchor: Anchor = dataclasses.field(default="out", init=False)
+    accessor: Callable[[Any], Any] | None = None
+    call: int | None = dataclasses.field(default=None, init=False)
+    batch_axis: int = dataclasses.field(default=0, init=False)
+
+    def __repr__(self) -> str:
+        return f"LogitCut({_accessor(self)})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """Two cuts: the variables live at `from_cut`, the behaviour is read at `to_cut`.
+
+    Args:
+        from_cut: a `Cut` or its short form: a name, an index, a list of names; None or 0 is the
+            model's input.
+        to_cut: the same; None is the model's output and 0 layer 0.
+
+    Example:
+        >>> Slice("conv1", None)
+        Slice(from_cut=Cut('conv1'), to_cut=OutputCut())
+        >>> Slice.full_network()
+        Slice(from_cut=InputCut(), to_cut=OutputCut())
+    """
+
+    from_cut: Cut
+    to_cut: Cut
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "from_cut", source_cut(self.from_cut))
+        object.__setattr__(self, "to_cut", target_cut(self.to_cut))
+
+    @staticmethod
+    def full_network() -> Slice:
+        """The slice from the model's input to its output."""
+        return Slice(InputCut(), OutputCut())
+
+
+def source_cut(value: Any) -> Cut:
+    """The cut that a short form means where variables live: None and 0 are the model's input."""
+    if value is None or (is_index(value) and int(value) == 0):
+        return InputCut()
+    return _as_cut(value)
+
+
+def target_cut(value: Any) -> Cut:
+    """The cut that a short form means where behaviour is read: None is the model's output."""
+    return OutputCut() if value is None else _as_cut(value)
+
+
+def as_slice(value: Any) -> Slice:
+    """The slice that `value` means: a Slice, a pair of cuts, or the source cut alone.
+
+    A list of more or fewer than two names is one cut of several layers; a pair is always two
+    cuts, so a source of two layers is written `Cut([a, b])`.
+    """
+    if isinstance(value, Slice):
+        return value
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return Slice(*value)
+    return Slice(value, None)  # type: ignore[arg-type]
+
+
+def _as_cut(value: Any) -> Cut:
+    if isinstance(value, Cut):
+        return value
+    if isinstance(value, Slice):
+        raise CutError(f"{value!r} is a slice; give one cut here")
+    return Cut(value)
+
+
+def _layer_name(name: LayerName) -> LayerName:
+    if isinstance(name, bool) or name is None:
+        raise CutError(f"{name!r} is not a layer; give a layer's name or index")
+    if isinstance(name, float | bytes | dict | set):
+        raise CutError(f"{name!r} is not a layer's name; give a str or an int")
+    return int(name) if is_index(name) else name
+
+
+def is_index(value: Any) -> bool:
+    """Whether `value` is an index: anything with `__index__` but bool."""
+    if isinstance(value, bool | str) or not isinstance(value, SupportsIndex):
+        return False
+    try:
+        value.__index__()
+    except TypeError:  # arrays have the method and refuse
+        return False
+    return True
+
+
+def _index(value: Any, argument: str) -> int:
+    if not is_index(value):
+        raise CutError(f"Cut {argument} is {value!r}; it must be an int")
+    return int(value)
+
+
+def _accessor(cut: Cut) -> str:
+    return "" if cut.accessor is None else f"accessor={cut.accessor!r}"

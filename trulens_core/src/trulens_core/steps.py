@@ -1,0 +1,220 @@
+"""One step: the gradients of a quantity over a block of k points × b records."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trulens_core import keys, values
+from trulens_core.backends import (
+    BlockStep,
+    Gradients,
+    StepArguments,
+    Tap,
+    Tensor,
+    Want,
+    static_shape,
+)
+from trulens_core.errors import LayerNotReachedError, NotConnectedError
+from trulens_core.inputs import Layout, ModelInputs
+from trulens_core.quantities.base import QoI
+from trulens_core.quantities.evaluation import evaluate
+from trulens_core.slices import Cut, InputCut
+
+if TYPE_CHECKING:
+    from trulens_core.models import ModelWrapper
+
+
+class Block(NamedTuple):
+    """k points of a distribution for b records.
+
+    Attributes:
+        cut: where the points live.
+        points: (k, b, …) per tensor of the cut; empty where the one point is the value itself.
+        weights: (k,) floats.
+    """
+
+    cut: Cut
+    points: list[Tensor]
+    weights: np.ndarray[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepKey:
+    """All that a step is built from; what may differ between its calls is no part of it."""
+
+    wrt: Cut
+    of: Cut
+    replaced: Cut | None
+    layout: Layout
+    want: frozenset[Want]
+    qoi: QoI
+
+    def hashed(self) -> Hashable:
+        """The key by value, for the cache of traced steps."""
+        cuts = tuple(_cut_key(c) for c in (self.wrt, self.of, self.replaced))
+        per_record = tuple(d.per_record for d in self.qoi.data())
+        return cuts, layout_key(self.layout), self.want, self.qoi.key(), per_record
+
+    def snapshot(self) -> StepKey:
+        """The key with a quantity that the caller can no longer change."""
+        return dataclasses.replace(self, qoi=self.qoi.snapshot())
+
+
+def layout_key(layout: Layout) -> Hashable:
+    """The key by value of a call's structure."""
+    return layout.names, layout.parts, layout.roles, keys.by_value(layout.static)
+
+
+def _cut_key(cut: Cut | None) -> Hashable:
+    if cut is None:
+        return None
+    plain = dataclasses.replace(cut, accessor=None)
+    return plain, keys.by_value(cut.accessor)
+
+
+class Step:
+    """A step of one model, ready to be called with data.
+
+    Attributes:
+        target_shapes: the shapes at the target cut, known after the first run.
+    """
+
+    def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
+        self._wrapper, self._key = wrapper, key
+        self._host_qoi = key.qoi
+        self.target_shapes: list[Sequence[int | None]] | None = None
+        self._block: BlockStep = wrapper.backend.blockwise(self.rows, key.want)
+
+    def validate(self, qoi: QoI) -> None:
+        """Check new data of the quantity against what is known of the target's shape."""
+        self._host_qoi = qoi
+        if self.target_shapes is not None:
+            qoi.validate(self.target_shapes)
+
+    def run(self, arguments: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
+        """Evaluate a block."""
+        return self._block(arguments, self._wrapper.backend.from_numpy(weights))
+
+    def rows(self, a: StepArguments) -> Gradients:
+        """Evaluate rows; the function that a backend traces."""
+        key, wrapper, backend = self._key, self._wrapper, self._wrapper.backend
+        inputs, replace = self._placed(a)
+        parts = key.wrt.parts()
+        reached: list[tuple[int, int]] = []
+        qoi = _with_data(key.qoi, a)
+
+        def run(tap: Tap) -> list[Tensor]:
+            reached.clear()
+            taps = {part: _Part(tap, i, reached) for i, part in enumerate(parts)}
+            found = wrapper.forward(inputs, replace=replace, tap=taps, want=key.of.parts())
+            if len(reached) != len(parts):
+                raise LayerNotReachedError(
+                    f"the value at {key.wrt} was reached {len(reached)} times in one pass instead "
+                    f"of {len(parts)}"
+                )
+            y = [t for tensors in found for t in tensors]
+            rows = None if any(n is None for n in static_shape(y[0])[:1]) else inputs.n_records
+            values.check_rows(y, key.of, rows)
+            self.target_shapes = [static_shape(t) for t in y]
+            self._host_qoi.validate(self.target_shapes)
+            return evaluate(qoi, y, rows, backend)
+
+        got = backend.differentiate(run)
+        order = _order(reached)
+        return Gradients(
+            got.quantities if "quantities" in key.want else [],
+            [got.activations[i] for i in order] if "activations" in key.want else [],
+            self._connected(got, order),
+        )
+
+    def _placed(self, a: StepArguments) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
+        """The inputs and interventions of a step's arguments."""
+        key = self._key
+        if key.replaced is None:
+            return key.layout.join(a.points, a.batched, a.shared), {}
+        inputs = key.layout.join([], a.batched, a.shared)
+        return inputs, self._wrapper.spread({key.replaced: a.points})
+
+    def _connected(self, got: Gradients, order: list[int]) -> list[list[Tensor]]:
+        """The gradients in the cut's order, zeros where one tensor of several is unconnected."""
+        if all(g is None for gs in got.gradients for g in gs):
+            raise NotConnectedError(
+                f"the quantity at {self._key.of} does not depend on the value at {self._key.wrt}"
+                + (
+                    f" once the value at {self._key.replaced} is given"
+                    if self._key.replaced
+                    else ""
+                )
+                + "; is the source cut after the target, or before the distribution's cut, or "
+                "does the quantity ignore the value it is given?"
+            )
+        zeros = self._wrapper.backend.xp.zeros_like
+        return [
+            [zeros(got.activations[i]) if gs[i] is None else gs[i] for i in order]
+            for gs in got.gradients
+        ]
+
+
+def _with_data(qoi: QoI, a: StepArguments) -> QoI:
+    per_record, scalars = iter(a.per_record), iter(a.scalars)
+    data = qoi.data()
+    if not data:
+        return qoi
+    return qoi.with_data([next(per_record) if d.per_record else next(scalars) for d in data])
+
+
+def _order(reached: list[tuple[int, int]]) -> list[int]:
+    """Where the tensors of each part of the cut, in the parts' order, stand among those reached."""
+    starts, position = {}, 0
+    for part, size in reached:
+        starts[part] = range(position, position + size)
+        position += size
+    return [i for part in sorted(starts) for i in starts[part]]
+
+
+class _Part:
+    """The tap at one layer of a cut."""
+
+    def __init__(self, tap: Tap, index: int, reached: list[tuple[int, int]]) -> None:
+        self.tap, self._index, self._reached = tap, index, reached
+
+    def __call__(self, z: list[Tensor], /) -> list[Tensor]:
+        self._reached.append((self._index, len(z)))
+        return self.tap(z)
+
+
+def one_pass(
+    wrapper: ModelWrapper,
+    inputs: ModelInputs,
+    replace: Mapping[Cut, list[Tensor]],
+    want: Sequence[Cut],
+) -> list[list[Tensor]]:
+    """The values at cuts without gradients; at the input alone, without running the model."""
+    backend = wrapper.backend
+    if not replace and all(isinstance(cut, InputCut) for cut in want):
+        held = [
+            inputs.at(cut, backend, wrapper.parameters) for cut in want if isinstance(cut, InputCut)
+        ]
+        return [[inputs.leaves[i].value for i in at] for at in held]
+    if not backend.traces:
+        return wrapper.forward(inputs, replace=replace, tap={}, want=want)
+    layout, batched, shared = inputs.split()
+    cuts = tuple(replace)
+
+    def build() -> Any:
+        def rows(a: StepArguments) -> list[list[Tensor]]:
+            points = iter(a.points)
+            held = {cut: [next(points) for _ in replace[cut]] for cut in cuts}
+            joined = layout.join([], a.batched, a.shared)
+            return wrapper.forward(joined, replace=held, tap={}, want=want)
+
+        return backend.compiled(rows)
+
+    key = ("values", tuple(map(_cut_key, (*cuts, *want))), len(cuts), layout_key(layout))
+    step = wrapper.kept(key, build)
+    points = [t for tensors in replace.values() for t in tensors]
+    return step(StepArguments(wrapper.state(), points, batched, shared, [], []))  # type: ignore[no-any-return]

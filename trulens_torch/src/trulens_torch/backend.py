@@ -1,0 +1,124 @@
+"""torch's tensors and its gradient primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+from trulens_core import trees
+from trulens_core.backends import Backend, Gradients, Tap
+
+from trulens_torch import namespace
+
+_UNSUPPORTED = "OSUMmV"
+"""NumPy kinds that torch has no tensors of."""
+
+
+class TorchBackend(Backend):
+    """PyTorch, eagerly."""
+
+    name: ClassVar[str] = "torch"
+    xp = namespace
+    channel_axis: ClassVar[int | None] = 1
+
+    def is_tensor(self, x: object) -> bool:
+        return isinstance(x, torch.Tensor)
+
+    def is_floating(self, x: torch.Tensor) -> bool:
+        return x.is_floating_point()
+
+    def to_numpy(self, x: torch.Tensor) -> np.ndarray[Any, Any]:
+        x = x.detach()
+        if x.is_floating_point() and x.dtype not in (torch.float16, torch.float32, torch.float64):
+            x = x.float()
+        return np.array(x.cpu().numpy())
+
+    def from_numpy(
+        self, a: np.ndarray[Any, Any], like: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        if a.dtype.kind in _UNSUPPORTED:
+            raise TypeError(f"has dtype {a.dtype}; torch has no tensors of that type")
+        if not (a.flags.writeable and all(s >= 0 for s in a.strides)):
+            a = np.array(a)  # torch warns of the one and refuses the other
+        x = torch.from_numpy(a) if a.dtype.isnative else torch.from_numpy(a.astype(a.dtype.newbyteorder("=")))
+        if like is None:
+            return x
+        return x.to(like.device, like.dtype if x.is_floating_point() else None)
+
+    def cast(self, x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        return x.to(like.device, like.dtype)
+
+    def accumulator(self, x: torch.Tensor) -> torch.Tensor:
+        return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+    def given(self, x: torch.Tensor, like: torch.Tensor | None) -> torch.Tensor:
+        x = x.detach()
+        return x if like is None else self.cast(x, like)
+
+    def fresh(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    def flatten(self, value: Any) -> trees.Tree:
+        return trees.flatten(value, _torch_tree)
+
+    def softmax(self, x: torch.Tensor, axis: int) -> torch.Tensor:
+        return torch.softmax(x, dim=axis)
+
+    def sigmoid(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(x)
+
+    def stop_gradient(self, x: torch.Tensor) -> torch.Tensor:
+        return x.detach()
+
+    def repeat(self, x: torch.Tensor, k: int) -> torch.Tensor:
+        return x if k == 1 else x.repeat(k, *[1] * (x.ndim - 1))
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        # the CPU allocator has no class of its own for it
+        cpu = isinstance(error, RuntimeError) and "not enough memory" in str(error)
+        return cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+    def differentiate(self, run: Callable[[Tap], list[torch.Tensor]]) -> Gradients:
+        leaves: list[torch.Tensor] = []
+
+        def tap(z: list[torch.Tensor]) -> list[torch.Tensor]:
+            new = [t.detach().requires_grad_() for t in z]
+            leaves.extend(new)
+            return [t.clone() for t in new]  # a leaf must not be changed in place
+
+        with torch.enable_grad():
+            quantities = run(tap)
+        last = len(quantities) - 1
+        gradients = [
+            _gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)
+        ]
+        return Gradients(
+            [q.detach() for q in quantities], [t.detach() for t in leaves], gradients
+        )
+
+
+def _gradient(
+    q: torch.Tensor, leaves: list[torch.Tensor], retain_graph: bool
+) -> list[torch.Tensor | None]:
+    if not q.requires_grad:
+        return [None] * len(leaves)
+    return list(
+        torch.autograd.grad(
+            q,
+            leaves,
+            grad_outputs=torch.ones_like(q),
+            retain_graph=retain_graph,
+            allow_unused=True,
+        )
+    )
+
+
+def _torch_tree(value: Any) -> tuple[list[Any], Any, trees.Unflatten]:
+    leaves, spec = pytree.tree_flatten(value)
+    return leaves, spec, lambda new: pytree.tree_unflatten(list(new), spec)
+
+
+BACKEND = TorchBackend()
