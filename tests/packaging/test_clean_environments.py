@@ -61,8 +61,11 @@ print(importlib.metadata.distribution({name!r}).read_text("RECORD"))
 
 
 def test_the_extra_makes_the_backend_known(torch_environment):
-    code = "import trulens_core; print(list(trulens_core.list_backends()))"
-    assert "torch" in torch_environment.python("-c", code)
+    code = """
+import trulens_core
+print([(found.name, found.distribution, found.error) for found in trulens_core.list_backends()])
+"""
+    assert torch_environment.python("-c", code) == "[('torch', 'trulens-nn-torch', None)]"
 
 
 def test_the_example_of_the_readme_runs(torch_environment, readme_example, tmp_path):

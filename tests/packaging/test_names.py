@@ -62,9 +62,3 @@ def test_the_path_of_the_visualizations_re_exports_core():
     assert documented.__all__ == PICTURES
     for name in PICTURES:
         assert getattr(documented, name) is getattr(ours, name)
-
-
-def test_all_names_of_core_exist():
-    assert len(trulens_core.__all__) == len(set(trulens_core.__all__))
-    for name in trulens_core.__all__:
-        assert hasattr(trulens_core, name)

@@ -1,12 +1,12 @@
 """Attribution methods and their results, as documented: names of `trulens_core`."""
 
-from trulens_core.attribution import (
+from trulens_core import (
     AttributionMethod,
+    AttributionResult,
     InputAttribution,
     IntegratedGradients,
     InternalInfluence,
 )
-from trulens_core.results import AttributionResult
 
 __all__ = [
     "AttributionMethod",

@@ -1,5 +1,5 @@
 """The backend of a model or a tensor, as documented: a name of `trulens_core`."""
 
-from trulens_core.plugins import get_backend
+from trulens_core import get_backend
 
 __all__ = ["get_backend"]

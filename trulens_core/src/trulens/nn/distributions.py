@@ -1,6 +1,5 @@
 """Distributions of interest, as documented: names of `trulens_core`."""
 
-from trulens_core.distributions import DoI, GaussianDoi, LinearDoi, PointDoi, Points
-from trulens_core.errors import DoiCutSupportError
+from trulens_core import DoI, DoiCutSupportError, GaussianDoi, LinearDoi, PointDoi, Points
 
 __all__ = ["DoI", "PointDoi", "LinearDoi", "GaussianDoi", "Points", "DoiCutSupportError"]

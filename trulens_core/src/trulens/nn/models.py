@@ -1,6 +1,5 @@
 """Model wrappers and the inputs of one call, as documented: names of `trulens_core`."""
 
-from trulens_core.inputs import ModelInputs
-from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core import ModelInputs, ModelWrapper, get_model_wrapper
 
 __all__ = ["get_model_wrapper", "ModelWrapper", "ModelInputs"]

@@ -1,7 +1,6 @@
 """Quantities of interest, as documented: names of `trulens_core`."""
 
-from trulens_core.errors import QoiCutSupportError
-from trulens_core.quantities import (
+from trulens_core import (
     ClassQoI,
     ClassSeqQoI,
     ComparativeQoI,
@@ -10,6 +9,7 @@ from trulens_core.quantities import (
     MaxClassQoI,
     PredictedClassQoI,
     QoI,
+    QoiCutSupportError,
     ThresholdQoI,
 )
 

@@ -1,5 +1,5 @@
 """Cuts and slices, as documented: names of `trulens_core`."""
 
-from trulens_core.slices import Cut, InputCut, LogitCut, OutputCut, Slice
+from trulens_core import Cut, InputCut, LogitCut, OutputCut, Slice
 
 __all__ = ["Cut", "InputCut", "OutputCut", "LogitCut", "Slice"]

@@ -1,5 +1,5 @@
 """The inputs of one call, as documented: a name of `trulens_core`."""
 
-from trulens_core.inputs import ModelInputs
+from trulens_core import ModelInputs
 
 __all__ = ["ModelInputs"]
