@@ -37,8 +37,10 @@ class DoI(ABC):
     def __init__(self, cut: Cut | str | int | None = None) -> None:
         self._cut = None if cut is None else source_cut(cut)
 
+    # `*args: Any, **kwargs: Any` lets a user's class choose either signature
+
     @abstractmethod
-    def __call__(self, z: Any, **kwargs: Any) -> Iterable[Any] | Points:
+    def __call__(self, *args: Any, **kwargs: Any) -> Iterable[Any] | Points:
         """The points for the value z: tensors shaped like z, or `Points` with weights.
 
         Where the cut holds several tensors, z is a list and so is what is returned: one list of
@@ -49,16 +51,16 @@ class DoI(ABC):
         """The cut of the points, None where it was not given."""
         return self._cut
 
-    def baseline(self, z: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - a hook
+    def baseline(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - a hook
         """The point that a path starts from, shaped like z; None where there is no such point."""
         return None
 
-    def get_activation_multiplier(self, activation: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+    def get_activation_multiplier(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         """What the averaged gradient is multiplied with, given the activation at the source cut.
 
         By default the activation itself.
         """
-        return activation
+        return args[0]
 
     # -- core's side -------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class PointDoi(DoI):
         [array([1., 1.])]
     """
 
-    def __call__(self, z: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - the common signature
+    def __call__(self, z: Any) -> Any:
         return [[t] for t in z] if isinstance(z, list | tuple) else [z]
 
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
@@ -224,7 +226,7 @@ class GaussianDoi(DoI):
         cut = "" if self._cut is None else f", cut={self._cut!r}"
         return f"GaussianDoi(var={self.var}, resolution={self.resolution}, seed={self.seed}{cut})"
 
-    def __call__(self, z: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - the common signature
+    def __call__(self, z: Any) -> Any:
         values = list(z) if isinstance(z, list | tuple) else [z]
         stack = self._stack(values, get_backend(values[0]))
         columns = _unstacked(stack(0, self.resolution))

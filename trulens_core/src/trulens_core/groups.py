@@ -9,7 +9,8 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import PointDoi, call_with_inputs, check_floating, one_or_list
-from trulens_core.inputs import ModelInputs, no_floating_input
+from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
+from trulens_core.inputs import ModelInputs, no_floating_inputs
 from trulens_core.padding import last_again, padded, padded_qoi, trimmed
 from trulens_core.points import Group, LazyPoints
 from trulens_core.quantities import QoI, evaluate
@@ -41,6 +42,8 @@ class GroupRun:
     def answer(self) -> Answer:
         """Everything that is wanted for these records."""
         q = self._question
+        if isinstance(q.source, InputCut) and not self._floating_inputs(q.source):
+            raise self._integers(NotDifferentiableError)
         with q.wrapper.opened(self._inputs, q.doi_cut):
             at_records = self._values_at_records()
             qoi = self._qoi(at_records)
@@ -50,17 +53,44 @@ class GroupRun:
             summed = self._summed(qoi, points)
             at_baseline = self._values_at_baseline(baseline)
             multiplier = self._multiplier(group, at_records or summed.activations, at_baseline)
-            n = self._last - self._first
-            singles = summed.singles
-            return Answer(
-                [trimmed(ts, n) for ts in self._multiplied(summed.total, multiplier)],
-                None if singles is None else [trimmed(ts, n, axis=1) for ts in singles],
-                trimmed(self._wanted_points(points, group), n, axis=1),
-                trimmed(self._quantity(qoi, at_records) or summed.quantities, n),
-                trimmed(self._quantity(qoi, at_baseline), n),
-                len(points.weights),
-                self._not_finite(summed.total),
+            return self._trimmed(
+                Answer(
+                    self._multiplied(summed.total, multiplier),
+                    summed.singles,
+                    self._wanted_points(points, group),
+                    self._quantity(qoi, at_records) or summed.quantities,
+                    self._quantity(qoi, at_baseline),
+                    len(points.weights),
+                    self._not_finite(summed.total),
+                )
             )
+
+    def _trimmed(self, a: Answer) -> Answer:
+        """The answer without the records that were added for size."""
+        if not self._pad:
+            return a
+        n = self._last - self._first
+        return Answer(
+            [trimmed(ts, n) for ts in a.attributions],
+            a.gradients and [trimmed(ts, n, axis=1) for ts in a.gradients],
+            a.points and trimmed(a.points, n, axis=1),
+            a.quantity and trimmed(a.quantity, n),
+            a.baseline_quantity and trimmed(a.baseline_quantity, n),
+            a.n_points,
+            a.not_finite,
+        )
+
+    def _floating_inputs(self, cut: InputCut) -> list[int]:
+        return self._inputs.at(cut, self._backend, self._question.wrapper.parameters)
+
+    def _integers(self, error: type[TrulensError]) -> TrulensError:
+        """The error for an input cut that holds no floating tensor."""
+        q = self._question
+        if error is DoiCutSupportError:
+            what = f"{q.doi!r} acts at {q.doi_cut}; give it cut="
+        else:
+            what = f"variables live at {q.source}; put the source cut at"
+        return error(no_floating_inputs(self._inputs, q.wrapper.embeddings(), what))
 
     # -- what is known before the first gradient ---------------------------------------------
 
@@ -86,8 +116,8 @@ class GroupRun:
         q = self._question
         z = at_records.get(q.doi_cut, [])
         if not isinstance(q.doi, PointDoi):
-            if not z and isinstance(q.doi_cut, InputCut):
-                raise no_floating_input(q.doi_cut, self._inputs, q.wrapper.embeddings())
+            if not z:
+                raise self._integers(DoiCutSupportError)
             check_floating(q.doi, z, q.doi_cut, self._backend)
         return Group(z, self._inputs, self._backend, self._first, self._last, self._total)
 
@@ -110,10 +140,6 @@ class GroupRun:
 
     def _summed(self, qoi: QoI, points: LazyPoints) -> RunningSum:
         q, request = self._question, self._request
-        if isinstance(q.source, InputCut) and not self._inputs.at(
-            q.source, self._backend, q.wrapper.parameters
-        ):
-            raise no_floating_input(q.source, self._inputs, q.wrapper.embeddings())
         want: list[Any] = ["points"] if request.gradients else []
         if points.stack is None:
             want += ["quantities"] if request.quantities else []

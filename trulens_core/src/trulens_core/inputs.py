@@ -15,7 +15,7 @@ import numpy as np
 
 from trulens_core import trees
 from trulens_core.backends import Backend, Tensor
-from trulens_core.errors import CutError, NotDifferentiableError
+from trulens_core.errors import CutError
 from trulens_core.slices import InputCut
 
 Name = str | int
@@ -81,7 +81,8 @@ class ModelInputs:
         found = ", ".join(type(v).__name__ for v in (*self.args, *self.kwargs.values()))
         raise TypeError(
             f"the inputs hold no array or tensor with a batch axis (found: {found or 'nothing'}); "
-            "give NumPy arrays or the framework's tensors, records along their first axis"
+            "give NumPy arrays (numpy.asarray(x)) or the framework's tensors, records along their "
+            "first axis"
         )
 
     def first_floating(self, backend: Backend) -> Tensor | None:
@@ -149,7 +150,9 @@ class ModelInputs:
 
     def renamed(self, names: Sequence[str]) -> ModelInputs:
         """These inputs with `batched=` given by name applied to positional arguments too."""
-        by_position = {i: self.batched[n] for i, n in enumerate(names) if n in self.batched}
+        by_position: dict[Name, bool] = {
+            i: self.batched[n] for i, n in enumerate(names) if n in self.batched
+        }
         if not by_position.keys() - self.batched.keys():
             return self
         return ModelInputs(self.args, self.kwargs, {**by_position, **self.batched})
@@ -334,12 +337,12 @@ def model_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelInputs:
     return ModelInputs(args, kwargs)
 
 
-def no_floating_input(cut: InputCut, inputs: ModelInputs, embeddings: Sequence[str]) -> CutError:
-    """The error for an input cut that holds no floating tensor."""
+def no_floating_inputs(inputs: ModelInputs, embeddings: Sequence[str], what: str) -> str:
+    """The message for inputs without a floating tensor; `what` leads up to a better cut."""
     found = [f"{x.name!r}: {x.value.dtype}" for x in inputs.leaves if hasattr(x.value, "dtype")]
-    hint = f"Cut({embeddings[0]!r})" if embeddings else "Cut('<the embedding layer>')"
-    listed = f"; embedding layers found: {', '.join(embeddings)}" if embeddings else ""
-    return NotDifferentiableError(
-        f"{cut} holds no floating tensor (inputs: {', '.join(found)}), and integers have no "
-        f"gradient; put the cut at the output of an embedding, {hint}{listed}"
+    hint = f"Cut({embeddings[0]!r})" if embeddings else "an embedding layer's output"
+    listed = f" (embedding layers found: {', '.join(embeddings)})" if embeddings else ""
+    return (
+        f"the inputs hold no floating tensor ({', '.join(found)}), and there is no gradient at "
+        f"integers, nor a path: {what} {hint}{listed}"
     )

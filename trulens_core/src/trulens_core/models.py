@@ -432,7 +432,7 @@ class ModelWrapper(ABC):
             got = self.gradients(
                 inputs, wrt=wrt, of=of, qoi=qoi.rows(0, n, n), block=block, want=("points",)
             )
-        rows = [self.in_layout([g[0] for g in gs], wrt) for gs in got.gradients]
+        rows = [self.in_layout([g[0] for g in gs if g is not None], wrt) for gs in got.gradients]
         given = [[kind.give(g) for g in gs] for gs in rows]
         unwrapped = [gs[0] if len(gs) == 1 else gs for gs in given]
         return unwrapped[0] if len(unwrapped) == 1 else unwrapped

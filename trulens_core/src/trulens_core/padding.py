@@ -40,8 +40,6 @@ def padded_qoi(qoi: QoI, n: int, backend: Backend) -> QoI:
     return qoi.with_data(values)
 
 
-def trimmed(tensors: Sequence[Tensor] | None, n: int, axis: int = 0) -> list[Tensor] | None:
-    """The first n records of each tensor; None stays None."""
-    if tensors is None:
-        return None
+def trimmed(tensors: Sequence[Tensor], n: int, axis: int = 0) -> list[Tensor]:
+    """The first n records of each tensor."""
     return [t[:n] if axis == 0 else t[:, :n] for t in tensors]

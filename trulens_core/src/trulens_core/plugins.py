@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import pluggy
 
@@ -33,13 +33,18 @@ hookspec = pluggy.HookspecMarker("trulens")
 hookimpl = pluggy.HookimplMarker("trulens")
 
 
-class LoadedBackend(Protocol):
-    """What `BackendDescription.load` returns, usually a module."""
+@dataclasses.dataclass(frozen=True)
+class LoadedBackend:
+    """What `BackendDescription.load` returns.
+
+    Attributes:
+        backend: the framework.
+        wrap: `wrap(model, **options)` gives the model wrapper; it raises `UnsupportedModelError`
+            for a model it cannot serve.
+    """
 
     backend: Backend
-
-    def wrap(self, model: Any, **options: Any) -> Any:
-        """The model wrapper; raises `UnsupportedModelError` for a model it cannot serve."""
+    wrap: Callable[..., Any]
 
 
 def _never(x: object) -> bool:  # noqa: ARG001 - a predicate
@@ -54,8 +59,7 @@ class BackendDescription:
         name: as `backend=` takes it.
         claims: whether it serves a model. It looks at the type's MRO and at what is imported
             already, and imports nothing.
-        load: imports the framework; gives an object with `backend`, a `Backend`, and
-            `wrap(model, **options)`.
+        load: imports the framework and gives the `LoadedBackend`.
         claims_tensor: the same as `claims`, for tensors.
         aliases: other names that `backend=` takes.
         options: the names of the keyword arguments of `get_model_wrapper` that `wrap` takes.

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch.utils import _pytree as pytree
+
+import torch
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
-
 from trulens_torch import namespace
 
 _UNSUPPORTED = "OSUMmV"
@@ -36,14 +36,16 @@ class TorchBackend(Backend):
             x = x.float()
         return np.array(x.cpu().numpy())
 
-    def from_numpy(
-        self, a: np.ndarray[Any, Any], like: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def from_numpy(self, a: np.ndarray[Any, Any], like: torch.Tensor | None = None) -> torch.Tensor:
         if a.dtype.kind in _UNSUPPORTED:
             raise TypeError(f"has dtype {a.dtype}; torch has no tensors of that type")
         if not (a.flags.writeable and all(s >= 0 for s in a.strides)):
             a = np.array(a)  # torch warns of the one and refuses the other
-        x = torch.from_numpy(a) if a.dtype.isnative else torch.from_numpy(a.astype(a.dtype.newbyteorder("=")))
+        x = (
+            torch.from_numpy(a)
+            if a.dtype.isnative
+            else torch.from_numpy(a.astype(a.dtype.newbyteorder("=")))
+        )
         if like is None:
             return x
         return x.to(like.device, like.dtype if x.is_floating_point() else None)
@@ -92,12 +94,8 @@ class TorchBackend(Backend):
         with torch.enable_grad():
             quantities = run(tap)
         last = len(quantities) - 1
-        gradients = [
-            _gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)
-        ]
-        return Gradients(
-            [q.detach() for q in quantities], [t.detach() for t in leaves], gradients
-        )
+        gradients = [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
+        return Gradients([q.detach() for q in quantities], [t.detach() for t in leaves], gradients)
 
 
 def _gradient(

@@ -17,9 +17,10 @@ def _claims_tensor(x: object) -> bool:
 
 
 def _load() -> LoadedBackend:
-    from trulens_torch import loaded
+    from trulens_torch.backend import BACKEND
+    from trulens_torch.models import TorchModelWrapper
 
-    return loaded
+    return LoadedBackend(BACKEND, TorchModelWrapper)
 
 
 @hookimpl

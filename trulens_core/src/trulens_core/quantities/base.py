@@ -219,4 +219,6 @@ class CombinedQoI(QoI):
 
 
 def _number(x: object) -> float | None:
-    return float(x) if isinstance(x, numbers.Real) and not isinstance(x, bool) else None
+    if isinstance(x, bool) or not isinstance(x, numbers.Real):
+        return None
+    return float(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from trulens_core.backends import Backend, Tensor
@@ -11,7 +12,7 @@ from trulens_core.quantities.classes import ComparativeQoI, MaxClassQoI, Predict
 from trulens_core.quantities.units import InternalChannelQoI, LambdaQoI
 from trulens_core.slices import is_index
 
-_NAMED = {"max": MaxClassQoI, "predicted": PredictedClassQoI}
+_NAMED: dict[str, Callable[[], QoI]] = {"max": MaxClassQoI, "predicted": PredictedClassQoI}
 
 
 def as_qoi(value: Any) -> QoI:

@@ -1,0 +1,188 @@
+"""PyTorch models seen through their cuts, by forward hooks."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch.utils.hooks import RemovableHandle
+
+import torch
+from torch import nn
+from trulens_core.backends import Tap
+from trulens_core.errors import UnsupportedModelError
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import Layer, ModelWrapper
+from trulens_core.passes import Pass, Place
+from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_torch.backend import BACKEND
+from trulens_torch.layers import Layers, unwrapped
+from trulens_torch.session import session
+
+
+class TorchModelWrapper(ModelWrapper):
+    """A PyTorch model.
+
+    Args:
+        model: an nn.Module; compiled, traced and data-parallel ones too.
+        device: where the model is moved, once and for good; None leaves it where it is.
+        force_eval: whether calls see all modules in evaluation mode; False keeps each as it is.
+        logit_layer: the layer that `LogitCut` means.
+        batched: by argument name, whether its tensors have a row per record.
+    """
+
+    backend = BACKEND
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        device: Any = None,
+        force_eval: bool = True,
+        logit_layer: Any = None,
+        batched: Mapping[str | int, bool] | None = None,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise UnsupportedModelError(
+                f"a PyTorch model is an nn.Module, found {type(model).__name__}"
+                + ("; pass an instance of the class" if isinstance(model, type) else "")
+            )
+        if device is not None:
+            model.to(device)
+        super().__init__(model, logit_layer=logit_layer, batched=batched)
+        self.force_eval = force_eval
+        self._runner = unwrapped(model)
+        self._layers = Layers(self._runner, type(self._runner).__name__)
+        self.parameters = _parameters(self._runner)
+        self._called_once: set[Place] = set()
+
+    @property
+    def _owner(self) -> str:
+        return type(self._runner).__name__
+
+    def layers(self, *args: Any, **kwargs: Any) -> Sequence[Layer]:
+        """The layers by name; given inputs, with their outputs' shapes and how often called."""
+        listed = self._layers.listed()
+        if not args and not kwargs:
+            return listed
+        inputs = self.prepared(ModelInputs(args, kwargs))[0]
+        shapes: dict[str, tuple[int, ...]] = {}
+        calls: Counter[str] = Counter()
+
+        def record(name: str) -> Callable[..., None]:
+            def hook(module: nn.Module, given: Any, output: Any) -> None:
+                del module, given
+                calls[name] += 1
+                tensors = [t for t in BACKEND.flatten(output).leaves if BACKEND.is_tensor(t)]
+                if tensors:
+                    shapes[name] = tuple(tensors[0].shape[1:])
+
+            return hook
+
+        with self.opened(inputs, Cut(INPUT)), torch.no_grad(), contextlib.ExitStack() as undo:
+            for name, module in self._layers.modules.items():
+                if not isinstance(module, torch.jit.ScriptModule):
+                    undo.callback(module.register_forward_hook(record(name)).remove)
+            self._runner(*inputs.args, **inputs.kwargs)
+        return [x._replace(shape=shapes.get(x.name), calls=calls[x.name]) for x in listed]
+
+    def place(self, cut: Cut) -> Place:
+        if cut.name in (INPUT, OUTPUT):
+            return cut.name, cut.anchor
+        return self._layers.find(cut.name), cut.anchor
+
+    def like(self) -> torch.Tensor | None:
+        return next((p for p in self._runner.parameters() if p.is_floating_point()), None)
+
+    def adopt(self, value: Any) -> torch.Tensor:
+        like = self.like()
+        with torch.inference_mode(False):  # what is made under it cannot be differentiated
+            if isinstance(value, np.ndarray):
+                return BACKEND.from_numpy(value, like)
+            x: torch.Tensor = super().adopt(value).detach()
+            if like is not None and x.device != like.device:
+                x = x.to(like.device)
+            return x.clone() if x.is_inference() else x
+
+    @contextlib.contextmanager
+    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
+        del inputs, at
+        with session(self._runner, self.force_eval):
+            yield
+
+    def forward(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[torch.Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[torch.Tensor]]:
+        p = Pass(self, replace=replace, tap=tap, want=want)
+        stop = _Stop()
+        with contextlib.ExitStack() as undo:
+            for place in p.places:
+                module = self._layers.modules[place[0]]
+                undo.callback(self._hooked(module, place, p, stop).remove)
+            if not tap:
+                undo.enter_context(torch.no_grad())
+            entered = p.enter(inputs)
+            try:
+                output = self._runner(*entered.args, **entered.kwargs)
+            except _Stop as caught:
+                if caught is not stop:
+                    raise
+                return p.stop()
+        self._called_once |= {place for place, n in p.calls.items() if n == 1}
+        return p.leave(output)
+
+    def _hooked(self, module: nn.Module, place: Place, p: Pass, stop: _Stop) -> RemovableHandle:
+        """A hook that shows the pass what comes by, and ends the model where no more is needed.
+
+        The model is cut short only at layers that an earlier, whole pass called once: without
+        it, a second call would go unnoticed.
+        """
+
+        def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            del module, args, kwargs
+            output = p.at(place, output)
+            if p.complete and self._called_once.issuperset(p.places):
+                raise stop
+            return output
+
+        def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+            del module
+            return p.at(place, (args, kwargs))
+
+        if place[1] == "out":
+            return module.register_forward_hook(after, with_kwargs=True)
+        return module.register_forward_pre_hook(before, with_kwargs=True)
+
+    def not_reached(self, cut: Cut, calls: int) -> str:
+        text = super().not_reached(cut, calls)
+        name = self._layers.find(cut.name)
+        parent = self._layers.modules.get(name.rpartition(".")[0])
+        if isinstance(parent, nn.MultiheadAttention):
+            return (
+                f"the layer of {cut} was not called: nn.MultiheadAttention uses the weights of "
+                f"{name!r} without calling it; cut at the attention layer itself"
+            )
+        return text
+
+
+class _Stop(BaseException):
+    """Ends a pass early. Not an Exception: a model's own `except Exception` must not catch it."""
+
+
+def _parameters(model: nn.Module) -> tuple[str, ...]:
+    """The names of forward's positional parameters."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):  # scripted
+        return ()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in parameters if p.kind in positional)
