@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 import torch
+
 from trulens_core import (
     Cut,
     InputCut,

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 import torch
+
 from trulens_core.visualizations import HeatmapVisualizer, MaskVisualizer, Tiler, Visualizer
 
 A = np.random.default_rng(0).normal(size=(2, 3, 12, 8))

@@ -6,15 +6,16 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 
-from trulens_core import naming, values
+from trulens_core import calls, naming
 from trulens_core.backends import Backend, Gradients, StepArguments, Tap, Tensor, Want
 from trulens_core.errors import CutError, InterventionError
 from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
+from trulens_core.naming import Layer as Layer
 from trulens_core.options import get_model_wrapper as get_model_wrapper
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import as_qoi
@@ -32,22 +33,6 @@ from trulens_core.slices import (
 from trulens_core.steps import Block, Step, StepKey, one_pass
 
 _KEPT_STEPS = 64
-
-
-class Layer(NamedTuple):
-    """One line of `ModelWrapper.layers()`.
-
-    Attributes:
-        name: as a `Cut` takes it.
-        kind: the layer's class.
-        shape: of its output without the records' axis; None where it is not known.
-        calls: how often one pass calls it; None where it is not known.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int | None, ...] | None = None
-    calls: int | None = None
 
 
 class ModelWrapper(ABC):
@@ -357,7 +342,7 @@ class ModelWrapper(ABC):
         return kind.give(backend.sigmoid(y) if single else backend.softmax(y, -1))
 
     def _evaluated(self, inputs: ModelInputs, cut: Cut) -> Any:
-        return self.fprop(inputs.args, inputs.kwargs, to_cut=cut)
+        return self.fprop(inputs, to_cut=cut)
 
     @final
     def fprop(
@@ -387,16 +372,8 @@ class ModelWrapper(ABC):
         Raises:
             ValueError: for an inner `doi_cut` without intervention.
         """
-        inputs, replace, kind = self._intervened(model_args, model_kwargs, doi_cut, intervention)
-        to = self.resolved(target_cut(to_cut))
-        cuts = [to]
-        if attribution_cut is not None:
-            cuts.append(self.resolved(source_cut(attribution_cut)))
-        with self.opened(inputs, source_cut(doi_cut)):
-            found = self.activations(inputs, cuts, replace)
-        given = [self.in_layout(found[cut], cut) for cut in cuts]
-        results = [kind.give(ts[0]) if len(ts) == 1 else list(map(kind.give, ts)) for ts in given]
-        return tuple(results) if attribution_cut is not None else results[0]
+        call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
+        return calls.fprop(self, call, target_cut(to_cut), attribution_cut)
 
     @final
     def qoi_bprop(  # noqa: PLR0913 - the documented signature
@@ -417,70 +394,11 @@ class ModelWrapper(ABC):
             One tensor of the cut's shape per row; a list where the quantity or the cut has
             several: outer list = quantities, inner list = tensors, lists of one unwrapped.
         """
-        inputs, replace, kind = self._intervened(model_args, model_kwargs, doi_cut, intervention)
-        doi = self.resolved(source_cut(doi_cut))
-        wrt = doi if attribution_cut is None else self.resolved(source_cut(attribution_cut))
-        of = self.resolved(target_cut(to_cut))
-        points = [self.backend.xp.expand_dims(t, axis=0) for t in replace.get(doi, [])]
-        block = Block(doi, points, np.ones(1))
-        qoi = as_qoi(qoi)
-        n = inputs.n_records
-        with self.opened(inputs, doi):
-            if qoi.binds:
-                y = self.activations(inputs, [of], replace)[of]
-                qoi = qoi.bind(y[0] if len(y) == 1 else y)
-            got = self.gradients(
-                inputs, wrt=wrt, of=of, qoi=qoi.rows(0, n, n), block=block, want=("points",)
-            )
-        rows = [self.in_layout([g[0] for g in gs if g is not None], wrt) for gs in got.gradients]
-        given = [[kind.give(g) for g in gs] for gs in rows]
-        unwrapped = [gs[0] if len(gs) == 1 else gs for gs in given]
-        return unwrapped[0] if len(unwrapped) == 1 else unwrapped
-
-    @final
-    def in_layout(self, tensors: list[Tensor], cut: Cut) -> list[Tensor]:
-        """Tensors with the records first in the layout of the cut's layer."""
-        return [values.to_layer(t, cut, self.backend) for t in tensors]
+        call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
+        return calls.qoi_bprop(self, call, as_qoi(qoi), target_cut(to_cut), attribution_cut)
 
     def _intervened(
         self, args: Any, kwargs: Mapping[str, Any] | None, doi_cut: Any, intervention: Any
-    ) -> tuple[ModelInputs, dict[Cut, list[Tensor]], Kind]:
-        """Inputs repeated as often as the intervention needs, and what it replaces."""
-        given = args if isinstance(args, ModelInputs) else ModelInputs(_as_args(args), kwargs)
-        inputs, kind = self.prepared(given)
-        doi = self.resolved(source_cut(doi_cut))
-        if intervention is None:
-            if not isinstance(doi, InputCut):
-                raise InterventionError(
-                    f"doi_cut is {doi}, but no intervention was given; give the value to place "
-                    "there, or leave doi_cut out"
-                )
-            return inputs, {}, kind
-        if isinstance(doi, InputCut):
-            if not isinstance(intervention, ModelInputs):
-                intervention = ModelInputs(_as_args(intervention), {})
-            new = self.prepared(intervention)[0]
-            k = self._multiple(new.n_records, inputs.n_records, doi)
-            kwargs = new.kwargs or inputs.repeat(k, self.backend).kwargs
-            merged = ModelInputs(new.args or inputs.args, kwargs, inputs.batched)
-            return merged, {}, kind
-        tensors = [
-            values.to_front(
-                self.adopt(np.asarray(t) if isinstance(t, list) else t), doi, self.backend
-            )
-            for t in _as_args(intervention)
-        ]
-        k = self._multiple(int(tensors[0].shape[0]), inputs.n_records, doi)
-        return inputs.repeat(k, self.backend), {doi: tensors}, kind
-
-    def _multiple(self, rows: int, records: int, cut: Cut) -> int:
-        if rows == 0 or rows % records:
-            raise InterventionError(
-                f"the intervention at {cut} has {rows} rows, which is not a multiple of the "
-                f"inputs' {records} records; give k rows per record, point by point"
-            )
-        return rows // records
-
-
-def _as_args(args: Any) -> Sequence[Any]:
-    return args if isinstance(args, list | tuple) else (args,)
+    ) -> calls.Call:
+        given = args if isinstance(args, ModelInputs) else ModelInputs(calls.as_args(args), kwargs)
+        return calls.intervened(self, given, self.resolved(source_cut(doi_cut)), intervention)

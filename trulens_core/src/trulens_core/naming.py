@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from trulens_core.errors import UnknownLayerError
 from trulens_core.slices import INPUT, OUTPUT, Cut
 
-if TYPE_CHECKING:
-    from trulens_core.models import Layer
+
+class Layer(NamedTuple):
+    """One line of `ModelWrapper.layers()`.
+
+    Attributes:
+        name: as a `Cut` takes it.
+        kind: the layer's class.
+        shape: of its output without the records' axis; None where it is not known.
+        calls: how often one pass calls it; None where it is not known.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...] | None = None
+    calls: int | None = None
 
 
 def place(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:

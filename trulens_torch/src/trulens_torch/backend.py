@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch.utils import _pytree as pytree
 
-import torch
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
 from trulens_torch import namespace

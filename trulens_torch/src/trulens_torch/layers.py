@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+
 from trulens_core import naming
 from trulens_core.errors import AmbiguousLayerError, UnknownLayerError, UnsupportedModelError
 from trulens_core.models import Layer

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from torch.utils.hooks import RemovableHandle
-
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
+
 from trulens_core.backends import Tap
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import array_api_compat.torch as _torch
-
 import torch
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+
 from trulens_core.errors import UnsupportedModelError
 from trulens_torch import switches
 
