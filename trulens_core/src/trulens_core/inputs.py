@@ -162,6 +162,9 @@ class ModelInputs:
     def at(self, cut: InputCut, backend: Backend, names: Sequence[str] = ()) -> list[int]:
         """Positions among the leaves of the floating tensors that `cut` holds; may be empty.
 
+        Without names or an accessor, those with a row per record: there is no attribution per
+        record for the others.
+
         Args:
             cut: the input cut.
             backend: tells what is a floating tensor.
@@ -179,7 +182,12 @@ class ModelInputs:
         positional = any(
             isinstance(x.name, int) and backend.is_tensor(x.value) for x in self.leaves
         )
-        return [i for i in floats if not positional or isinstance(self.leaves[i].name, int)]
+        return [
+            i
+            for i in floats
+            if self.leaves[i].role == BATCHED
+            and (not positional or isinstance(self.leaves[i].name, int))
+        ]
 
     def _named(
         self, wanted: Sequence[str], floats: list[int], parameters: Sequence[str]
