@@ -1,0 +1,23 @@
+"""A small model for examples in documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from trulens_core.testing.reference import ReferenceModel, register_reference
+from trulens_core.testing.zoo import ZOO
+
+
+def small_model() -> tuple[ReferenceModel, np.ndarray[Any, Any]]:
+    """A model of three classes with a layer `hidden` of four units, and two records for it.
+
+    Example:
+        >>> model, x = small_model()
+        >>> x.shape
+        (2, 5)
+    """
+    register_reference()
+    args, _ = ZOO["mlp"].inputs(2)
+    return ReferenceModel(ZOO["mlp"]), args[0]

@@ -1,0 +1,60 @@
+"""The reference backend: NumPy, differentiated by the tape of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from trulens_core.backends import Backend, Gradients, Tap
+from trulens_core.testing.reference import layers, namespace
+from trulens_core.testing.reference.tensors import Array, Tensor, pulled_back
+
+
+class ReferenceBackend(Backend):
+    """NumPy with hand-written derivatives: what every law is tested on without a framework."""
+
+    name: ClassVar[str] = "reference"
+    xp = namespace
+    channel_axis: ClassVar[int | None] = 1
+
+    def is_tensor(self, x: object) -> bool:
+        return isinstance(x, Tensor)
+
+    def to_numpy(self, x: Tensor) -> Array:
+        return np.array(x.data)
+
+    def from_numpy(self, a: Array, like: Tensor | None = None) -> Tensor:
+        if a.dtype.kind not in "fiub":
+            raise TypeError(f"has dtype {a.dtype}; a reference tensor holds real numbers")
+        floating = like is not None and a.dtype.kind == "f"
+        return Tensor(a.astype(like.dtype, copy=False) if like is not None and floating else a)
+
+    def softmax(self, x: Tensor, axis: int) -> Tensor:
+        return layers.softmax(x, axis)
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        return layers.sigmoid(x)
+
+    def stop_gradient(self, x: Tensor) -> Tensor:
+        return Tensor(x.data)
+
+    def differentiate(self, run: Callable[[Tap], list[Tensor]]) -> Gradients:
+        leaves: list[Tensor] = []
+
+        def tap(z: list[Tensor]) -> list[Tensor]:
+            new = [Tensor(t.data, tracked=True) for t in z]
+            leaves.extend(new)
+            return new
+
+        quantities = run(tap)
+        found = [pulled_back(q, leaves) for q in quantities]
+        return Gradients(
+            [Tensor(q.data) for q in quantities],
+            [Tensor(t.data) for t in leaves],
+            [[None if g is None else Tensor(g) for g in gs] for gs in found],
+        )
+
+
+BACKEND: Any = ReferenceBackend()
