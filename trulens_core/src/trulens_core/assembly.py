@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core import values
+from trulens_core.adaptive import scale
 from trulens_core.backends import Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.inputs import ModelInputs
@@ -19,8 +20,6 @@ from trulens_core.slices import Cut, InputCut
 
 _LARGE = 0.1
 """The residual that is warned of, as a part of q(x) − q(baseline)."""
-_FLOOR = 1e-3
-"""Differences below this part of the quantity itself count as this."""
 
 
 class Assembly:
@@ -41,6 +40,7 @@ class Assembly:
         gradients = [a.gradients for a in self._found if a.gradients is not None]
         points = [a.points for a in self._found if a.points is not None]
         residual = self._residual
+        stated = [a.converged for a in self._found if a.converged is not None]
         sizes = [a.attributions[0][0].shape[0] for a in self._found]
         return AttributionResult(
             attributions=self.attributions(),
@@ -49,7 +49,10 @@ class Assembly:
             quantity=self._given(self._quantity),
             baseline_quantity=None if residual is None else self._given(self._baseline_quantity),
             residual=self._given(residual),
-            n_points=np.repeat([a.n_points for a in self._found], sizes),
+            n_points=np.concatenate(
+                [np.broadcast_to(a.n_points, n) for a, n in zip(self._found, sizes, strict=True)]
+            ),
+            converged=np.concatenate(stated) if stated else None,
         )
 
     def residual_advice(self) -> str | None:
@@ -57,11 +60,11 @@ class Assembly:
         if self._residual is None:
             return None
         q, b, r = map(self._numpy, (self._quantity, self._baseline_quantity, self._residual))
-        scale = np.maximum(np.abs(q - b), _FLOOR * np.maximum(np.abs(q), np.abs(b)))
-        large = np.abs(r) > _LARGE * scale
+        measure = scale(q, b)
+        large = np.abs(r) > _LARGE * measure
         if not large.any():
             return None
-        worst = float(np.max(np.abs(r) / np.maximum(scale, np.finfo("float64").tiny)))
+        worst = float(np.max(np.abs(r) / np.maximum(measure, np.finfo("float64").tiny)))
         return (
             f"completeness fails by more than 10 % of q(x) - q(baseline) for {int(large.sum())} of "
             f"{large.size} quantities (at worst by {worst:.0%}); use more points or another rule"

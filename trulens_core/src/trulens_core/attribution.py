@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, final
 
+from trulens_core.adaptive import Tolerance, adaptive_answers
 from trulens_core.assembly import Assembly
 from trulens_core.distributions import DoI, LinearDoi, as_doi
 from trulens_core.errors import TrulensWarning
@@ -19,6 +20,13 @@ from trulens_core.quantities import as_qoi
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.results import AttributionResult
 from trulens_core.slices import Cut, InputCut, Slice, as_slice, source_cut, target_cut
+
+
+class _Default(int):
+    """An int that can be told from the same number given by the caller."""
+
+
+_DEFAULT_RESOLUTION = _Default(50)
 
 
 class AttributionMethod:
@@ -81,8 +89,7 @@ class AttributionMethod:
     ) -> tuple[ModelInputs, Kind, list[Answer]]:
         question = self._asked()
         inputs, kind = self.model.prepared(model_inputs(args, kwargs))
-        points = getattr(question.doi, "resolution", None)
-        with bar(self.progress, points and points * inputs.n_records) as advance:
+        with bar(self.progress, self._rows_in_all(question, inputs)) as advance:
             request = Request(
                 rebatch_size=self.rebatch_size,
                 quantities=explain,
@@ -90,9 +97,18 @@ class AttributionMethod:
                 points=explain and self.return_doi,
                 advance=advance,
             )
-            found = answers(question, inputs, request)
+            found = self._computed(question, inputs, request)
         _warn_of_not_finite(question, found)
         return inputs, kind, found
+
+    def _rows_in_all(self, question: Question, inputs: ModelInputs) -> int | None:
+        """How many rows there will be, None where that is not known before."""
+        points = getattr(question.doi, "resolution", None)
+        return None if points is None else points * inputs.n_records
+
+    def _computed(self, question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
+        """The answers; a method with another way to spread its points refines this."""
+        return answers(question, inputs, request)
 
     def _asked(self) -> Question:
         assert self._question is not None
@@ -206,7 +222,7 @@ class IntegratedGradients(AttributionMethod):
     Args:
         model: a model or its wrapper.
         baseline: where the line starts, see `LinearDoi`; None is zeros.
-        resolution: how many points.
+        resolution: how many points. Not together with `tolerance`.
         doi_cut: where the line lives; None is the input.
         qoi: a quantity of interest or its short form.
         qoi_cut: where it is read; None is the output.
@@ -214,6 +230,10 @@ class IntegratedGradients(AttributionMethod):
             piecewise linear (ReLU) and never evaluates at the baseline itself; for smooth ones
             (GELU, tanh) "gauss-legendre" needs far fewer points. `LinearDoi` has another default,
             "endpoints".
+        tolerance: instead of a number of points, the error of completeness that is accepted, as
+            a part of q(x) − q(b): each record gets 3, 9, 27, … midpoints until it meets it, see
+            `trulens_core.adaptive`. `explain` tells `n_points` and `converged` per record.
+        max_resolution: the most points a record may use to meet the tolerance.
         rebatch_size: see `AttributionMethod`, as the other options.
 
     Example:
@@ -228,16 +248,51 @@ class IntegratedGradients(AttributionMethod):
         self,
         model: Any,
         baseline: Any = None,
-        resolution: int = 50,
+        resolution: int = _DEFAULT_RESOLUTION,
         doi_cut: Any = None,
         qoi: Any = "max",
         qoi_cut: Any = None,
         rule: Rule = "midpoint",
+        *,
+        tolerance: float | None = None,
+        max_resolution: int = 729,
         **options: Any,
     ) -> None:
         super().__init__(model, **options)
         doi = LinearDoi(baseline, resolution, rule=rule)
         self._question = _question_at(self.model, doi_cut, qoi_cut, qoi, doi, True)
+        self._tolerance = None if tolerance is None else Tolerance(tolerance, max_resolution)
+        if self._tolerance is not None:
+            self._check_tolerance(resolution, rule)
+
+    def _check_tolerance(self, resolution: int, rule: Rule) -> None:
+        if resolution is not _DEFAULT_RESOLUTION:
+            raise ValueError("give resolution= or tolerance=, not both")
+        if rule != "midpoint":
+            raise ValueError(f"tolerance= nests midpoints, so rule={rule!r} cannot be chosen")
+        if self.return_grads or self.return_doi:
+            raise ValueError(
+                "with tolerance= records have different numbers of points: return_grads and "
+                "return_doi need resolution="
+            )
+
+    def _rows_in_all(self, question: Question, inputs: ModelInputs) -> int | None:
+        return super()._rows_in_all(question, inputs) if self._tolerance is None else None
+
+    def _computed(self, question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
+        if self._tolerance is None:
+            return super()._computed(question, inputs, request)
+        found = adaptive_answers(question, inputs, request, self._tolerance)
+        open_ = sum(int((~a.converged).sum()) for a in found if a.converged is not None)
+        if open_:
+            warnings.warn(
+                f"{open_} of {inputs.n_records} records do not meet tolerance="
+                f"{self._tolerance.error} with {self._tolerance.max_resolution} points; raise "
+                "max_resolution=, or look at their residual and baseline",
+                TrulensWarning,
+                stacklevel=4,
+            )
+        return found
 
 
 def _question_at(
@@ -269,7 +324,10 @@ def _question(
 
 
 def _warn_of_not_finite(question: Question, found: list[Answer]) -> None:
-    records = [i for a in found for i in a.not_finite]
+    records, first = [], 0
+    for a in found:
+        records += [first + i for i in a.not_finite]
+        first += int(a.attributions[0][0].shape[0])
     if records:
         shown = ", ".join(map(str, records[:10])) + (", …" if len(records) > 10 else "")
         warnings.warn(

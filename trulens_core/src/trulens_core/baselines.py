@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import DoiError
+from trulens_core.padding import last_again
 from trulens_core.points import Group
 
 Baseline = Callable[..., Any] | Any
@@ -37,6 +38,20 @@ def resolved(given: Any, group: Group) -> list[Tensor]:
     return [_like(p, t, group) for p, t in zip(parts, z, strict=True)]
 
 
+def for_records(given: Any, take: Callable[[Any], Any], total: int, ranks: Sequence[int]) -> Any:
+    """The baseline for some of `total` records: arrays with a row per record lose the others.
+
+    `ranks` are those of the values at the cut; an array of a lower rank is one record's.
+    """
+    if isinstance(given, Mapping):
+        given = list(given.values())
+    if isinstance(given, list | tuple) and len(given) == len(ranks):
+        return [for_records(g, take, total, [r]) for g, r in zip(given, ranks, strict=True)]
+    shape: tuple[int, ...] = getattr(given, "shape", ())
+    rows = len(shape) == ranks[0] and shape[0] == total
+    return take(given) if rows and total > 1 else given
+
+
 def _like(part: Any, z: Tensor, group: Group) -> Tensor:
     backend = group.backend
     xp, shape = backend.xp, tuple(z.shape)
@@ -53,6 +68,7 @@ def _like(part: Any, z: Tensor, group: Group) -> Tensor:
         part = xp.expand_dims(part, axis=0)
     elif len(found) == len(shape) and found[0] == total and total != last - first:
         part = part[first:last]
+        part = last_again(part, shape[0] - (last - first), backend)
     if (
         len(part.shape) != len(shape)
         or tuple(part.shape[1:]) != shape[1:]

@@ -5,15 +5,16 @@ A distribution maps the value z at its cut to points there; the gradient is aver
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, final
 
 import numpy as np
 
-from trulens_core import quadrature
+from trulens_core import baselines, quadrature
 from trulens_core.backends import Backend, Tensor
 from trulens_core.baselines import Baseline, resolved
 from trulens_core.errors import DoiCutSupportError
@@ -138,6 +139,7 @@ class LinearDoi(DoI):
         super().__init__(cut)
         self._baseline = baseline
         self.rule, self.resolution = quadrature.check(rule, resolution)
+        self._nodes = quadrature.nodes(self.rule, self.resolution)
 
     def __repr__(self) -> str:
         cut = "" if self._cut is None else f", cut={self._cut!r}"
@@ -172,6 +174,20 @@ class LinearDoi(DoI):
             given = call_with_inputs(given, one_or_list(group.z), group.inputs)
         return resolved(given, group)
 
+    def at(self, nodes: tuple[float, ...], weights: tuple[float, ...]) -> LinearDoi:
+        """The same line with other points on it."""
+        new = copy.copy(self)
+        new._nodes, new.resolution = (nodes, weights), len(nodes)
+        return new
+
+    def for_records(
+        self, take: Callable[[Any], Any], total: int, ranks: Sequence[int]
+    ) -> LinearDoi:
+        """The same line for some of `total` records; `take` picks their rows of an array."""
+        new = copy.copy(self)
+        new._baseline = baselines.for_records(self._baseline, take, total, ranks)
+        return new
+
     @property
     def starts_at_zero(self) -> bool:
         """Whether the baseline is zeros by choice of a number or by default."""
@@ -179,7 +195,7 @@ class LinearDoi(DoI):
 
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
         assert baseline is not None
-        alphas, weights = quadrature.nodes(self.rule, self.resolution)
+        alphas, weights = self._nodes
         backend, xp = group.backend, group.backend.xp
 
         def stack(i: int, j: int) -> list[Tensor]:

@@ -236,5 +236,5 @@ class GroupRun:
                 continue
             axes = tuple(range(1, len(g.shape)))
             finite = self._backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
-            bad |= {self._first + int(i) for i in np.flatnonzero(~finite)}
-        return sorted(i for i in bad if i < self._last)
+            bad |= {int(i) for i in np.flatnonzero(~finite)}
+        return sorted(i for i in bad if i < self._last - self._first)

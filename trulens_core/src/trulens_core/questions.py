@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from trulens_core.backends import Tensor
 from trulens_core.distributions import DoI
@@ -66,8 +68,9 @@ class Answer:
         points: (K, b, …) per tensor of the distribution's cut.
         quantity: n tensors (b,), at the records.
         baseline_quantity: n tensors (b,), at the baseline.
-        n_points: how many points were used.
-        not_finite: the records whose gradients are not finite.
+        n_points: how many points were used, one number or one per record.
+        not_finite: the records whose gradients are not finite, counted within the group.
+        converged: whether a stated tolerance was met, per record; None where none was stated.
     """
 
     attributions: list[list[Tensor]]
@@ -75,5 +78,6 @@ class Answer:
     points: list[Tensor] | None = None
     quantity: list[Tensor] | None = None
     baseline_quantity: list[Tensor] | None = None
-    n_points: int = 0
+    n_points: Any = 0
     not_finite: Sequence[int] = ()
+    converged: np.ndarray[Any, Any] | None = None

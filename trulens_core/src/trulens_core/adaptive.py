@@ -1,0 +1,219 @@
+"""Attribution to a stated error: nested midpoint rules, each record with as many points as needed.
+
+The midpoints of 3, 9, 27, … intervals contain one another: going from n to 3n points costs 2n.
+Record i stops when, with scale = max(|q(x) − q(b)|, 1e-3 · max(|q(x)|, |q(b)|)),
+
+    |q(x) − q(b) − Σ attributions| ≤ tolerance · scale      (completeness)
+    ‖attributions − those of n / 3‖₂ ≤ 10 · tolerance · scale
+
+The first criterion alone is met by errors that cancel, the second alone by a rule that has
+converged to a wrong value because all change sits at one end of the path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor
+from trulens_core.distributions import LinearDoi
+from trulens_core.influence import answers
+from trulens_core.inputs import BATCHED, ModelInputs
+from trulens_core.quantities import QoI
+from trulens_core.questions import Answer, Question, Request
+
+_FLOOR = 1e-3
+_CHANGE = 10.0
+_FIRST = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """A stated error.
+
+    Attributes:
+        error: of completeness, as a part of q(x) − q(baseline).
+        max_resolution: the most points that a record may use.
+    """
+
+    error: float
+    max_resolution: int
+
+    def __post_init__(self) -> None:
+        if not 1e-5 <= self.error < 1:
+            raise ValueError(
+                f"tolerance is {self.error!r}; it must lie between 1e-5 (what float32 sums can "
+                "tell) and 1"
+            )
+        if self.max_resolution < _FIRST:
+            raise ValueError(f"max_resolution is {self.max_resolution}; it must be at least 3")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Open:
+    """The records that have not converged, and what is known of them."""
+
+    records: np.ndarray[Any, Any]
+    inputs: ModelInputs
+    qoi: QoI
+    doi: LinearDoi
+    answer: Answer | None = None
+
+
+def adaptive_answers(
+    question: Question, inputs: ModelInputs, request: Request, tolerance: Tolerance
+) -> list[Answer]:
+    """One answer for all records, each with its own number of points."""
+    assert isinstance(question.doi, LinearDoi)
+    backend = question.wrapper.backend
+    left = _Open(np.arange(inputs.n_records), inputs, question.qoi, question.doi)
+    done: list[tuple[np.ndarray[Any, Any], Answer]] = []
+    n = _FIRST
+    while True:
+        answer = _refined(left.answer, _level(question, left, request, n), n, tolerance, backend)
+        assert answer.converged is not None
+        last = 3 * n > tolerance.max_resolution
+        stop = np.flatnonzero(answer.converged | last)
+        if len(stop):
+            done.append((left.records[stop], _picked(answer, stop, backend)))
+        if len(stop) == len(left.records):
+            break
+        left = _narrowed(left, answer, np.flatnonzero(~answer.converged), backend)
+        n *= 3
+    order = np.argsort(np.concatenate([records for records, _ in done]))
+    return [_picked(_joined([a for _, a in done], backend), order, backend)]
+
+
+def _level(question: Question, left: _Open, request: Request, n: int) -> Answer:
+    """The answer of the midpoints that the n-point rule adds to the n/3-point rule."""
+    first = n == _FIRST
+    nodes = tuple(1 - (i + 0.5) / n for i in range(n) if first or i % 3 != 1)
+    doi = left.doi.at(nodes, (1 / n,) * len(nodes))
+    asked = dataclasses.replace(question, qoi=left.qoi, doi=doi)
+    wanted = dataclasses.replace(request, quantities=first)
+    return _joined(answers(asked, left.inputs, wanted), question.wrapper.backend)
+
+
+def _refined(
+    old: Answer | None, new: Answer, n: int, tolerance: Tolerance, backend: Backend
+) -> Answer:
+    """The n-point rule from the n/3-point rule and the points added, and who has converged."""
+    records = int(new.attributions[0][0].shape[0])
+    counted = np.full(records, n)
+    if old is None:
+        return dataclasses.replace(new, n_points=counted, converged=np.full(records, False))
+    attributions = [
+        [a / 3 + b for a, b in zip(olds, news, strict=True)]
+        for olds, news in zip(old.attributions, new.attributions, strict=True)
+    ]
+    return dataclasses.replace(
+        old,
+        attributions=attributions,
+        n_points=counted,
+        not_finite=new.not_finite,
+        converged=_converged(old, attributions, tolerance, backend),
+    )
+
+
+def _converged(
+    old: Answer, attributions: list[list[Tensor]], tolerance: Tolerance, backend: Backend
+) -> np.ndarray[Any, Any]:
+    """Which records meet both criteria, for all of their quantities."""
+    assert old.quantity is not None
+    assert old.baseline_quantity is not None
+    met: list[np.ndarray[Any, Any]] = []
+    for i, ts in enumerate(attributions):
+        q, b = _host(old.quantity[i], backend), _host(old.baseline_quantity[i], backend)
+        error = tolerance.error * scale(q, b)
+        gap = q - b - sum(_total(t, backend) for t in ts)
+        changes = zip(ts, old.attributions[i], strict=True)
+        change = sum(_total((t - u) * (t - u), backend) for t, u in changes) ** 0.5
+        met.append((np.abs(gap) <= error) & (change <= _CHANGE * error))
+    return np.asarray(np.all(met, axis=0))
+
+
+def scale(q: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """What errors of completeness are measured in: |q(x) − q(b)|, or a part of q if that is tiny.
+
+    It is that of each record alone, so that it does not depend on the batch.
+    """
+    least = _FLOOR * np.maximum(np.abs(q), np.abs(b))
+    return np.asarray(np.maximum(np.abs(q - b), least))
+
+
+def _total(t: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
+    """The sum of each record."""
+    flat = backend.xp.reshape(t, (t.shape[0], -1))
+    return _host(backend.xp.sum(flat, axis=1), backend)
+
+
+def _host(t: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
+    return np.asarray(backend.to_numpy(t), "float64")
+
+
+# -- records that leave ----------------------------------------------------------------------
+
+
+def _narrowed(left: _Open, answer: Answer, index: np.ndarray[Any, Any], backend: Backend) -> _Open:
+    """Some of the open records."""
+    total = len(left.records)
+    data = left.qoi.rows(0, total, total).data()
+    ranks = [len(t.shape) for t in answer.attributions[0]]
+    taken = [_taken(d.value, index, backend) if d.per_record else d.value for d in data]
+    return _Open(
+        left.records[index],
+        left.inputs.map_tensors(
+            lambda x: _taken(x.value, index, backend) if x.role == BATCHED else x.value
+        ),
+        left.qoi.with_data(taken) if data else left.qoi,
+        left.doi.for_records(lambda x: _taken(x, index, backend), total, ranks),
+        _picked(answer, index, backend),
+    )
+
+
+def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
+    """The answer for the records at `index`, in that order."""
+
+    def take(ts: list[Tensor] | None) -> list[Tensor]:
+        return [_taken(t, index, backend) for t in ts or []]
+
+    assert a.converged is not None
+    bad = np.isin(index, list(a.not_finite))
+    return Answer(
+        [take(ts) for ts in a.attributions],
+        quantity=take(a.quantity),
+        baseline_quantity=take(a.baseline_quantity),
+        n_points=np.asarray(a.n_points)[index],
+        not_finite=np.flatnonzero(bad).tolist(),
+        converged=a.converged[index],
+    )
+
+
+def _taken(x: Any, index: np.ndarray[Any, Any], backend: Backend) -> Any:
+    if not backend.is_tensor(x):
+        return x[index]
+    return backend.xp.take(x, backend.from_numpy(index.astype("int32"), like=x), axis=0)
+
+
+def _joined(found: list[Answer], backend: Backend) -> Answer:
+    """The answers of consecutive groups as one."""
+    if len(found) == 1:
+        return found[0]
+    concat = backend.xp.concat
+
+    def join(columns: list[list[Tensor] | None]) -> list[Tensor] | None:
+        held = [c for c in columns if c is not None]
+        return [concat(list(p), axis=0) for p in zip(*held, strict=True)] if held else None
+
+    starts = np.cumsum([0, *(int(a.attributions[0][0].shape[0]) for a in found)])
+    known = [a.converged for a in found if a.converged is not None]
+    return Answer(
+        [join([a.attributions[i] for a in found]) or [] for i in range(len(found[0].attributions))],
+        quantity=join([a.quantity for a in found]),
+        baseline_quantity=join([a.baseline_quantity for a in found]),
+        n_points=np.concatenate([np.atleast_1d(a.n_points) for a in found]),
+        not_finite=[i + int(s) for a, s in zip(found, starts, strict=False) for i in a.not_finite],
+        converged=np.concatenate(known) if known else None,
+    )
