@@ -65,6 +65,7 @@ class BackendDescription:
         options: the names of the keyword arguments of `get_model_wrapper` that `wrap` takes.
         install: the line that installs it.
         before: backends that step back where this one claims a model, too.
+        serves: the models that it claims, in words, for people.
     """
 
     name: str
@@ -75,6 +76,7 @@ class BackendDescription:
     options: tuple[str, ...] = ()
     install: str = ""
     before: tuple[str, ...] = ()
+    serves: str = ""
 
 
 class _Spec:
@@ -92,12 +94,14 @@ class BackendInfo:
         distribution: the installed distribution it comes from, None if registered in process.
         version: of the distribution.
         error: why it is broken, None if it is not.
+        serves: the models that it claims, in words.
     """
 
     name: str
     distribution: str | None = None
     version: str | None = None
     error: BaseException | None = None
+    serves: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +133,9 @@ def _loaded(ep: metadata.EntryPoint) -> _Found:
             )
     except Exception as error:  # noqa: BLE001 - whatever a plug-in raises, others must go on
         return _Found(dataclasses.replace(info, error=error))
-    return _Found(dataclasses.replace(info, name=described[0].name), described[0])
+    description = described[0]
+    named = dataclasses.replace(info, name=description.name, serves=description.serves)
+    return _Found(named, description)
 
 
 def _names(d: BackendDescription) -> set[str]:
@@ -181,7 +187,8 @@ class Registry:
             raise TypeError(f"register_backend takes a BackendDescription, found {description!r}")
         with self._lock:
             kept = [f for f in self._registered if f.info.name != description.name]
-            self._registered = [*kept, _Found(BackendInfo(description.name), description)]
+            info = BackendInfo(description.name, serves=description.serves)
+            self._registered = [*kept, _Found(info, description)]
             self._by_type = {}
 
     def unregister(self, name: str) -> None:

@@ -34,4 +34,5 @@ def trulens_backend() -> BackendDescription:
         load=_load,
         options=("logit_layer", "device", "force_eval", "batched"),
         install="pip install 'trulens-nn[torch]'",
+        serves="torch.nn.Module",
     )
