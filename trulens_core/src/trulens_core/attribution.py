@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, TypedDict, Unpack, final
 
 from trulens_core.adaptive import Tolerance, adaptive_answers
 from trulens_core.assembly import Assembly
@@ -27,6 +27,15 @@ class _Default(int):
 
 
 _DEFAULT_RESOLUTION = _Default(50)
+
+
+class Options(TypedDict, total=False):
+    """The options that every method takes, see `AttributionMethod`."""
+
+    rebatch_size: int | Literal["auto"] | None
+    return_grads: bool
+    return_doi: bool
+    progress: bool
 
 
 class AttributionMethod:
@@ -157,7 +166,7 @@ class InternalInfluence(AttributionMethod):
         qoi: Any,
         doi: DoI | str,
         multiply_activation: bool = True,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(model, **options)
         chosen, doi = as_slice(cuts), as_doi(doi)
@@ -199,7 +208,7 @@ class InputAttribution(AttributionMethod):
         doi_cut: Any = None,
         doi: DoI | str = "point",
         multiply_activation: bool = True,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(model, **options)
         self._question = _question_at(
@@ -256,7 +265,7 @@ class IntegratedGradients(AttributionMethod):
         *,
         tolerance: float | None = None,
         max_resolution: int = 729,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(model, **options)
         doi = LinearDoi(baseline, resolution, rule=rule)
