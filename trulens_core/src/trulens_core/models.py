@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, final
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from trulens_core import calls, naming
 from trulens_core.backends import Backend, Gradients, StepArguments, Tap, Tensor, Want
+from trulens_core.cache import StepCache
 from trulens_core.errors import CutError, InterventionError
 from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
@@ -64,7 +64,7 @@ class ModelWrapper(ABC):
         self.model = model
         self.logit_layer = logit_layer
         self.batched = dict(batched or {})
-        self._steps: OrderedDict[Hashable, Any] = OrderedDict()
+        self._steps = StepCache(_KEPT_STEPS)
         self._part_sizes: dict[Cut, tuple[int, ...]] = {}
 
     # -- what a backend implements -----------------------------------------------------------
@@ -279,20 +279,17 @@ class ModelWrapper(ABC):
 
     @final
     def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """The traced step for `key`, built at its first use; the least used one is dropped."""
-        step = self._steps.get(key)
-        if step is None:
-            step = self._steps[key] = build()
-            while len(self._steps) > _KEPT_STEPS:
-                self._steps.popitem(last=False)
-        else:
-            self._steps.move_to_end(key)
-        return step
+        """The traced step for `key`, built at its first use."""
+        return self._steps.get(key, build)
+
+    @final
+    def clear_cache(self) -> None:
+        """Forget all traced steps, as after a change of the model's structure."""
+        self._steps.clear()
 
     def _datum(self, value: Any, like: Tensor | None) -> Tensor:
-        if self.backend.is_tensor(value):
-            return value
-        return self.backend.from_numpy(np.asarray(value), like=like)
+        known = self.backend.is_tensor(value)
+        return value if known else self.backend.from_numpy(np.asarray(value), like=like)
 
     @final
     def spread(self, interventions: Mapping[Cut, list[Tensor]]) -> dict[Cut, list[Tensor]]:
