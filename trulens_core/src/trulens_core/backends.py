@@ -28,6 +28,13 @@ class Tap(Protocol):
         """The tensors that go on in place of `z`."""
 
 
+class LoopTap(Tap, Protocol):
+    """A tap that can be inside a loop, where it is called before the value is known."""
+
+    def saw(self, z: list[Tensor], /, first: int = 0) -> None:
+        """Tell, after the call, what the tensors were; `first` counts those tapped before them."""
+
+
 class Gradients(NamedTuple):
     """What one evaluation gives: of n quantities at a cut of t tensors.
 
@@ -62,6 +69,22 @@ class StepArguments(NamedTuple):
     scalars: list[Tensor]
 
 
+class Halves(NamedTuple):
+    """The first half of a step: k points × b records as far as the target cut.
+
+    Attributes:
+        values: the tensors at the target cut, (k, b, …).
+        activations: those at the source cut, (k, b, …), in the order of tapping.
+        pull: the second half. Given a cotangent per value, (k, b, …) or None, and the weights of
+            the points, (k,), it gives the gradients at the source cut, as a `BlockStep` does;
+            None where unconnected.
+    """
+
+    values: list[Tensor]
+    activations: list[Tensor]
+    pull: Callable[[list[Tensor | None], Tensor], list[Tensor | None]]
+
+
 Step = Callable[[StepArguments], Gradients]
 """Evaluates rows: every tensor in `points`, `batched` and `per_record` has a row per row."""
 
@@ -80,6 +103,8 @@ class Backend(ABC):
         static_shapes: whether the framework compiles per shape, so that blocks are padded.
         prefers: what a block should hold more of, `"points"` or `"records"`.
         traces: whether steps are traced, and so kept by key; eager frameworks build them anew.
+        splits: whether a quantity that runs code of the caller's is evaluated outside the compiled
+            step, so that a new one compiles nothing; needs `halves`.
         channel_axis: the axis of channels in images (rank 4 and 5) unless a wrapper knows better;
             None where the framework has no custom.
     """
@@ -89,6 +114,7 @@ class Backend(ABC):
     static_shapes: ClassVar[bool] = False
     prefers: ClassVar[Literal["points", "records"]] = "records"
     traces: ClassVar[bool] = False
+    splits: ClassVar[bool] = False
     channel_axis: ClassVar[int | None] = None
 
     @abstractmethod
@@ -179,6 +205,17 @@ class Backend(ABC):
             )
 
         return block
+
+    def halves(
+        self, run: Callable[[StepArguments, Tap], list[Tensor]], want: frozenset[Want]
+    ) -> Callable[[StepArguments], Halves]:
+        """A step in two compiled halves, between which a quantity can be evaluated eagerly.
+
+        Args:
+            run: evaluates rows with the tap at the source cut, up to the target cut.
+            want: as for `blockwise`.
+        """
+        raise NotImplementedError(f"the backend {self.name!r} does not split steps")
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error` says that the device's memory ran out."""

@@ -9,10 +9,10 @@ from typing import Any, final
 
 import numpy as np
 
-from trulens_core import calls, naming
+from trulens_core import calls, naming, splitting
 from trulens_core.backends import Backend, Gradients, StepArguments, Tap, Tensor, Want
 from trulens_core.cache import StepCache
-from trulens_core.errors import CutError, InterventionError
+from trulens_core.errors import InterventionError, UnknownLayerError
 from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
 from trulens_core.naming import Layer as Layer
@@ -30,7 +30,7 @@ from trulens_core.slices import (
     source_cut,
     target_cut,
 )
-from trulens_core.steps import Block, Step, StepKey, one_pass
+from trulens_core.steps import Block, StepKey, one_pass
 
 _KEPT_STEPS = 64
 
@@ -114,6 +114,11 @@ class ModelWrapper(ABC):
         """The weights where steps take them as arguments; empty elsewhere."""
         return ()
 
+    @contextlib.contextmanager
+    def using(self, state: Any) -> Iterator[None]:  # noqa: ARG002 - a hook
+        """The context of one evaluation with the weights `state`, which a step got as argument."""
+        yield
+
     def channel_axis(self, cut: Cut) -> int | None:  # noqa: ARG002 - a hook
         """The axis of the channels of images at the cut; None where it is not known."""
         return self.backend.channel_axis
@@ -143,13 +148,13 @@ class ModelWrapper(ABC):
         """The cut that `LogitCut` means.
 
         Raises:
-            CutError: where no `logit_layer` was given and no layer is called `logits`.
+            UnknownLayerError: where no `logit_layer` was given and no layer is called `logits`.
         """
         if self.logit_layer is not None:
             return Cut(self.logit_layer)
         if any(layer.name == "logits" for layer in self.layers()):
             return Cut("logits")
-        raise CutError(
+        raise UnknownLayerError(
             f"LogitCut: {self._owner} has no layer called 'logits'; say which layer gives the "
             "scores with get_model_wrapper(model, logit_layer=)"
         )
@@ -256,7 +261,7 @@ class ModelWrapper(ABC):
         layout, batched, shared = inputs.split(at_input)
         replaced = block.cut if points and not at_input else None
         key = StepKey(wrt, of, replaced, layout, frozenset(want), qoi.placed(self.channel_axis(of)))
-        step = self._step(key)
+        step = splitting.step(self, key)
         step.validate(key.qoi)
         like = self.like()
         if like is None:
@@ -271,11 +276,6 @@ class ModelWrapper(ABC):
             [a for a, per_record in arrays if not per_record],
         )
         return step.run(arguments, block.weights)
-
-    def _step(self, key: StepKey) -> Step:
-        if not self.backend.traces:
-            return Step(self, key)
-        return self.kept(key.hashed(), lambda: Step(self, key.snapshot()))  # type: ignore[no-any-return]
 
     @final
     def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:
@@ -320,13 +320,13 @@ class ModelWrapper(ABC):
     @final
     def logits(self, *args: Any, **kwargs: Any) -> Any:
         """The scores before the softmax: the value at LogitCut, or the output without one."""
+        inputs = model_inputs(args, kwargs)
         try:
-            cut: Cut = self.resolved(LogitCut())
-        except CutError:
+            return self._evaluated(inputs, LogitCut())
+        except UnknownLayerError:  # a backend that traces knows the layers' names only then
             if self.logit_layer is not None:
                 raise
-            cut = OutputCut()
-        return self._evaluated(model_inputs(args, kwargs), cut)
+            return self._evaluated(inputs, OutputCut())
 
     @final
     def probits(self, *args: Any, **kwargs: Any) -> Any:

@@ -18,12 +18,14 @@ class Layer(NamedTuple):
         kind: the layer's class.
         shape: of its output without the records' axis; None where it is not known.
         calls: how often one pass calls it; None where it is not known.
+        within: the control flow that it runs in, as "scan"; empty where it is not known.
     """
 
     name: str
     kind: str
     shape: tuple[int | None, ...] | None = None
     calls: int | None = None
+    within: str = ""
 
 
 def place(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:
@@ -71,11 +73,11 @@ def _bare(name: str) -> str:
 
 def table(owner: str, backend: str, layers: Sequence[Layer]) -> str:
     """The layers of a model as a table for people."""
-    rows = [("layer", "kind", "output", "calls")]
+    rows = [("layer", "kind", "output", "calls", "within")]
     for x in layers:
         shape = "" if x.shape is None else "×".join("?" if n is None else str(n) for n in x.shape)
-        rows.append((x.name, x.kind, shape, "" if x.calls is None else str(x.calls)))
-    used = [i for i in range(4) if i < 2 or any(r[i] for r in rows[1:])]
+        rows.append((x.name, x.kind, shape, "" if x.calls is None else str(x.calls), x.within))
+    used = [i for i in range(5) if i < 2 or any(r[i] for r in rows[1:])]
     width = {i: max(len(r[i]) for r in rows) for i in used}
     lines = ["  ".join(r[i].ljust(width[i]) for i in used).rstrip() for r in rows]
     return "\n".join([f"{owner} on {backend}, {len(layers)} layers", *lines])

@@ -7,11 +7,11 @@ happens there is the same on all of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from trulens_core import values
-from trulens_core.backends import Tap, Tensor
+from trulens_core.backends import LoopTap, Tap, Tensor
 from trulens_core.errors import CalledSeveralTimesError, LayerNotReachedError
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import INPUT, OUTPUT, Anchor, Cut, InputCut
@@ -115,6 +115,39 @@ class Pass:
                 value = self._visit(cut, value)
         return value
 
+    def at_loop(self, place: Place, value: Any) -> tuple[Any, Any, Callable[[Any], None]]:
+        """The same as `at` for a value inside a loop whose rounds are not run one by one.
+
+        Before the loop a value is known by shape alone: `value` holds placeholders for all
+        rounds. Tensors that come back as they are stay; one that is replaced takes the place of
+        the loop's own; one that is only tapped is zeros that carry a derivative.
+
+        Returns:
+            The value with its tensors replaced, the same with its tensors tapped too, and a
+            function to call after the loop with what the value was.
+        """
+        call = self._calls[place]
+        self._calls[place] += 1
+        cuts = [c for c in self._cuts[place] if c.call == call or (c.call is None and not call)]
+        self._seen.update(cuts)
+        for cut in (c for c in cuts if c in self._replace):
+            value = self._with(cut, value, self._replaced)
+        replaced = value
+        for cut in (c for c in cuts if c in self._tap):
+            value = self._with(cut, value, self._tapped)
+
+        def after(found: Any) -> None:
+            for cut in cuts:
+                if cut in self._tap:
+                    now = values.select(found, cut, self._backend).tensors
+                    cast(LoopTap, self._tap[cut]).saw(
+                        [values.to_front(t, cut, self._backend) for t in now]
+                    )
+                if cut in self._want:
+                    self._capture(cut, values.read(found, cut, self._backend))
+
+        return replaced, value, after
+
     def leave(self, output: Any) -> list[list[Tensor]]:
         """End the pass at the model's whole output; the values at the wanted cuts."""
         self.at((OUTPUT, "out"), output)
@@ -131,22 +164,34 @@ class Pass:
     def _visit(self, cut: Cut, value: Any) -> Any:
         self._seen.add(cut)
         if cut in self._replace or cut in self._tap:
-            selection = values.select(value, cut, self._backend)
-            now = [values.to_front(t, cut, self._backend) for t in selection.tensors]
-            changed = self._changed(cut, now)
-            value = selection.put([values.to_layer(t, cut, self._backend) for t in changed])
+            value = self._with(cut, value, self._changed)
         if cut in self._want:
             self._capture(cut, values.read(value, cut, self._backend))
             value = self._protected(cut, value)
         return value
 
+    def _with(
+        self, cut: Cut, value: Any, change: Callable[[Cut, list[Tensor]], list[Tensor]]
+    ) -> Any:
+        """`value` with the tensors of a cut, records first, changed."""
+        selection = values.select(value, cut, self._backend)
+        now = [values.to_front(t, cut, self._backend) for t in selection.tensors]
+        changed = change(cut, now)
+        return selection.put([values.to_layer(t, cut, self._backend) for t in changed])
+
     def _changed(self, cut: Cut, now: list[Tensor]) -> list[Tensor]:
         if cut in self._replace:
-            now = values.fitted(self._replace[cut], now, cut, self._backend)
+            now = self._replaced(cut, now)
         if cut in self._tap:
-            values.check_differentiable(now, cut, self._backend, self._rows)
-            return self._tap[cut](now)
+            return self._tapped(cut, now)
         return [self._backend.fresh(t) for t in now]
+
+    def _replaced(self, cut: Cut, now: list[Tensor]) -> list[Tensor]:
+        return values.fitted(self._replace[cut], now, cut, self._backend)
+
+    def _tapped(self, cut: Cut, now: list[Tensor]) -> list[Tensor]:
+        values.check_differentiable(now, cut, self._backend, self._rows)
+        return self._tap[cut](now)
 
     def _capture(self, cut: Cut, now: list[Tensor]) -> None:
         if cut in self._want:

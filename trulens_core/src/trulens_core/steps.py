@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from trulens_core import keys, values
 from trulens_core.backends import (
     BlockStep,
     Gradients,
+    LoopTap,
     StepArguments,
     Tap,
     Tensor,
@@ -55,9 +56,13 @@ class StepKey:
 
     def hashed(self) -> Hashable:
         """The key by value, for the cache of traced steps."""
-        cuts = tuple(_cut_key(c) for c in (self.wrt, self.of, self.replaced))
         per_record = tuple(d.per_record for d in self.qoi.data())
-        return cuts, layout_key(self.layout), self.want, self.qoi.key(), per_record
+        return *self.of_model(), self.qoi.key(), per_record
+
+    def of_model(self) -> tuple[Hashable, ...]:
+        """The key by value of all but the quantity."""
+        cuts = tuple(_cut_key(c) for c in (self.wrt, self.of, self.replaced))
+        return cuts, layout_key(self.layout), self.want
 
     def snapshot(self) -> StepKey:
         """The key with a quantity that the caller can no longer change."""
@@ -101,35 +106,55 @@ class Step:
 
     def rows(self, a: StepArguments) -> Gradients:
         """Evaluate rows; the function that a backend traces."""
-        key, wrapper, backend = self._key, self._wrapper, self._wrapper.backend
-        inputs, replace = self._placed(a)
-        parts = key.wrt.parts()
-        reached: list[tuple[int, int]] = []
-        qoi = _with_data(key.qoi, a)
+        key, backend = self._key, self._wrapper.backend
+        model = ModelPart(self._wrapper, key)
+        qoi = with_data(key.qoi, a)
 
         def run(tap: Tap) -> list[Tensor]:
-            reached.clear()
-            taps = {part: _Part(tap, i, reached) for i, part in enumerate(parts)}
-            found = wrapper.forward(inputs, replace=replace, tap=taps, want=key.of.parts())
-            if len(reached) != len(parts):
-                raise LayerNotReachedError(
-                    f"the value at {key.wrt} was reached {len(reached)} times in one pass instead "
-                    f"of {len(parts)}"
-                )
-            y = [t for tensors in found for t in tensors]
-            rows = None if any(n is None for n in static_shape(y[0])[:1]) else inputs.n_records
-            values.check_rows(y, key.of, rows)
+            y, rows = model.at_target(a, tap)
             self.target_shapes = [static_shape(t) for t in y]
             self._host_qoi.validate(self.target_shapes)
             return evaluate(qoi, y, rows, backend)
 
         got = backend.differentiate(run)
-        order = _order(reached)
         return Gradients(
             got.quantities if "quantities" in key.want else [],
-            [got.activations[i] for i in order] if "activations" in key.want else [],
-            self._connected(got, order),
+            [got.activations[i] for i in model.order] if "activations" in key.want else [],
+            model.connected(got.gradients, got.activations),
         )
+
+
+class ModelPart:
+    """What of a step is the model's: from its arguments to the value at the target cut.
+
+    Attributes:
+        order: where the source cut's tensors, in the cut's own order, stand among those tapped;
+            known after an evaluation.
+    """
+
+    def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
+        self._wrapper, self._key = wrapper, key
+        self.order: list[int] = []
+
+    def at_target(self, a: StepArguments, tap: Tap) -> tuple[list[Tensor], int | None]:
+        """The tensors at the target cut, and how many rows they have where that is known."""
+        key, wrapper = self._key, self._wrapper
+        inputs, replace = self._placed(a)
+        parts = key.wrt.parts()
+        reached: list[tuple[int, int]] = []
+        taps = {part: _Part(tap, i, reached) for i, part in enumerate(parts)}
+        with wrapper.using(a.state):
+            found = wrapper.forward(inputs, replace=replace, tap=taps, want=key.of.parts())
+        if len(reached) != len(parts):
+            raise LayerNotReachedError(
+                f"the value at {key.wrt} was reached {len(reached)} times in one pass instead "
+                f"of {len(parts)}"
+            )
+        self.order = _order(reached)
+        y = [t for tensors in found for t in tensors]
+        rows = None if any(n is None for n in static_shape(y[0])[:1]) else inputs.n_records
+        values.check_rows(y, key.of, rows)
+        return y, rows
 
     def _placed(self, a: StepArguments) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
         """The inputs and interventions of a step's arguments."""
@@ -139,27 +164,29 @@ class Step:
         inputs = key.layout.join([], a.batched, a.shared)
         return inputs, self._wrapper.spread({key.replaced: a.points})
 
-    def _connected(self, got: Gradients, order: list[int]) -> list[list[Tensor]]:
-        """The gradients in the cut's order, zeros where one tensor of several is unconnected."""
-        if all(g is None for gs in got.gradients for g in gs):
+    def connected(
+        self, gradients: Sequence[Sequence[Tensor | None]], like: Sequence[Tensor]
+    ) -> list[list[Tensor]]:
+        """The gradients in the cut's order, zeros where one tensor of several is unconnected.
+
+        `like` has the shapes of the gradients, in the order of tapping as they are.
+        """
+        if all(g is None for gs in gradients for g in gs):
+            key = self._key
+            given = f" once the value at {key.replaced} is given" if key.replaced else ""
             raise NotConnectedError(
-                f"the quantity at {self._key.of} does not depend on the value at {self._key.wrt}"
-                + (
-                    f" once the value at {self._key.replaced} is given"
-                    if self._key.replaced
-                    else ""
-                )
-                + "; is the source cut after the target, or before the distribution's cut, or "
-                "does the quantity ignore the value it is given?"
+                f"the quantity at {key.of} does not depend on the value at {key.wrt}{given}; is "
+                "the source cut after the target, or before the distribution's cut, or does the "
+                "quantity ignore the value it is given?"
             )
         zeros = self._wrapper.backend.xp.zeros_like
         return [
-            [zeros(got.activations[i]) if gs[i] is None else gs[i] for i in order]
-            for gs in got.gradients
+            [zeros(like[i]) if gs[i] is None else gs[i] for i in self.order] for gs in gradients
         ]
 
 
-def _with_data(qoi: QoI, a: StepArguments) -> QoI:
+def with_data(qoi: QoI, a: StepArguments) -> QoI:
+    """The quantity with a step's arrays."""
     per_record, scalars = iter(a.per_record), iter(a.scalars)
     data = qoi.data()
     if not data:
@@ -181,10 +208,16 @@ class _Part:
 
     def __init__(self, tap: Tap, index: int, reached: list[tuple[int, int]]) -> None:
         self.tap, self._index, self._reached = tap, index, reached
+        self._first = 0
 
     def __call__(self, z: list[Tensor], /) -> list[Tensor]:
+        self._first = sum(size for _, size in self._reached)
         self._reached.append((self._index, len(z)))
         return self.tap(z)
+
+    def saw(self, z: list[Tensor], /, first: int = 0) -> None:
+        """What the tensors were, told after a loop; see `LoopTap`."""
+        cast(LoopTap, self.tap).saw(z, first + self._first)
 
 
 def one_pass(
@@ -203,18 +236,20 @@ def one_pass(
     if not backend.traces:
         return wrapper.forward(inputs, replace=replace, tap={}, want=want)
     layout, batched, shared = inputs.split()
-    cuts = tuple(replace)
+    sizes = {cut: len(tensors) for cut, tensors in replace.items()}
 
     def build() -> Any:
         def rows(a: StepArguments) -> list[list[Tensor]]:
             points = iter(a.points)
-            held = {cut: [next(points) for _ in replace[cut]] for cut in cuts}
+            held = {cut: [next(points) for _ in range(n)] for cut, n in sizes.items()}
             joined = layout.join([], a.batched, a.shared)
-            return wrapper.forward(joined, replace=held, tap={}, want=want)
+            with wrapper.using(a.state):
+                return wrapper.forward(joined, replace=held, tap={}, want=want)
 
         return backend.compiled(rows)
 
-    key = ("values", tuple(map(_cut_key, (*cuts, *want))), len(cuts), layout_key(layout))
+    cuts = tuple((_cut_key(cut), n) for cut, n in sizes.items())
+    key = ("values", cuts, tuple(map(_cut_key, want)), layout_key(layout))
     step = wrapper.kept(key, build)
     points = [t for tensors in replace.values() for t in tensors]
     return step(StepArguments(wrapper.state(), points, batched, shared, [], []))  # type: ignore[no-any-return]

@@ -68,6 +68,12 @@ class QoI(ABC):
         """Whether `bind` needs to be called."""
         return type(self).bind is not QoI.bind
 
+    @property
+    def custom(self) -> bool:
+        """Whether evaluating it runs code of the caller's: a class or a function of his own."""
+        ours = type(self).__module__.partition(".")[0] == "trulens_core"
+        return not ours or any(callable(v) for v in vars(self).values())
+
     def placed(self, channel_axis: int | None) -> QoI:  # noqa: ARG002 - a hook as well
         """This quantity at a cut whose images have their channels on `channel_axis`."""
         return self
@@ -193,6 +199,10 @@ class CombinedQoI(QoI):
     @property
     def binds(self) -> bool:
         return any(q.binds for q in self.members)
+
+    @property
+    def custom(self) -> bool:
+        return any(q.custom for q in self.members)
 
     def placed(self, channel_axis: int | None) -> QoI:
         return self._map(lambda q: q.placed(channel_axis))

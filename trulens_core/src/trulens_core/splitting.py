@@ -1,0 +1,85 @@
+"""A step in two halves, with a quantity of the caller's between them, evaluated eagerly.
+
+A compiled step is kept by its quantity's key, so every new function of the caller's would compile
+the model again. By the chain rule it need not: the model up to the target cut, and the pull-back
+of cotangents from there to the source cut, know nothing of the quantity.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trulens_core.backends import Gradients, Halves, StepArguments, Tap, Tensor
+from trulens_core.quantities.base import QoI
+from trulens_core.quantities.evaluation import evaluate
+from trulens_core.steps import ModelPart, Step, StepKey, with_data
+
+if TYPE_CHECKING:
+    from trulens_core.models import ModelWrapper
+
+
+class _Compiled:
+    """The two halves of a model, which serve all quantities."""
+
+    def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
+        self.model = ModelPart(wrapper, key)
+        self.first = wrapper.backend.halves(self._run, key.want)
+
+    def _run(self, a: StepArguments, tap: Tap) -> list[Tensor]:
+        return self.model.at_target(a, tap)[0]
+
+
+class SplitStep:
+    """A step with a quantity of the caller's; the same numbers as `trulens_core.steps.Step`."""
+
+    def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
+        self._backend, self._key = wrapper.backend, key
+        self._compiled: _Compiled = wrapper.kept(
+            ("halves", *key.of_model()), lambda: _Compiled(wrapper, key)
+        )
+
+    def validate(self, qoi: QoI) -> None:
+        """Nothing: the quantity sees the value itself and is validated with it."""
+
+    def run(self, a: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
+        """Evaluate a block."""
+        backend, want, k = self._backend, self._key.want, len(weights)
+        half = self._compiled.first(a)
+        got = self._quantities(half, a, k)
+        w = backend.from_numpy(weights)
+        gradients = []
+        for gs in got.gradients:
+            cotangents = [None if g is None else backend.split_points(g, k) for g in gs]
+            gradients.append(half.pull(cotangents, w))
+        model = self._compiled.model
+        like = [backend.accumulator(z if "points" in want else z[0]) for z in half.activations]
+        return Gradients(
+            [backend.split_points(q, k) for q in got.quantities] if "quantities" in want else [],
+            [half.activations[i] for i in model.order] if "activations" in want else [],
+            model.connected(gradients, like),
+        )
+
+    def _quantities(self, half: Halves, a: StepArguments, k: int) -> Gradients:
+        """The quantities of all rows, point by point, and their gradients at the target cut."""
+        backend = self._backend
+        y = [backend.xp.reshape(t, (-1, *t.shape[2:])) for t in half.values]
+        repeated = [backend.repeat(x, k) for x in a.per_record]
+        qoi = with_data(self._key.qoi, a._replace(per_record=repeated))
+        qoi.validate([tuple(t.shape) for t in y])
+
+        def run(tap: Tap) -> list[Tensor]:
+            return evaluate(qoi, tap(y), int(y[0].shape[0]), backend)
+
+        return backend.differentiate(run)
+
+
+def step(wrapper: ModelWrapper, key: StepKey) -> Step | SplitStep:
+    """The step for `key`: kept by it where the backend traces, split where that saves a trace."""
+    if not wrapper.backend.traces:
+        return Step(wrapper, key)
+    if wrapper.backend.splits and key.qoi.custom:
+        return SplitStep(wrapper, key)
+    kept: Step = wrapper.kept(key.hashed(), lambda: Step(wrapper, key.snapshot()))
+    return kept
