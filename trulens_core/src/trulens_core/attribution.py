@@ -77,8 +77,9 @@ class AttributionMethod:
             Shaped as the value at the source cut; [quantity][tensor] where there are several;
             dict in, dict out. NumPy in, NumPy out; tensor in, detached tensor out.
         """
-        inputs, kind, found = self._answers(model_args, model_kwargs, explain=False)
-        return Assembly(self._asked(), inputs, kind, found).attributions()
+        with self.model.backend.outside():
+            inputs, kind, found = self._answers(model_args, model_kwargs, explain=False)
+            return Assembly(self._asked(), inputs, kind, found).attributions()
 
     @final
     def explain(self, *model_args: Any, **model_kwargs: Any) -> AttributionResult:
@@ -86,12 +87,13 @@ class AttributionMethod:
 
         Warns once where completeness fails by more than 10 % of q(x) − q(baseline).
         """
-        inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
-        assembly = Assembly(self._asked(), inputs, kind, found)
-        advice = assembly.residual_advice()
-        if advice:
-            warnings.warn(advice, TrulensWarning, stacklevel=2)
-        return assembly.result()
+        with self.model.backend.outside():
+            inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
+            assembly = Assembly(self._asked(), inputs, kind, found)
+            advice = assembly.residual_advice()
+            if advice:
+                warnings.warn(advice, TrulensWarning, stacklevel=2)
+            return assembly.result()
 
     def _answers(
         self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool

@@ -6,6 +6,7 @@ sums are core's, written over `Backend.xp`.
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -182,6 +183,10 @@ class Backend(ABC):
     def flatten(self, value: Any) -> trees.Tree:
         """The leaves of a value inside the model, by the framework's own tree functions."""
         return trees.flatten(value)
+
+    def outside(self) -> contextlib.AbstractContextManager[Any]:
+        """The context of what core computes by itself: outside any graph the caller is building."""
+        return contextlib.nullcontext()
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """`step` as the framework runs it best; eager frameworks return it unchanged."""

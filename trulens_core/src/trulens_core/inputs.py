@@ -74,6 +74,12 @@ class ModelInputs:
         """The length of the first axis of the first tensor."""
         return int(self._first().shape[0])
 
+    @property
+    def n_rows(self) -> int | None:
+        """The same; None while a step is traced whose axis of the rows is open."""
+        n = self._first().shape[0]
+        return None if n is None else int(n)
+
     def _first(self) -> Any:
         for leaf in self.leaves:
             if leaf.role == BATCHED:

@@ -30,7 +30,7 @@ from trulens_core.slices import (
     source_cut,
     target_cut,
 )
-from trulens_core.steps import Block, StepKey, one_pass
+from trulens_core.steps import Block, StepKey, one_pass, shapes_key
 
 _KEPT_STEPS = 64
 
@@ -260,7 +260,9 @@ class ModelWrapper(ABC):
             points = [p for _, p in sorted(zip(at_input, points, strict=True), key=lambda x: x[0])]
         layout, batched, shared = inputs.split(at_input)
         replaced = block.cut if points and not at_input else None
-        key = StepKey(wrt, of, replaced, layout, frozenset(want), qoi.placed(self.channel_axis(of)))
+        placed = qoi.placed(self.channel_axis(of))
+        shapes = shapes_key(points, [*batched, *shared])
+        key = StepKey(wrt, of, replaced, layout, frozenset(want), placed, shapes)
         step = splitting.step(self, key)
         step.validate(key.qoi)
         like = self.like()
@@ -331,12 +333,13 @@ class ModelWrapper(ABC):
     @final
     def probits(self, *args: Any, **kwargs: Any) -> Any:
         """Probabilities: softmax of the logits over the last axis, sigmoid of a single column."""
-        inputs, kind = self.prepared(model_inputs(args, kwargs))
         backend = self.backend
-        given = self.logits(inputs)
-        y = given[0] if isinstance(given, list) else given
-        single = len(y.shape) < 2 or y.shape[-1] == 1
-        return kind.give(backend.sigmoid(y) if single else backend.softmax(y, -1))
+        with backend.outside():
+            inputs, kind = self.prepared(model_inputs(args, kwargs))
+            given = self.logits(inputs)
+            y = given[0] if isinstance(given, list) else given
+            single = len(y.shape) < 2 or y.shape[-1] == 1
+            return kind.give(backend.sigmoid(y) if single else backend.softmax(y, -1))
 
     def _evaluated(self, inputs: ModelInputs, cut: Cut) -> Any:
         return self.fprop(inputs, to_cut=cut)
@@ -369,8 +372,9 @@ class ModelWrapper(ABC):
         Raises:
             ValueError: for an inner `doi_cut` without intervention.
         """
-        call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
-        return calls.fprop(self, call, target_cut(to_cut), attribution_cut)
+        with self.backend.outside():
+            call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
+            return calls.fprop(self, call, target_cut(to_cut), attribution_cut)
 
     @final
     def qoi_bprop(  # noqa: PLR0913 - the documented signature
@@ -391,8 +395,9 @@ class ModelWrapper(ABC):
             One tensor of the cut's shape per row; a list where the quantity or the cut has
             several: outer list = quantities, inner list = tensors, lists of one unwrapped.
         """
-        call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
-        return calls.qoi_bprop(self, call, as_qoi(qoi), target_cut(to_cut), attribution_cut)
+        with self.backend.outside():
+            call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
+            return calls.qoi_bprop(self, call, as_qoi(qoi), target_cut(to_cut), attribution_cut)
 
     def _intervened(
         self, args: Any, kwargs: Mapping[str, Any] | None, doi_cut: Any, intervention: Any

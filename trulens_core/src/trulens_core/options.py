@@ -15,6 +15,7 @@ _DEFAULTS: dict[str, tuple[Any, str]] = {
     "replace_softmax": (False, "Keras"),
     "softmax_layer": (-1, "Keras"),
     "custom_objects": (None, "Keras"),
+    "jit_compile": (False, "TensorFlow and Keras on it"),
     "device": (None, "PyTorch"),
     "input_tensors": (None, "TensorFlow graphs"),
     "output_tensors": (None, "TensorFlow graphs"),
@@ -44,6 +45,7 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
             - device: PyTorch; moves the model there, once. By default it stays where it is.
             - force_eval: PyTorch; False keeps each module's train or eval state during a call.
             - replace_softmax, softmax_layer, custom_objects: Keras.
+            - jit_compile: TensorFlow, and Keras on it; whether XLA compiles each step.
             - input_tensors, output_tensors, internal_tensor_dict, default_feed_dict, session:
               TensorFlow graphs.
             - params, state, method: JAX.

@@ -79,7 +79,7 @@ class Pass:
         """The inputs to run the model with."""
         fresh = self._backend.fresh
         is_tensor = self._backend.is_tensor
-        self._rows = inputs.n_records
+        self._rows = inputs.n_rows
         cuts = self._cuts.get((INPUT, "in"), [])
         changed: set[int] = set()
         for cut in cuts:

@@ -53,6 +53,7 @@ class StepKey:
     layout: Layout
     want: frozenset[Want]
     qoi: QoI
+    shapes: Hashable = ()
 
     def hashed(self) -> Hashable:
         """The key by value, for the cache of traced steps."""
@@ -62,11 +63,16 @@ class StepKey:
     def of_model(self) -> tuple[Hashable, ...]:
         """The key by value of all but the quantity."""
         cuts = tuple(_cut_key(c) for c in (self.wrt, self.of, self.replaced))
-        return cuts, layout_key(self.layout), self.want
+        return cuts, layout_key(self.layout), self.want, self.shapes
 
     def snapshot(self) -> StepKey:
         """The key with a quantity that the caller can no longer change."""
         return dataclasses.replace(self, qoi=self.qoi.snapshot())
+
+
+def shapes_key(points: Sequence[Tensor], inputs: Sequence[Tensor]) -> Hashable:
+    """The shapes of one row of a step's arguments: what is known of a target depends on them."""
+    return tuple(tuple(t.shape[2:]) for t in points), tuple(tuple(t.shape[1:]) for t in inputs)
 
 
 def layout_key(layout: Layout) -> Hashable:
@@ -102,7 +108,17 @@ class Step:
 
     def run(self, arguments: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
         """Evaluate a block."""
-        return self._block(arguments, self._wrapper.backend.from_numpy(weights))
+        got = self._block(arguments, self._wrapper.backend.from_numpy(weights))
+        self._check_records(got, arguments)
+        return got
+
+    def _check_records(self, got: Gradients, a: StepArguments) -> None:
+        """Raise where a traced step, whose rows are open, gave gradients for other rows."""
+        given = [p.shape[1] for p in a.points] or [x.shape[0] for x in a.batched]
+        axis = 1 if "points" in self._key.want else 0
+        for g in (g for gs in got.gradients for g in gs if given and g is not None):
+            if len(g.shape) <= axis or int(g.shape[axis]) != int(given[0]):
+                values.check_rows([g[0] if axis else g], self._key.wrt, int(given[0]))
 
     def rows(self, a: StepArguments) -> Gradients:
         """Evaluate rows; the function that a backend traces."""
@@ -152,7 +168,7 @@ class ModelPart:
             )
         self.order = _order(reached)
         y = [t for tensors in found for t in tensors]
-        rows = None if any(n is None for n in static_shape(y[0])[:1]) else inputs.n_records
+        rows = inputs.n_rows
         values.check_rows(y, key.of, rows)
         return y, rows
 
