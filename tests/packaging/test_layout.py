@@ -64,6 +64,12 @@ def test_links_lead_somewhere(text):
 
 
 @pytest.mark.parametrize("text", TEXTS)
+def test_texts_name_only_files_that_exist(text):
+    paths = re.findall(r"`((?:trulens_core|trulens_torch|tests)/[^`]*)`", (ROOT / text).read_text())
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_texts_name_only_targets_that_exist(text):
     targets = set(re.findall(r"(?m)^([a-z]+):", makefile()))
     assert set(re.findall(r"`make ([a-z]+)", (ROOT / text).read_text())) <= targets
