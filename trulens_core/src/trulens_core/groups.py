@@ -16,7 +16,7 @@ from trulens_core.points import Group, LazyPoints
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps import Block
+from trulens_core.steps import Block, with_tensors
 from trulens_core.sums import RunningSum
 
 
@@ -219,7 +219,7 @@ class GroupRun:
             return None
         y, n = at[q.target], self._inputs.n_records
         placed = qoi.placed(q.wrapper.channel_axis(q.target))
-        return evaluate(placed, y, n, self._backend)
+        return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, n, self._backend)
 
     def _wanted_points(self, points: LazyPoints, group: Group) -> list[Tensor] | None:
         if not self._request.points:

@@ -30,7 +30,7 @@ from trulens_core.slices import (
     source_cut,
     target_cut,
 )
-from trulens_core.steps import Block, StepKey, one_pass, shapes_key
+from trulens_core.steps import Block, StepKey, one_pass, shapes_key, tensors_of
 
 _KEPT_STEPS = 64
 
@@ -265,10 +265,7 @@ class ModelWrapper(ABC):
         key = StepKey(wrt, of, replaced, layout, frozenset(want), placed, shapes)
         step = splitting.step(self, key)
         step.validate(key.qoi)
-        like = self.like()
-        if like is None:
-            like = inputs.first_floating(self.backend)
-        arrays = [(self._datum(d.value, like), d.per_record) for d in key.qoi.data()]
+        arrays = tensors_of(key.qoi, inputs, self)
         arguments = StepArguments(
             self.state(),
             points,
@@ -288,10 +285,6 @@ class ModelWrapper(ABC):
     def clear_cache(self) -> None:
         """Forget all traced steps, as after a change of the model's structure."""
         self._steps.clear()
-
-    def _datum(self, value: Any, like: Tensor | None) -> Tensor:
-        known = self.backend.is_tensor(value)
-        return value if known else self.backend.from_numpy(np.asarray(value), like=like)
 
     @final
     def spread(self, interventions: Mapping[Cut, list[Tensor]]) -> dict[Cut, list[Tensor]]:

@@ -210,6 +210,28 @@ def with_data(qoi: QoI, a: StepArguments) -> QoI:
     return qoi.with_data([next(per_record) if d.per_record else next(scalars) for d in data])
 
 
+def tensors_of(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> list[tuple[Tensor, bool]]:
+    """The quantity's arrays as tensors, each with whether it has a row per record."""
+    backend, like = wrapper.backend, wrapper.like()
+    if like is None:
+        like = inputs.first_floating(backend)
+    return [
+        (
+            d.value
+            if backend.is_tensor(d.value)
+            else backend.from_numpy(np.asarray(d.value), like=like),
+            d.per_record,
+        )
+        for d in qoi.data()
+    ]
+
+
+def with_tensors(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> QoI:
+    """The quantity with its arrays as tensors, to be evaluated outside of a step."""
+    arrays = tensors_of(qoi, inputs, wrapper)
+    return qoi.with_data([a for a, _ in arrays]) if arrays else qoi
+
+
 def _order(reached: list[tuple[int, int]]) -> list[int]:
     """Where the tensors of each part of the cut, in the parts' order, stand among those reached."""
     starts, position = {}, 0
