@@ -7,7 +7,7 @@ output of a layer, of one call of a layer, or of the whole model. A `Slice` is t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, SupportsIndex
 
 from trulens_core.errors import CutError
@@ -15,6 +15,9 @@ from trulens_core.errors import CutError
 Anchor = Literal["in", "out"]
 LayerName = Any
 """A name, an index (anything with `__index__` but bool), or what else a backend calls a layer."""
+
+CutLike = Any
+"""A cut or its short form: a name, an index, a list of names, None."""
 
 INPUT = "<input>"
 OUTPUT = "<output>"
@@ -117,7 +120,7 @@ class InputCut(Cut):
     accessor: Callable[[Any], Any] | None = None
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,7 +182,7 @@ class LogitCut(Cut):
         return f"LogitCut({_accessor(self)})"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False)
 class Slice:
     """Two cuts: the variables live at `from_cut`, the behaviour is read at `to_cut`.
 
@@ -198,9 +201,9 @@ class Slice:
     from_cut: Cut
     to_cut: Cut
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "from_cut", source_cut(self.from_cut))
-        object.__setattr__(self, "to_cut", target_cut(self.to_cut))
+    def __init__(self, from_cut: CutLike, to_cut: CutLike) -> None:
+        object.__setattr__(self, "from_cut", source_cut(from_cut))
+        object.__setattr__(self, "to_cut", target_cut(to_cut))
 
     @staticmethod
     def full_network() -> Slice:
@@ -230,7 +233,7 @@ def as_slice(value: Any) -> Slice:
         return value
     if isinstance(value, list | tuple) and len(value) == 2:
         return Slice(*value)
-    return Slice(value, None)  # type: ignore[arg-type]
+    return Slice(value, None)
 
 
 def _as_cut(value: Any) -> Cut:
