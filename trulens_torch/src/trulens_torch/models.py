@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
 from trulens_core.backends import Tap
 from trulens_core.errors import UnsupportedModelError
-from trulens_core.inputs import ModelInputs
+from trulens_core.inputs import BATCHED, STATIC, ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_core.steps import layout_key
 from trulens_torch.backend import BACKEND
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.session import session
+from trulens_torch.undo import Undo
 
 
 class TorchModelWrapper(ModelWrapper):
@@ -52,13 +54,14 @@ class TorchModelWrapper(ModelWrapper):
                 + ("; pass an instance of the class" if isinstance(model, type) else "")
             )
         if device is not None:
+            _check_device(device)
             model.to(device)
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.force_eval = force_eval
         self._runner = unwrapped(model)
         self._layers = Layers(self._runner, type(self._runner).__name__)
         self.parameters = _parameters(self._runner)
-        self._called_once: set[Place] = set()
+        self._seen: tuple[Hashable, set[Place]] = None, set()
 
     @property
     def _owner(self) -> str:
@@ -83,11 +86,20 @@ class TorchModelWrapper(ModelWrapper):
 
             return hook
 
-        with self.opened(inputs, Cut(INPUT)), torch.no_grad(), contextlib.ExitStack() as undo:
-            for name, module in self._layers.modules.items():
-                if not isinstance(module, torch.jit.ScriptModule):
-                    undo.callback(module.register_forward_hook(record(name)).remove)
-            self._runner(*inputs.args, **inputs.kwargs)
+        undo = Undo()
+        with self.opened(inputs, Cut(INPUT)), torch.no_grad():
+            try:
+                for name, module in self._layers.modules.items():
+                    if not isinstance(module, torch.jit.ScriptModule):
+                        hook = record(name)
+                        undo.note(_unhook, module, "_forward_hooks", hook)
+                        module.register_forward_hook(hook)
+                self._runner(*inputs.args, **inputs.kwargs)
+            finally:
+                try:
+                    undo.run()
+                finally:
+                    undo.run()
         return [x._replace(shape=shapes.get(x.name), calls=calls[x.name]) for x in listed]
 
     def place(self, cut: Cut) -> Place:
@@ -103,6 +115,8 @@ class TorchModelWrapper(ModelWrapper):
         with torch.inference_mode(False):  # what is made under it cannot be differentiated
             if isinstance(value, np.ndarray):
                 return BACKEND.from_numpy(value, like)
+            if BACKEND.is_tensor(value) and value.is_meta:
+                raise TypeError("is on the meta device, where tensors hold no values")
             x: torch.Tensor = super().adopt(value).detach()
             if like is not None and x.device != like.device:
                 x = x.to(like.device)
@@ -123,44 +137,56 @@ class TorchModelWrapper(ModelWrapper):
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
         p = Pass(self, replace=replace, tap=tap, want=want)
-        stop = _Stop()
-        with contextlib.ExitStack() as undo:
+        stop, undo = _Stop(), Undo()
+        signature = _signature(inputs)
+        if self._seen[0] != signature:
+            self._seen = signature, set()
+        try:
             for place in p.places:
-                module = self._layers.modules[place[0]]
-                undo.callback(self._hooked(module, place, p, stop).remove)
-            if not tap:
-                undo.enter_context(torch.no_grad())
-            entered = p.enter(inputs)
-            try:
+                self._hook(place, p, stop, undo)
+            with torch.set_grad_enabled(bool(tap)):
+                entered = p.enter(inputs)
                 output = self._runner(*entered.args, **entered.kwargs)
-            except _Stop as caught:
-                if caught is not stop:
-                    raise
-                return p.stop()
-        self._called_once |= {place for place, n in p.calls.items() if n == 1}
+        except _Stop as caught:
+            if caught is not stop:
+                raise
+            return p.stop()
+        finally:
+            try:
+                undo.run()
+            finally:
+                undo.run()
+        self._seen[1].update(place for place, n in p.calls.items() if n == 1)
         return p.leave(output)
 
-    def _hooked(self, module: nn.Module, place: Place, p: Pass, stop: _Stop) -> RemovableHandle:
-        """A hook that shows the pass what comes by, and ends the model where no more is needed.
+    def _hook(self, place: Place, p: Pass, stop: _Stop, undo: Undo) -> None:
+        """Show the pass what comes by, and end the model where no more is needed.
 
-        The model is cut short only at layers that an earlier, whole pass called once: without
-        it, a second call would go unnoticed.
+        The model is cut short only at layers that an earlier, whole pass with inputs of the same
+        shapes called once: without it, a second call would go unnoticed. Calls by other threads,
+        which use the model at the same time, are none of the pass's.
         """
+        me, module = threading.get_ident(), self._layers.modules[place[0]]
 
         def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
             del module, args, kwargs
+            if threading.get_ident() != me:
+                return None
             output = p.at(place, output)
-            if p.complete and self._called_once.issuperset(p.places):
+            if p.complete and self._seen[1].issuperset(p.places):
                 raise stop
             return output
 
         def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
             del module
-            return p.at(place, (args, kwargs))
+            return p.at(place, (args, kwargs)) if threading.get_ident() == me else None
 
         if place[1] == "out":
-            return module.register_forward_hook(after, with_kwargs=True)
-        return module.register_forward_pre_hook(before, with_kwargs=True)
+            undo.note(_unhook, module, "_forward_hooks", after)
+            module.register_forward_hook(after, with_kwargs=True)
+        else:
+            undo.note(_unhook, module, "_forward_pre_hooks", before)
+            module.register_forward_pre_hook(before, with_kwargs=True)
 
     def not_reached(self, cut: Cut, calls: int) -> str:
         text = super().not_reached(cut, calls)
@@ -176,6 +202,40 @@ class TorchModelWrapper(ModelWrapper):
 
 class _Stop(BaseException):
     """Ends a pass early. Not an Exception: a model's own `except Exception` must not catch it."""
+
+
+def _unhook(module: nn.Module, kind: str, hook: Callable[..., Any]) -> None:
+    """Remove a hook, whose handle an interrupt may have lost."""
+    hooks: dict[int, Any] = getattr(module, kind)
+    for key in [key for key, held in list(hooks.items()) if held is hook]:
+        getattr(module, f"{kind}_with_kwargs").pop(key, None)
+        hooks.pop(key, None)
+
+
+def _signature(inputs: ModelInputs) -> Hashable:
+    """What may decide how often a layer is called: all but the tensors' values and the records."""
+    shapes = tuple(
+        tuple(x.value.shape[1:] if x.role == BATCHED else x.value.shape)
+        for x in inputs.leaves
+        if x.role != STATIC
+    )
+    return layout_key(inputs.split()[0]), shapes
+
+
+def _check_device(device: Any) -> None:
+    """Raise, before the model is moved, for a device that cannot hold it."""
+    try:
+        found = torch.empty(0, device=device)
+    except Exception as error:
+        raise ValueError(
+            f"device={device!r} cannot be used here: {error}; name another, or leave device= out "
+            "to keep the model where it is"
+        ) from error
+    if found.is_meta:
+        raise ValueError(
+            f"device={device!r} holds no values, and the model's weights would be lost; name a "
+            "real one, or leave device= out to keep the model where it is"
+        )
 
 
 def _parameters(model: nn.Module) -> tuple[str, ...]:

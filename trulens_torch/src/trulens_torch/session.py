@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
 from trulens_core.errors import UnsupportedModelError
-from trulens_torch import switches
+from trulens_torch import state, switches
+from trulens_torch.undo import Undo
 
 
-class _Locks:
-    """One lock per model, whichever wrappers it has."""
+class _Claims:
+    """Which modules are being explained, and by which threads.
+
+    Hooks and flags are a module's own, and models may share modules (two heads on one encoder):
+    so a thread waits until no other one is at any of its modules.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._lock = threading.RLock()
+        self._freed = threading.Condition(self._lock)
+        self._held: dict[object, tuple[int, frozenset[int]]] = {}
 
-    def of(self, model: nn.Module) -> threading.RLock:
-        """The lock of a model."""
+    def take(self, holder: object, modules: list[nn.Module]) -> None:
+        """Wait until this thread may have all of the modules."""
+        me, wanted = threading.get_ident(), frozenset(map(id, modules))
         with self._lock:
-            return self._held.setdefault(model, threading.RLock())
+            while any(owner != me and wanted & held for owner, held in self._held.values()):
+                self._freed.wait()
+            self._held[holder] = me, wanted
+
+    def release(self, holder: object) -> None:
+        """Let others have them. Once too often does no harm."""
+        with self._lock:
+            self._held.pop(holder, None)
+            self._freed.notify_all()
 
 
-LOCKS = _Locks()
+CLAIMS = _Claims()
 
 
 @contextlib.contextmanager
@@ -40,46 +52,53 @@ def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
     gradients, and what comes before the cut has no graph at all. Everything is restored at the
     end, each step by itself, also after an interrupt.
     """
-    with contextlib.ExitStack() as undo:
-        undo.enter_context(LOCKS.of(model))
-        parameters = list(model.parameters())
-        _check(model, parameters)
-        on_gpu = [p.device for p in parameters if p.device.type == "cuda"]
-        recurrent = bool(on_gpu) and any(isinstance(m, nn.RNNBase) for m in model.modules())
-        undo.enter_context(switches.held(recurrent))
-        undo.enter_context(torch.inference_mode(False))
-        undo.enter_context(torch.enable_grad())
-        undo.enter_context(_generators(on_gpu))
-        training = [m for m in model.modules() if m.training]
-        if training and force_eval:
-            undo.callback(_set_training, training, True)
-            _set_training(training, False)
-        elif training:
-            undo.enter_context(_buffers(model))
-        thawed = [p for p in parameters if p.requires_grad]
-        undo.callback(_set_requires_grad, thawed, True)
-        _set_requires_grad(thawed, False)
-        yield
+    modules, parameters = list(model.modules()), list(model.parameters())
+    _check(model, parameters)
+    gpus = {p.device for p in parameters if p.device.type == "cuda"}
+    recurrent = any(isinstance(m, nn.RNNBase) for m in modules)
+    undo = Undo()
+    undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
+    with torch.inference_mode(False):  # enables gradients, too
+        try:
+            undo.note(CLAIMS.release, undo)
+            CLAIMS.take(undo, modules)
+            for switch in switches.needed(gpus, recurrent):
+                undo.note(switch.release, undo)
+                switch.take(undo)
+            state.keep(modules, undo)
+            if force_eval:
+                training = [m for m in modules if m.training]
+                undo.note(_set_training, training, True)
+                _set_training(training, False)
+            thawed = [p for p in parameters if p.requires_grad]
+            undo.note(_set_requires_grad, thawed, True)
+            _set_requires_grad(thawed, False)
+            yield
+        finally:
+            try:
+                undo.run()
+            finally:
+                undo.run()
 
 
 def _check(model: nn.Module, parameters: list[nn.Parameter]) -> None:
     """Raise, before anything is touched, for a model that cannot be explained or put back."""
     name = type(model).__name__
-    for p in parameters:
-        if isinstance(p, nn.parameter.UninitializedParameter):
+    for t in (*parameters, *model.buffers()):
+        if nn.parameter.is_lazy(t):
             raise UnsupportedModelError(
                 f"{name} has lazy layers without weights; call it once with data first"
             )
-        if p.is_meta:
+        if t.is_meta:
             raise UnsupportedModelError(
-                f"{name} has parameters on the meta device, which hold no values; load its "
-                "weights first, for instance with model.to_empty(device='cpu')"
+                f"{name} has weights on the meta device, which hold no values; load them first, "
+                "for instance with model.to_empty(device='cpu') and model.load_state_dict(...)"
             )
-        if p.is_inference():
-            raise UnsupportedModelError(
-                f"{name} was made under torch.inference_mode(), so that nothing can be "
-                "differentiated through its parameters; make it, or copy.deepcopy it, outside"
-            )
+    if any(p.is_inference() for p in parameters):
+        raise UnsupportedModelError(
+            f"{name} was made under torch.inference_mode(), so that nothing can be differentiated "
+            "through its parameters; make it, or copy.deepcopy it, outside"
+        )
 
 
 def _set_training(modules: list[nn.Module], value: bool) -> None:
@@ -90,28 +109,3 @@ def _set_training(modules: list[nn.Module], value: bool) -> None:
 def _set_requires_grad(parameters: list[nn.Parameter], value: bool) -> None:
     for p in parameters:
         p.requires_grad_(value)
-
-
-@contextlib.contextmanager
-def _generators(devices: list[torch.device]) -> Iterator[None]:
-    """The random generators are afterwards where they were."""
-    state = torch.get_rng_state()
-    on_gpu = {d: torch.cuda.get_rng_state(d) for d in dict.fromkeys(devices)}
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-        for device, held in on_gpu.items():
-            torch.cuda.set_rng_state(held, device)
-
-
-@contextlib.contextmanager
-def _buffers(model: nn.Module) -> Iterator[None]:
-    """The buffers, which layers in training mode update, are afterwards what they were."""
-    held = [(b, b.detach().clone()) for b in model.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, before in held:
-                buffer.copy_(before)

@@ -1,90 +1,100 @@
 """torch's process-wide switches, held while any model is being explained.
 
 Two threads that each save and restore a global switch can leave it off for ever. So each switch
-has one counted guard: the first in saves and sets, the last out restores.
+counts its holders: the first saves and sets, the last restores. The random generators are such a
+switch, too: what was drawn for one explanation must not be put back in the middle of another.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
-Undo = Callable[[], object]
-
 
 class Switch:
-    """A global switch.
+    """Something global.
 
     Args:
-        turn: sets it and returns what sets it back.
+        read: what it is.
+        write: sets it to what `read` gave.
+        turn: sets it to what explanations need.
     """
 
-    def __init__(self, turn: Callable[[], Undo]) -> None:
-        self._turn = turn
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._undo: Undo = int
+    def __init__(
+        self,
+        read: Callable[[], Any],
+        write: Callable[[Any], object],
+        turn: Callable[[], object] = int,
+    ) -> None:
+        self._read, self._write, self._turn = read, write, turn
+        self._lock = threading.RLock()
+        self._holders: set[object] = set()
+        self._before: Any = None
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """The switch is set inside, whoever else holds it."""
+    def take(self, holder: object) -> None:
+        """Set it for one more holder."""
         with self._lock:
-            if self._inside == 0:
-                self._undo = self._turn()
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if self._inside == 0:
-                    self._undo()
+            if not self._holders:
+                self._before = self._read()
+            self._holders.add(holder)
+            self._turn()
+
+    def release(self, holder: object) -> None:
+        """Restore it if nobody else holds it. Once too often does no harm."""
+        with self._lock:
+            if self._holders == {holder}:
+                self._write(self._before)
+            self._holders.discard(holder)
 
 
-def _no_fast_path() -> Undo:
-    """Attention calls its submodules; its fast path does not, and so no hooks."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    return lambda: torch.backends.mha.set_fastpath_enabled(before)
+def _set_cudnn(enabled: bool) -> None:
+    torch.backends.cudnn.enabled = enabled
 
 
-def _no_cudnn() -> Undo:
-    """Recurrent layers without cuDNN, whose backward pass wants training mode."""
-    before = torch.backends.cudnn.enabled
-    torch.backends.cudnn.enabled = False
+FAST_PATH = Switch(
+    torch.backends.mha.get_fastpath_enabled,
+    torch.backends.mha.set_fastpath_enabled,
+    lambda: torch.backends.mha.set_fastpath_enabled(False),
+)
+"""Attention's fast path, which does not call its submodules, and so no hooks."""
 
-    def undo() -> None:
-        torch.backends.cudnn.enabled = before
+CUDNN = Switch(lambda: torch.backends.cudnn.enabled, _set_cudnn, lambda: _set_cudnn(False))
+"""cuDNN, whose backward pass of recurrent layers wants training mode."""
 
-    return undo
+STANCE = Switch(
+    lambda: torch.compiler.set_stance("force_eager"),  # reading it is not public without setting
+    lambda stance: stance.__exit__(None, None, None),
+)
+"""The compiler's stance: compiled modules run as they are written, so that hooks are called."""
 
+RANDOM = Switch(torch.get_rng_state, torch.set_rng_state)
+"""The random generator of the CPU."""
 
-def _eager() -> Undo:
-    """Compiled modules run as they are written, so that hooks are called."""
-    stance = torch.compiler.set_stance("force_eager")
-    return lambda: stance.__exit__(None, None, None)
-
-
-FAST_PATH = Switch(_no_fast_path)
-CUDNN = Switch(_no_cudnn)
-STANCE = Switch(_eager)
+_RANDOM_ON: dict[torch.device, Switch] = {}
 
 
-@contextlib.contextmanager
-def held(recurrent_on_gpu: bool) -> Iterator[None]:
-    """All switches that an explanation needs.
+def _random_on(device: torch.device) -> Switch:
+    new = Switch(
+        lambda: torch.cuda.get_rng_state(device),
+        lambda state: torch.cuda.set_rng_state(state, device),
+    )
+    return _RANDOM_ON.setdefault(device, new)
+
+
+def needed(gpus: set[torch.device], recurrent: bool) -> Iterator[Switch]:
+    """The switches that an explanation of a model on these GPUs holds.
 
     The compiler's only where it is loaded already: without it nothing can be compiled, and
     loading it takes a second.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(FAST_PATH.held())
-        if recurrent_on_gpu:
-            stack.enter_context(CUDNN.held())
-        if "torch._dynamo" in sys.modules:
-            stack.enter_context(STANCE.held())
-        yield
+    yield FAST_PATH
+    yield RANDOM
+    yield from map(_random_on, gpus)
+    if gpus and recurrent:
+        yield CUDNN
+    if "torch._dynamo" in sys.modules:
+        yield STANCE

@@ -1,0 +1,52 @@
+"""Putting back what a call changes, wherever an interrupt arrives."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+
+class Undo:
+    """Steps that put back what is about to be changed, run last first.
+
+    Law: if every step was noted before its change was made, and may be carried out twice, then
+    nothing stays changed after
+
+        undo = Undo()
+        try:
+            ...
+        finally:
+            try:
+                undo.run()
+            finally:
+                undo.run()
+
+    though a KeyboardInterrupt arrive at any moment, while things are put back as well.
+    `contextlib.ExitStack` does not have this law: it forgets a step before it carries it out.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[Callable[[], object]] = []
+
+    def note(self, step: Callable[..., object], *args: object) -> None:
+        """`step(*args)` will put back what comes next."""
+        self._steps.append(functools.partial(step, *args))
+
+    def run(self) -> None:
+        """Carry out all steps, each by itself; the last error is raised at the end."""
+        raised: BaseException | None = None
+        while self._steps:
+            try:
+                self._carry_out_last()
+            except BaseException as error:  # noqa: BLE001 - the other steps must be carried out too
+                raised = error
+        if raised is not None:
+            raise raised
+
+    def _carry_out_last(self) -> None:
+        try:
+            self._steps[-1]()
+        except Exception:
+            self._steps.pop()  # it would fail again; an interrupted one is carried out again
+            raise
+        self._steps.pop()
