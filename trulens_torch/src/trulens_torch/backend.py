@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch.utils import _pytree as pytree
+from torch.utils.checkpoint import CheckpointError
 
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
+from trulens_core.errors import NotDifferentiableError
 from trulens_torch import namespace
 
 _UNSUPPORTED = "OSUMmV"
@@ -39,6 +42,8 @@ class TorchBackend(Backend):
     def from_numpy(self, a: np.ndarray[Any, Any], like: torch.Tensor | None = None) -> torch.Tensor:
         if a.dtype.kind in _UNSUPPORTED:
             raise TypeError(f"has dtype {a.dtype}; torch has no tensors of that type")
+        if a.dtype.kind == "f" and a.dtype.itemsize > 8:
+            a = a.astype(np.float64)  # long double
         if not (a.flags.writeable and all(s >= 0 for s in a.strides)):
             a = np.array(a)  # torch warns of the one and refuses the other
         x = (
@@ -78,6 +83,13 @@ class TorchBackend(Backend):
     def repeat(self, x: torch.Tensor, k: int) -> torch.Tensor:
         return x if k == 1 else x.repeat(k, *[1] * (x.ndim - 1))
 
+    def weighted_sum(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        kind = x.device.type
+        autocast = torch.is_autocast_enabled(kind)  # it is the model's, and would round the sums
+        with torch.autocast(kind, enabled=False) if autocast else contextlib.nullcontext():
+            total: torch.Tensor = super().weighted_sum(x, weights)
+        return total
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         # the CPU allocator has no class of its own for it
         cpu = isinstance(error, RuntimeError) and "not enough memory" in str(error)
@@ -89,7 +101,8 @@ class TorchBackend(Backend):
         def tap(z: list[torch.Tensor]) -> list[torch.Tensor]:
             new = [t.detach().requires_grad_() for t in z]
             leaves.extend(new)
-            return [t.clone() for t in new]  # a leaf must not be changed in place
+            with torch.enable_grad():  # what comes before the cut may be under no_grad
+                return [t.clone() for t in new]  # a leaf must not be changed in place
 
         with torch.enable_grad():
             quantities = run(tap)
@@ -103,15 +116,24 @@ def _gradient(
 ) -> list[torch.Tensor | None]:
     if not q.requires_grad:
         return [None] * len(leaves)
-    return list(
-        torch.autograd.grad(
-            q,
-            leaves,
-            grad_outputs=torch.ones_like(q),
-            retain_graph=retain_graph,
-            allow_unused=True,
+    try:
+        return list(
+            torch.autograd.grad(
+                q,
+                leaves,
+                grad_outputs=torch.ones_like(q),
+                retain_graph=retain_graph,
+                allow_unused=True,
+            )
         )
-    )
+    except RuntimeError as error:
+        if not isinstance(error, CheckpointError) and "use_reentrant" not in str(error):
+            raise
+        raise NotDifferentiableError(
+            "the model recomputes a part of itself in its backward pass (torch.utils.checkpoint), "
+            "where values inside that part cannot be replaced, nor gradients taken at all with "
+            "use_reentrant=True; cut outside that part, or switch checkpointing off to explain"
+        ) from error
 
 
 def _torch_tree(value: Any) -> tuple[list[Any], Any, trees.Unflatten]:

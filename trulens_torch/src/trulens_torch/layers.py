@@ -20,13 +20,14 @@ from trulens_core.models import Layer
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside DataParallel, DistributedDataParallel and torch.compile."""
-    while True:
+    while not isinstance(model, torch.jit.ScriptModule):
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         elif isinstance(inner := model.__dict__.get("_modules", {}).get("_orig_mod"), nn.Module):
             model = inner
         else:
-            return model
+            break
+    return model
 
 
 class Layers:
@@ -56,7 +57,7 @@ class Layers:
 
     def listed(self) -> list[Layer]:
         """All layers, shared ones once."""
-        return [Layer(name, type(m).__name__) for name, m in self.modules.items()]
+        return [Layer(name, type(unwrapped(m)).__name__) for name, m in self.modules.items()]
 
     def find(self, name: Any) -> str:
         """The canonical name that `name` means: a name old or new, an index, or a module."""
@@ -78,8 +79,9 @@ class Layers:
         if isinstance(name, int):
             return self._by_index(name)
         bare = _stripped(str(name))
-        if bare in self._aliases:
-            return self._aliases[bare]
+        for known in (bare, bare.removeprefix("module.")):  # DataParallel's, as in a state_dict
+            if known in self._aliases:
+                return self._aliases[known]
         return self._by_old_name(name, bare)
 
     def _by_index(self, index: int) -> str:
