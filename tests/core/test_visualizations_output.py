@@ -221,16 +221,45 @@ def run(code):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("package", ["matplotlib", "scipy"])
-def test_a_missing_package_is_named_with_its_pip_line(package):
-    done = run(f"import sys; sys.modules[{package!r}] = None; import trulens_core.visualizations")
+WITHOUT = """
+import sys
+{}
+import numpy as np
+from trulens_core.visualizations import *
+a, x = np.ones((1, 3, 8, 8)), np.ones((1, 3, 8, 8))
+"""
+MATPLOTLIB = "sys.modules['matplotlib'] = None"
+SCIPY = "sys.modules['scipy'] = None"
+
+
+@pytest.mark.parametrize(
+    ("package", "missing", "use"),
+    [
+        ("matplotlib", MATPLOTLIB, "Visualizer()(a)"),
+        ("matplotlib", MATPLOTLIB, "Visualizer(combine_channels=True)(a)"),
+        ("matplotlib", MATPLOTLIB, "Visualizer()(a, 'a.png', imshow=False)"),
+        ("matplotlib", MATPLOTLIB, "HeatmapVisualizer()"),
+        ("matplotlib", MATPLOTLIB, "MaskVisualizer(blur=0)(a, x)"),
+        ("scipy", SCIPY, "Visualizer(blur=1)(a)"),
+        ("scipy", SCIPY, "HeatmapVisualizer()(a, x)"),
+        ("scipy", SCIPY, "MaskVisualizer()(a, x)"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_pip_line_when_used(package, missing, use):
+    done = run(WITHOUT.format(missing) + use)
     assert f"ImportError: {package} is needed here and not installed" in done.stderr
     assert "pip install 'trulens-nn[viz]'" in done.stderr
 
 
-def test_the_library_itself_does_not_import_them():
+def test_what_draws_nothing_works_without_them():
+    done = run(WITHOUT.format(f"{MATPLOTLIB}; {SCIPY}") + "print(Tiler().tile(a).shape, NLP, HTML)")
+    assert done.stdout.startswith("(8, 8, 3)"), done.stderr
+
+
+@pytest.mark.parametrize("module", ["trulens_core", "trulens_core.visualizations"])
+def test_importing_does_not_import_them(module):
     done = run(
-        "import sys, trulens_core\n"
+        f"import sys, {module}\n"
         "print([name for name in ('matplotlib', 'scipy') if name in sys.modules])"
     )
     assert done.stdout.strip() == "[]", done.stderr

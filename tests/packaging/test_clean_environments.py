@@ -11,6 +11,8 @@ PATHS = [
     "trulens.nn.attribution",
     "trulens.nn.backend",
     "trulens.utils.typing",
+    "trulens.utils.nlp",
+    "trulens.visualizations",
 ]
 ADDED = "import sys; before = set(sys.modules); {}; print(sorted(set(sys.modules) - before))"
 

@@ -45,6 +45,10 @@ PICTURES = [
     "HeatmapVisualizer",
     "MaskVisualizer",
     "ChannelMaskVisualizer",
+    "PlainText",
+    "HTML",
+    "IPython",
+    "NLP",
 ]
 
 
@@ -61,4 +65,12 @@ def test_the_path_of_the_visualizations_re_exports_core():
     documented = importlib.import_module("trulens.visualizations")
     assert documented.__all__ == PICTURES
     for name in PICTURES:
+        assert getattr(documented, name) is getattr(ours, name)
+
+
+def test_the_path_of_the_token_baselines_re_exports_core():
+    ours = importlib.import_module("trulens_core.nlp")
+    documented = importlib.import_module("trulens.utils.nlp")
+    assert documented.__all__ == ["token_baseline", "token_baseline_swap"]
+    for name in documented.__all__:
         assert getattr(documented, name) is getattr(ours, name)

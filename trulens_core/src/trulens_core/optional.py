@@ -17,6 +17,7 @@ def require(module: str, extra: str) -> ModuleType:
     """
     package = module.partition(".")[0]
     try:
+        import_module(package)  # first by itself: its absence must not be told as a part's
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name != package:

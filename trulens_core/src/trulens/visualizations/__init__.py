@@ -1,9 +1,13 @@
-"""Pictures of attributions, as documented: names of `trulens_core.visualizations`."""
+"""Attributions shown, as documented: names of `trulens_core.visualizations`."""
 
 from trulens_core.visualizations import (
+    HTML,
+    NLP,
     ChannelMaskVisualizer,
     HeatmapVisualizer,
+    IPython,
     MaskVisualizer,
+    PlainText,
     Tiler,
     Visualizer,
 )
@@ -14,4 +18,8 @@ __all__ = [
     "HeatmapVisualizer",
     "MaskVisualizer",
     "ChannelMaskVisualizer",
+    "PlainText",
+    "HTML",
+    "IPython",
+    "NLP",
 ]

@@ -1,9 +1,15 @@
-"""Pictures of attributions. Needs the extra `viz`: `pip install 'trulens-nn[viz]'`."""
+"""Attributions shown: images, and texts.
+
+Images need the extra `viz` (`pip install 'trulens-nn[viz]'`), which is asked for when something is
+drawn. Texts need nothing, and colours in terminals the extra `text`.
+"""
 
 from trulens_core.visualizations.channel_masks import ChannelMaskVisualizer
 from trulens_core.visualizations.heatmaps import HeatmapVisualizer
 from trulens_core.visualizations.maps import Visualizer
 from trulens_core.visualizations.masks import MaskVisualizer
+from trulens_core.visualizations.text import NLP
+from trulens_core.visualizations.text_outputs import HTML, IPython, PlainText
 from trulens_core.visualizations.tiling import Tiler
 
 __all__ = [
@@ -12,4 +18,8 @@ __all__ = [
     "HeatmapVisualizer",
     "MaskVisualizer",
     "ChannelMaskVisualizer",
+    "PlainText",
+    "HTML",
+    "IPython",
+    "NLP",
 ]

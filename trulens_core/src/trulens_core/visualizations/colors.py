@@ -15,8 +15,6 @@ from trulens_core.visualizations.normalization import normalized
 ColorMap = str | Callable[[Array], Array]
 """The name of a matplotlib colour map, or a map or function from [0, 1] to RGB or RGBA."""
 
-matplotlib = require("matplotlib", "viz")
-
 SIGNED = "RdBu_r"
 """White at zero, red above, blue below: the two ends differ for every kind of colour vision."""
 UNSIGNED = "inferno"
@@ -95,10 +93,11 @@ def find_cmap(cmap: ColorMap) -> Callable[[Array], Array]:
     """The function of a ColorMap."""
     if callable(cmap):
         return cmap
-    if cmap in matplotlib.colormaps:
-        found: Callable[[Array], Array] = matplotlib.colormaps[cmap]
+    known = require("matplotlib", "viz").colormaps
+    if cmap in known:
+        found: Callable[[Array], Array] = known[cmap]
         return found
-    close = get_close_matches(str(cmap), list(matplotlib.colormaps), n=1)
+    close = get_close_matches(str(cmap), list(known), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     raise ValueError(f"cmap {cmap!r} is no colour map of matplotlib and not callable{hint}")
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from trulens_core.optional import require
 from trulens_core.visualizations.images import Array
 from trulens_core.visualizations.tiling import tiled
 
@@ -34,8 +35,7 @@ def deliver(picture: Array, output_file: str | Path | None, imshow: bool, fig: A
 
 def save(pixels: Array, path: Path) -> None:
     """Writes the file whole or not at all: an older file stays until the new one is complete."""
-    from matplotlib.image import imsave
-
+    imsave = require("matplotlib.image", "viz").imsave
     ending = path.suffix[1:].lower() or "png"
     if ending not in FORMATS:
         raise ValueError(f"{path} has no known ending for a picture; use one of {FORMATS}.")
@@ -68,8 +68,7 @@ def draw(pixels: Array, fig: Any) -> None:
     if fig is not None:
         _draw_on(fig, pixels)
         return
-    from matplotlib import pyplot
-
+    pyplot = require("matplotlib.pyplot", "viz")
     opened = not pyplot.get_fignums()
     _draw_on(pyplot.gcf(), pixels)
     if opened and _can_show(pyplot.get_backend()):

@@ -5,8 +5,6 @@ import numpy as np
 from trulens_core.optional import require
 from trulens_core.visualizations.images import Array
 
-require("scipy", "viz")
-
 
 def smoothed(values: Array, *, combine_channels: bool, blur: float) -> Array:
     """The mean over channels, if asked for, then a Gaussian blur over height and width.
