@@ -56,7 +56,7 @@ class ReferenceModel:
                 for n, w in self.weights.items()
                 if n.partition(".")[0] == name
             }
-            layer: Any = LAYERS[self.architecture.layers[name][0]]
+            layer = LAYERS[self.architecture.layers[name][0]]
             return at((name, "out"), layer(*operands, weights))
 
         return self.architecture.run(args, kwargs, call)

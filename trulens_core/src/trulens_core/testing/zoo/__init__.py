@@ -11,6 +11,7 @@ for layers and operations by name and nothing else. Layers, by kind and sizes:
     layer_norm(d)        along the last axis, ε = 1e-5
     embedding(n, d), flatten, relu, tanh
     gelu                 exact, without the approximation by tanh
+    sum                  of two tensors
     rnn(i, h)            tanh cell from zeros; gives (all states, the last one), or more after it
 
 Operations: add, multiply, concat (axis 1), mean (over axis 1), image_mean (over height and width),

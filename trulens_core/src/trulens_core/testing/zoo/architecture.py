@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -91,6 +92,11 @@ class Architecture:
     def parameters(self) -> tuple[str, ...]:
         """The names of the arguments, in order."""
         return tuple(a.name for a in self.arguments)
+
+    def signature(self) -> inspect.Signature:
+        """The signature of a method that evaluates the model."""
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(n, kind) for n in ("self", *self.parameters)])
 
     def weights(self) -> dict[str, Array]:
         """The weights as `"layer.weight"`, float64, always the same.

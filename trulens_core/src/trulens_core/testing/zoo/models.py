@@ -96,7 +96,7 @@ _MODELS = (
         (("pair", "rnn", "x"), ("h", "first", "pair"), ("m", "mean", "h"), ("y", "logits", "m")),
         "y",
     ),
-    # layers whose records lie along axis 1
+    # layers whose records lie along axis 1, and no layer called logits
     Architecture(
         "time_major",
         (Argument("x", (6, 3)),),
@@ -104,7 +104,7 @@ _MODELS = (
             "inner": ("dense", 3, 5),
             "act": ("tanh",),
             "mixed": ("dense", 5, 4),
-            "logits": ("dense", 4, 3),
+            "scores": ("dense", 4, 3),
         },
         (
             ("t", "swap", "x"),
@@ -112,16 +112,18 @@ _MODELS = (
             ("b", "swap", "h"),
             ("q", "multiply", "b", "b"),
             ("m", "mean", "q"),
-            ("y", "logits", "m"),
+            ("y", "scores", "m"),
         ),
         "y",
     ),
+    # two arguments, and a layer of two
     Architecture(
         "two_inputs",
         (Argument("a", (4,)), Argument("b", (3,))),
         {
             "left": ("dense", 4, 5),
             "right": ("dense", 3, 5),
+            "joint": ("sum",),
             "act": ("tanh",),
             "logits": ("dense", 5, 3),
         },
@@ -129,7 +131,7 @@ _MODELS = (
             ("l", "left", "a"),
             ("r", "right", "b"),
             ("p", "multiply", "l", "r"),
-            ("s", "add", "p", "l"),
+            ("s", "joint", "p", "l"),
             *chain("s", "act", "logits"),
         ),
         "y",

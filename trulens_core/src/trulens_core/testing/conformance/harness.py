@@ -1,0 +1,120 @@
+"""What a backend's tests give the suite, and what the suite's tests share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from trulens_core import get_model_wrapper
+from trulens_core.backends import Backend
+from trulens_core.models import ModelWrapper
+from trulens_core.testing.conformance.compare import EXACT, Array, deviation
+from trulens_core.testing.zoo import ZOO, Architecture
+
+Call = tuple[list[Any], dict[str, Any]]
+"""Positional and keyword arguments."""
+
+
+class Harness:
+    """A backend under test.
+
+    Attributes:
+        backend_name: as `backend=` takes it.
+        channels_last: whether its images have their channels last.
+        expected_failures: by a test's name, why this backend cannot pass it. Such a test must
+            fail: one that passes after all fails the suite.
+    """
+
+    backend_name: ClassVar[str]
+    channels_last: ClassVar[bool] = False
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+
+    def build(self, architecture: Architecture, dtype: str) -> Any:
+        """The framework's own model of an architecture, as a user would have made it."""
+        raise NotImplementedError
+
+    def state(self, model: Any) -> Mapping[str, Any]:
+        """All that a call must leave as it was, by name.
+
+        Weights as arrays; flags, hooks, devices, the framework's global switches and random
+        generators as anything that compares with `==`.
+        """
+        raise NotImplementedError
+
+    # -- shared ------------------------------------------------------------------------------
+
+    @pytest.fixture(autouse=True)
+    def _expect_failure(self, request: pytest.FixtureRequest) -> None:
+        for name in (request.node.name, request.node.originalname):
+            if name in self.expected_failures:
+                reason = self.expected_failures[name]
+                request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+    def test_expected_failures_are_of_tests_that_exist(self) -> None:
+        assert all(hasattr(self, n.partition("[")[0]) for n in self.expected_failures)
+
+    @classmethod
+    def model(cls, name: str, dtype: str = "float64") -> Any:
+        """A model of the zoo, the same at every call."""
+        owner: Any = cls  # mypy does not know that classes are hashable
+        return _model(owner, name, dtype)
+
+    @classmethod
+    def wrapper(cls, name: str, dtype: str = "float64") -> ModelWrapper:
+        """The wrapper of a model of the zoo, told what has no row per record; always the same."""
+        owner: Any = cls
+        return _wrapper(owner, name, dtype)
+
+    @classmethod
+    def wrapped(cls, name: str, dtype: str = "float64", **options: Any) -> ModelWrapper:
+        """A new wrapper of a model of the zoo."""
+        return get_model_wrapper(cls.model(name, dtype), backend=cls.backend_name, **options)
+
+    @property
+    def backend(self) -> Backend:
+        """The backend."""
+        return self.wrapper("linear").backend
+
+    def tensor(self, array: Any) -> Any:
+        """An array as a tensor."""
+        return self.backend.from_numpy(np.asarray(array))
+
+    def layout(self, array: Array) -> Array:
+        """An array of the zoo in the framework's layout of images."""
+        return np.moveaxis(array, 1, -1) if self.channels_last and array.ndim == 4 else array
+
+    def zoo_layout(self, array: Array) -> Array:
+        """The inverse of `layout`."""
+        return np.moveaxis(array, -1, 1) if self.channels_last and array.ndim == 4 else array
+
+    def records(self, name: str, n: int, dtype: str = "float64", seed: int = 0) -> Call:
+        """Arguments of n records for a model of the zoo."""
+        args, kwargs = ZOO[name].inputs(n, dtype, seed)
+        return [self._laid_out(a) for a in args], {k: self._laid_out(v) for k, v in kwargs.items()}
+
+    def _laid_out(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: self.layout(v) for k, v in value.items()}
+        return self.layout(value)
+
+    def close(self, found: Any, expected: Any, tolerance: float = EXACT) -> bool:
+        """Whether two results have one structure and agree."""
+        error = deviation(found, expected, self.backend)
+        assert error <= tolerance, f"relative error {error:.2g}, allowed {tolerance:.2g}"
+        return True
+
+
+@functools.cache
+def _model(cls: Any, name: str, dtype: str) -> Any:
+    return cls().build(ZOO[name], dtype)
+
+
+@functools.cache
+def _wrapper(cls: Any, name: str, dtype: str) -> ModelWrapper:
+    shared = {a.name: False for a in ZOO[name].arguments if not a.batched}
+    wrapper: ModelWrapper = cls.wrapped(name, dtype, batched=shared)
+    return wrapper
