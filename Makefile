@@ -1,9 +1,11 @@
 # Every target runs in .venv, which the first one creates. `make help` lists them.
 
 # One folder per distribution, in the order they are installed in: a new backend adds its own.
-PACKAGES := trulens_core trulens_torch
+PACKAGES := trulens_core trulens_torch trulens_keras trulens_tf
 # Extras of trulens_core that tests, examples and benchmarks use.
 EXTRAS := viz,progress,text,testing
+# Keras runs on one framework in a process: TensorFlow in the first run, these in runs of their own.
+KERAS_ON := torch
 # Processes that the tests are spread over, and what else to tell pytest.
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -41,6 +43,9 @@ format: $(INSTALLED) ## format the code and mend what can be mended by itself
 
 test: lint ## lint, then run every test
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@for framework in $(KERAS_ON); do echo "Keras on $$framework"; \
+		KERAS_BACKEND=$$framework $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS) \
+			tests/keras || exit 1; done
 
 demo: $(INSTALLED) ## run the example on PyTorch; its pictures go to demo/
 	@mkdir -p demo

@@ -1,0 +1,157 @@
+"""On TensorFlow a step is traced once: what changes between calls is data."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from trulens_core import (
+    ClassQoI,
+    GaussianDoi,
+    InputCut,
+    IntegratedGradients,
+    InternalInfluence,
+    LinearDoi,
+    MaxClassQoI,
+    get_model_wrapper,
+)
+
+Compiled = pytest.importorskip("trulens_tf.compiling").Compiled
+pytestmark = pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="the other frameworks trace otherwise"
+)
+
+
+class Counting(layers.Layer):
+    """Counts how often Python runs it: once in a plain call, once in a trace."""
+
+    runs = 0
+
+    def call(self, x):
+        type(self).runs += 1
+        return x
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    parts = [
+        layers.Input((4,)),
+        Counting(),
+        layers.Dense(6, activation="tanh", name="h"),
+        layers.Dense(3),
+    ]
+    model = keras.Sequential(parts)
+    Counting.runs = 0
+    return model
+
+
+def test_one_trace_serves_batches_classes_points_and_weights(model, draw, equal):
+    wrapper, x = get_model_wrapper(model), draw(7, 4)
+    by_points = IntegratedGradients(wrapper, resolution=5, qoi=ClassQoI(0)).attributions
+    first = by_points(x)
+    assert Counting.runs == 1
+    equal(by_points(x[:3]), first[:3], 1e-6)
+    for qoi in (ClassQoI(2), ClassQoI([0, 1, 2, 0, 1, 2, 0])):
+        IntegratedGradients(wrapper, resolution=9, qoi=qoi, rebatch_size=4).attributions(x)
+    for scale in (2.0, 3.0):
+        IntegratedGradients(wrapper, qoi=scale * ClassQoI(1)).attributions(x)
+    assert Counting.runs == 3, "one more for classes per record, one for sums of quantities"
+    model.set_weights([2 * w for w in model.get_weights()])
+    assert not np.allclose(by_points(x), first)
+    assert Counting.runs == 3
+
+
+def test_equal_functions_share_a_trace_and_changed_ones_do_not(model, draw):
+    wrapper, x = get_model_wrapper(model), draw(2, 4)
+    found = [
+        InternalInfluence(wrapper, "h", lambda y, c=c: y[:, c], "point").attributions(x)
+        for c in (0, 0, 1)
+    ]
+    assert Counting.runs == 2
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+def test_the_step_count_of_a_path_is_no_part_of_the_trace(model, draw):
+    wrapper, x = get_model_wrapper(model), draw(2, 4)
+    for n in (3, 4, 5):
+        for doi in (LinearDoi(resolution=n), GaussianDoi(0.1, n)):
+            InternalInfluence(wrapper, (0, None), MaxClassQoI(), doi).attributions(x)
+    assert Counting.runs == 1
+
+
+def test_another_shape_or_type_is_traced_again(draw):
+    model = keras.Sequential([layers.Input((None, 3)), Counting(), layers.GlobalAveragePooling1D()])
+    Counting.runs = 0
+    method = InternalInfluence(get_model_wrapper(model), (0, None), "max", "point")
+    assert method.attributions(draw(2, 5, 3)).shape == (2, 5, 3)
+    assert method.attributions(draw(2, 6, 3)).shape == (2, 6, 3)
+    assert Counting.runs == 2
+    method.attributions(draw(9, 5, 3))
+    assert Counting.runs == 2
+
+
+def test_a_class_is_checked_against_the_scores_of_this_shape(draw):
+    model = keras.Sequential([layers.Input((None, 3)), layers.Lambda(lambda t: t[..., 0] * 2.0)])
+    wrapper = get_model_wrapper(model)
+    method = InternalInfluence(wrapper, (0, None), ClassQoI(4), "point")
+    assert method.attributions(draw(2, 6, 3)).shape == (2, 6, 3)
+    with pytest.raises(IndexError, match="class 4 is out of range: there are 4"):
+        method.attributions(draw(2, 4, 3))
+    with pytest.raises(IndexError, match="class 7 is out of range: there are 6"):
+        InternalInfluence(wrapper, (0, None), ClassQoI(7), "point").attributions(draw(2, 6, 3))
+
+
+def test_jit_compile(model, draw, equal):
+    x = draw(3, 4)
+    plain, compiled = (
+        IntegratedGradients(get_model_wrapper(model, jit_compile=jit), resolution=4)
+        for jit in (False, True)
+    )
+    equal(compiled.attributions(x), plain.attributions(x), 1e-5)
+
+
+def recording(call, graphs):
+    def recorded(self, arguments):
+        found = call(self, arguments)
+        graphs.extend(self._graphs.values())
+        return found
+
+    return recorded
+
+
+def test_the_prefix_of_a_replaced_value_is_pruned(draw, monkeypatch):
+    """A step from an inner cut holds no operation of what comes before it."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [layers.Input((4,)), layers.Dense(6, activation="elu", name="h"), layers.Dense(3, name="y")]
+    )
+    wrapper = get_model_wrapper(model)
+    graphs = []
+    monkeypatch.setattr(Compiled, "__call__", recording(Compiled.__call__, graphs))
+    InternalInfluence(wrapper, "h", "max", LinearDoi(cut="h")).attributions(draw(2, 4))
+    graph = graphs[-1]
+    wanted, seen = [t.op for t in graph.outputs], set()
+    while wanted:
+        op = wanted.pop()
+        if op.name not in seen:
+            seen.add(op.name)
+            wanted += [*(t.op for t in op.inputs), *op.control_inputs]
+    kinds = [op.type for op in graph.graph.get_operations() if op.name in seen]
+    assert "Elu" not in kinds
+    assert "MatMul" in kinds
+
+
+def test_an_input_of_several_records_per_row_is_an_error(draw):
+    model = keras.Sequential(
+        [
+            layers.Input((2, 3)),
+            layers.Lambda(lambda t: keras.ops.reshape(t, (-1, 3))),
+            layers.Dense(2, name="y"),
+        ]
+    )
+    with pytest.raises(ValueError, match="batch_axis"):
+        InternalInfluence(model, InputCut(), 0, "point").attributions(draw(2, 2, 3))
+    with pytest.raises(ValueError, match="batch_axis"):
+        InternalInfluence(model, "y", 0, "point").attributions(draw(2, 2, 3))

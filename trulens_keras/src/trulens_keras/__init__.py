@@ -1,0 +1,3 @@
+"""The Keras backend of trulens-nn."""
+
+from trulens_keras._version import __version__ as __version__

@@ -1,0 +1,197 @@
+"""The two Kerases: Keras 3, on any framework, and tf_keras, on TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+from trulens_core.backends import Backend, Tensor
+from trulens_core.errors import UnsupportedModelError
+from trulens_core.plugins import registry
+
+
+class Flavour(ABC):
+    """What differs between Keras 3 and tf_keras.
+
+    Args:
+        module: the imported package.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    @property
+    @abstractmethod
+    def framework(self) -> str:
+        """The framework that it runs on, as `backend=` names it."""
+
+    @abstractmethod
+    def children(self, operation: Any) -> Sequence[Any]:
+        """The operations that a layer or model is made of directly."""
+
+    @abstractmethod
+    def held(self, model: Any, state: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
+        """The context of a run that reads `state` for the variables, and changes none of them."""
+
+    @abstractmethod
+    def value(self, variable: Any) -> Tensor:
+        """A variable as a tensor of the framework."""
+
+    @abstractmethod
+    def evaluating(self, model: Any) -> dict[str, Any]:
+        """The keyword arguments that make a call of the model one in evaluation mode."""
+
+    def backend(self) -> Backend:
+        """The backend of the framework.
+
+        Raises:
+            NoBackendError: where it is not installed; the message has the line that installs it.
+        """
+        return registry().named(self.framework).load().backend
+
+    def backend_for(self, jit_compile: bool) -> Backend:
+        """The same; with `jit_compile`, the one of TensorFlow that compiles by XLA."""
+        found = self.backend()
+        if not jit_compile:
+            return found
+        if self.framework != "tensorflow":
+            raise TypeError(
+                f"jit_compile is an option of TensorFlow; this {self.name} runs on {self.framework}"
+            )
+        return found.compiled_by_xla()  # type: ignore[attr-defined,no-any-return]
+
+    def image_data_format(self) -> str:
+        """Where images have their channels unless a layer says otherwise."""
+        return str(self.module.backend.image_data_format())
+
+    def checked(self, model: Any) -> Any:
+        """`model`, if it is a layer or model of this Keras."""
+        if isinstance(model, self.module.layers.Layer):
+            return model
+        raise UnsupportedModelError(
+            f"a {self.name} model is a layer or model of {self.name}, found "
+            f"{type(model).__module__}.{type(model).__qualname__}"
+        )
+
+    def loaded(self, path: str | Path, custom_objects: Any) -> Any:
+        """The model saved at `path`; code that it may hold is not run."""
+        return self.module.models.load_model(
+            path, custom_objects=custom_objects, compile=False, safe_mode=True
+        )
+
+
+@final
+class Keras3(Flavour):
+    """Keras 3 on TensorFlow, PyTorch or JAX."""
+
+    name: ClassVar[str] = "keras"
+
+    @property
+    def framework(self) -> str:
+        return str(self.module.config.backend())
+
+    def children(self, operation: Any) -> Sequence[Any]:
+        if isinstance(operation, self.module.Sequential):
+            return list(operation.layers)
+        nodes = getattr(operation, "operations", None)  # of a Functional, `x + y` among them
+        if isinstance(nodes, list | tuple):
+            return list(nodes)
+        return _layers_of(operation)
+
+    def held(self, model: Any, state: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
+        pairs = list(zip(model.variables, state, strict=True)) if len(state) else None
+        # it also catches what layers would write: statistics, random seeds, recurrent states
+        scope: contextlib.AbstractContextManager[Any] = self.module.StatelessScope(pairs)
+        return scope
+
+    def value(self, variable: Any) -> Tensor:
+        return variable.value
+
+    def evaluating(self, model: Any) -> dict[str, Any]:
+        del model  # Keras 3 drops the argument where a layer does not take it
+        return {"training": False}
+
+
+@final
+class TfKeras(Flavour):
+    """tf_keras, Keras 2 on TensorFlow."""
+
+    name: ClassVar[str] = "tf_keras"
+    framework = "tensorflow"
+
+    def children(self, operation: Any) -> Sequence[Any]:
+        if isinstance(operation, self.module.Sequential):
+            return list(operation.layers)
+        return _layers_of(operation)
+
+    def held(self, model: Any, state: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
+        del model, state
+        return contextlib.nullcontext()
+
+    def value(self, variable: Any) -> Tensor:
+        return variable
+
+    def evaluating(self, model: Any) -> dict[str, Any]:
+        takes = "training" in parameters(model) or takes_any_keyword(model)
+        return {"training": False} if takes else {}
+
+
+def _layers_of(operation: Any) -> list[Any]:
+    """The layers that a layer tracks; there is no public way to them for all layers."""
+    found = getattr(operation, "_flatten_layers", None)
+    if found is None:
+        return []
+    return [x for x in found(include_self=False, recursive=False) if x is not operation]
+
+
+def parameters(model: Any) -> tuple[str, ...]:
+    """The names of the positional parameters of a model's `call`."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(n for n, p in _signature(model).items() if p.kind in kinds)
+
+
+def takes_any_keyword(model: Any) -> bool:
+    """Whether a model's `call` takes `**kwargs`."""
+    return any(p.kind is p.VAR_KEYWORD for p in _signature(model).values())
+
+
+def _signature(model: Any) -> Any:
+    call = getattr(model.call, "python_function", model.call)
+    try:
+        return inspect.signature(call).parameters
+    except (TypeError, ValueError):  # builtins do not say
+        return {}
+
+
+@contextlib.contextmanager
+def unwritten(variables: Sequence[Any]) -> Iterator[None]:
+    """TensorFlow variables that hold afterwards what they held before.
+
+    Reading shares memory, so that nothing is copied.
+    """
+    before = [v.read_value() for v in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+def keras3() -> Keras3:
+    """Keras 3; it is imported already, or a path is to be loaded."""
+    import keras
+
+    return Keras3(keras)
+
+
+def tf_keras() -> TfKeras:
+    """tf_keras."""
+    import tf_keras as module
+
+    return TfKeras(module)

@@ -1,0 +1,204 @@
+"""Keras models seen through their cuts, on every framework that Keras runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trulens_core.backends import Tap, Tensor
+from trulens_core.errors import NotDifferentiableError, TrulensWarning
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import Layer, ModelWrapper
+from trulens_core.passes import Pass, Place
+from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_keras import softmax
+from trulens_keras.flavours import Flavour, parameters
+from trulens_keras.opening import opened
+from trulens_keras.operations import ACTIVATION, Operations
+from trulens_keras.patches import LOCK, undisturbed
+from trulens_keras.sites import Sites
+
+
+class KerasModelWrapper(ModelWrapper):
+    """A Keras model, or one layer. Weights are read at each call; its structure at wrapping.
+
+    Args:
+        model: the model, or the path of a saved one.
+        flavour: Keras 3 or tf_keras.
+        logit_layer: the layer that `LogitCut` means: its values before its softmax or sigmoid, or
+            its output where it has neither.
+        replace_softmax: whether the model is seen without the activation of `softmax_layer`.
+        softmax_layer: a name or an index.
+        custom_objects: classes that a saved model needs, by name; for a model at a path.
+        batched: by argument name, whether its tensors have a row per record.
+        jit_compile: on TensorFlow, whether XLA compiles the steps.
+    """
+
+    def __init__(  # noqa: PLR0913 - the documented signature
+        self,
+        model: Any,
+        flavour: Flavour,
+        *,
+        logit_layer: Any = None,
+        replace_softmax: bool = False,
+        softmax_layer: Any = -1,
+        custom_objects: Mapping[str, Any] | None = None,
+        batched: Mapping[str | int, bool] | None = None,
+        jit_compile: bool = False,
+    ) -> None:
+        if isinstance(model, str | Path):
+            model = flavour.loaded(model, custom_objects)
+        super().__init__(flavour.checked(model), logit_layer=logit_layer, batched=batched)
+        self._flavour = flavour
+        self.backend = flavour.backend_for(jit_compile)
+        self._takes = [n for n in parameters(model) if n not in ("training", "mask")]
+        self.parameters = self._names_of_inputs() or parameters(model)
+        self._operations = Operations(model, flavour)
+        self._linear = (
+            softmax.replaceable(self._operations, softmax_layer) if replace_softmax else None
+        )
+        self._hinted = logit_layer is not None or replace_softmax
+        self._ran = False
+
+    def _names_of_inputs(self) -> tuple[str, ...]:
+        """The names of a functional model's inputs, where there are several in a list."""
+        declared = getattr(self.model, "input", None) if len(self._takes) == 1 else None
+        if not isinstance(declared, list | tuple) or len(declared) < 2:
+            return ()
+        return tuple(str(t.name) for t in declared)
+
+    # -- names -------------------------------------------------------------------------------
+
+    def layers(self) -> Sequence[Layer]:
+        return self._operations.listed()
+
+    def place(self, cut: Cut) -> Place:
+        if cut.name in (INPUT, OUTPUT):
+            return cut.name, cut.anchor
+        name = self._operations.find(cut.name)
+        loop = self._operations.loops.get(name.removesuffix(ACTIVATION))
+        if loop is not None:
+            raise NotDifferentiableError(
+                f"{cut} is inside the loop of {loop!r}, which runs it for all steps at once; build "
+                f"{loop!r} with unroll=True and say which call is meant, or cut at {loop!r} itself"
+            )
+        return name, cut.anchor
+
+    def logit_cut(self) -> Cut:
+        layer = self.logit_layer if self.logit_layer is not None else self._linear
+        if layer is None:
+            layer = super().logit_cut().name
+        return softmax.scores_cut(self._operations, layer)
+
+    def channel_axis(self, cut: Cut) -> int | None:
+        layout = None
+        if cut.name not in (INPUT, OUTPUT) and not isinstance(cut.name, tuple):
+            name = self._operations.find(cut.name).removesuffix(ACTIVATION)
+            layout = getattr(self._operations.by_name[name], "data_format", None)
+        if layout is None:  # of the first layer that has one
+            formats = (getattr(op, "data_format", None) for op in self._operations.all())
+            layout = next((f for f in formats if isinstance(f, str)), None)
+        if layout is None:
+            layout = self._flavour.image_data_format()
+        return 1 if layout == "channels_first" else -1
+
+    def not_reached(self, cut: Cut, calls: int) -> str:
+        return super().not_reached(cut, calls) + (
+            ". Attention without dropout, and functions under tf.function, compute what is inside "
+            "them without calling their parts"
+        )
+
+    # -- tensors -----------------------------------------------------------------------------
+
+    def like(self) -> Tensor | None:
+        floating = (v for v in self.model.variables if "float" in str(v.dtype))
+        first = next(floating, None)
+        return None if first is None else self._flavour.value(first)
+
+    def adopt(self, value: Any) -> Tensor:
+        if not isinstance(value, np.ndarray) and not self.backend.is_tensor(value):
+            raise TypeError(
+                f"is a {type(value).__module__}.{type(value).__qualname__}; this model runs on "
+                f"{self._flavour.framework} (see keras.config.backend()) and takes NumPy arrays "
+                f"or tensors of {self._flavour.framework}"
+            )
+        return self.backend.stop_gradient(super().adopt(value))
+
+    def state(self) -> Any:
+        if self._flavour.framework != "jax":  # the others read variables where they are used
+            return ()
+        return [self._flavour.value(v) for v in self.model.variables]
+
+    # -- runs --------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
+        del at
+        with opened(self.model, self._flavour, inputs):
+            if not self._ran and not all(getattr(x, "built", 1) for x in self._operations.all()):
+                self._built(inputs)
+            self._ran = True
+            yield
+
+    def _built(self, inputs: ModelInputs) -> None:
+        """Build the model as its first call does, by such a call."""
+        keywords = {**self._flavour.evaluating(self.model), **inputs.kwargs}
+        self.model(*self._arguments(inputs), **keywords)
+        self._operations = Operations(self.model, self._flavour)
+
+    @contextlib.contextmanager
+    def using(self, state: Any) -> Iterator[None]:
+        with LOCK, undisturbed(self._operations.all()), self._flavour.held(self.model, state):
+            yield
+
+    def forward(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[Tensor]]:
+        p = Pass(self, replace=replace, tap=tap, want=want)
+        saturated: list[tuple[str, Any]] = []
+        watched = self._watched(saturated) if tap else {}
+        sites = Sites(p, self._operations, self.backend, self._linear, watched)
+        with sites.patched():
+            entered = p.enter(inputs)
+            keywords = {**self._flavour.evaluating(self.model), **entered.kwargs}
+            output = self.model(*self._arguments(entered), **keywords)
+        self._hint(saturated, output, want)
+        return p.leave(output)
+
+    def _arguments(self, inputs: ModelInputs) -> Sequence[Any]:
+        """The positional arguments; several tensors for a model of one argument are a list of them.
+
+        Keras models take all their inputs as one argument.
+        """
+        several = len(inputs.args) > 1 and len(self._takes) == 1
+        return [list(inputs.args)] if several else inputs.args
+
+    def _watched(self, saturated: list[tuple[str, Any]]) -> dict[str, Callable[[Any], None]]:
+        """What to do with the outputs of softmax layers, as long as nobody was told of them."""
+        if self._hinted:
+            return {}
+        return {
+            name: lambda output, name=name: saturated.append((name, output))  # type: ignore[misc]
+            for name, op in self._operations.by_name.items()
+            if softmax.activation_name(op) == "softmax"
+        }
+
+    def _hint(self, saturated: list[tuple[str, Any]], output: Any, want: Sequence[Cut]) -> None:
+        """Say once that gradients of a softmax vanish, where one is the target."""
+        targets = {self.place(cut)[0] for cut in want}
+        leaves = self.backend.flatten(output).leaves
+        for name, value in saturated:
+            whole = OUTPUT in targets and any(leaf is value for leaf in leaves)
+            if not self._hinted and (whole or name in targets):
+                self._hinted = True
+                warnings.warn(softmax.HINT.format(name=name), TrulensWarning, stacklevel=2)

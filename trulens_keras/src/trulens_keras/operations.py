@@ -1,0 +1,116 @@
+"""The operations of a Keras model by name: layers, and `keras.ops` nodes of functional models.
+
+A name is the path of names from the model, `block/conv`. Where siblings share one, the later ones
+get `#1`, `#2`, …
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trulens_core import naming
+from trulens_core.errors import UnknownLayerError
+from trulens_core.models import Layer
+from trulens_keras.flavours import Flavour
+
+ACTIVATION = "/activation"
+"""What follows a layer's name in that of its activation function, which has a place of its own."""
+
+
+class Operations:
+    """The operations of a model.
+
+    Args:
+        model: the user's model.
+        flavour: the Keras that it is of.
+
+    Attributes:
+        by_name: each operation once, by its canonical name.
+        inputs: for input layers, the functional model whose argument they stand for.
+        loops: for operations run inside a loop, the recurrent layer that has the loop.
+    """
+
+    def __init__(self, model: Any, flavour: Flavour) -> None:
+        self._model, self._flavour = model, flavour
+        self._owner = type(model).__name__
+        self.by_name: dict[str, Any] = {}
+        self.inputs: dict[str, Any] = {}
+        self.loops: dict[str, str] = {}
+        self._aliases: dict[str, str] = {}
+        self._names: dict[int, str] = {}
+        self._walk(model, "", (), None)
+
+    def _walk(self, parent: Any, prefix: str, within: tuple[int, ...], loop: str | None) -> None:
+        taken: dict[str, int] = {}
+        for child in self._flavour.children(parent):
+            name = prefix + str(child.name)
+            count = taken[name] = taken.get(name, -1) + 1
+            name = f"{name}#{count}" if count else name
+            canonical = self._names.setdefault(id(child), name)
+            self._aliases[name] = canonical
+            if canonical == name:
+                self.by_name[name] = child
+                if isinstance(child, self._flavour.module.layers.InputLayer):
+                    self.inputs[name] = parent
+                if loop:
+                    self.loops[name] = loop
+            if id(child) not in within:
+                inside = loop or _loop(parent=child, name=name)
+                self._walk(child, f"{name}/", (*within, id(child)), inside)
+
+    def all(self) -> list[Any]:
+        """The model and all its operations."""
+        return [self._model, *self.by_name.values()]
+
+    def listed(self) -> list[Layer]:
+        """The operations as a table shows them."""
+        return [Layer(n, type(op).__name__, _shape(op)) for n, op in self.by_name.items()]
+
+    def find(self, name: Any) -> str:
+        """The canonical name that `name` means: a path, an index in `model.layers`, or a layer."""
+        if isinstance(name, int):
+            return self._by_index(name)
+        if not isinstance(name, str):
+            return self._by_identity(name)
+        if name in self._aliases:
+            return self._aliases[name]
+        layer = name.removesuffix(ACTIVATION)
+        if layer != name and layer in self._aliases:
+            found = self._aliases[layer]
+            if "activation" in vars(self.by_name[found]):
+                return found + ACTIVATION
+        raise naming.unknown(name, list(self._aliases), self._owner)
+
+    def _by_index(self, index: int) -> str:
+        layers = getattr(self._model, "layers", None)
+        if layers is None:
+            layers = self._flavour.children(self._model)
+        if not -len(layers) <= index < len(layers):
+            raise UnknownLayerError(
+                f"no layer {index} in {self._owner}: an index counts its {len(layers)} layers, "
+                f"from 0 to {len(layers) - 1}"
+            )
+        return self._by_identity(layers[index])
+
+    def _by_identity(self, operation: Any) -> str:
+        if id(operation) not in self._names:
+            raise UnknownLayerError(
+                f"{operation!r} is not a layer of {self._owner}; give a layer's name, its index "
+                "or the layer itself"
+            )
+        return self._names[id(operation)]
+
+
+def _loop(parent: Any, name: str) -> str | None:
+    """The name of a recurrent layer whose cell runs inside a loop."""
+    loops = hasattr(parent, "cell") and getattr(parent, "unroll", True) is False
+    return name if loops else None
+
+
+def _shape(operation: Any) -> tuple[int | None, ...] | None:
+    """The shape of the output without the records' axis, where there is one output."""
+    try:
+        shape = operation.output.shape
+    except (AttributeError, ValueError):  # not part of a functional model, or several outputs
+        return None
+    return tuple(shape)[1:]

@@ -1,0 +1,136 @@
+"""TensorFlow's tensors and its gradient primitive."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from trulens_core import trees
+from trulens_core.backends import Backend, Gradients, Tap
+from trulens_core.errors import NotDifferentiableError
+from trulens_tf import namespace
+from trulens_tf.compiling import Compiled, same_rows
+
+_UNSUPPORTED = "mMV"
+"""NumPy kinds that TensorFlow has no tensors of."""
+
+
+class TensorFlowBackend(Backend):
+    """TensorFlow, each step traced once into a graph whose rows' axis is open.
+
+    Args:
+        jit_compile: whether graphs are compiled by XLA, once for each number of rows. On CPUs
+            that is slower than TensorFlow's own way.
+    """
+
+    name: ClassVar[str] = "tensorflow"
+    xp = namespace
+    traces: ClassVar[bool] = True
+
+    def __init__(self, jit_compile: bool = False) -> None:
+        self.jit_compile = bool(jit_compile)
+
+    def compiled_by_xla(self) -> TensorFlowBackend:
+        """The backend whose graphs XLA compiles."""
+        return COMPILED_BY_XLA
+
+    def is_tensor(self, x: object) -> bool:
+        return isinstance(x, tf.Tensor | tf.Variable)
+
+    def is_floating(self, x: tf.Tensor) -> bool:
+        return bool(x.dtype.is_floating)
+
+    def to_numpy(self, x: tf.Tensor) -> np.ndarray[Any, Any]:
+        if x.dtype.is_floating and x.dtype not in (tf.float16, tf.float32, tf.float64):
+            x = tf.cast(x, tf.float32)
+        return np.array(x.numpy())
+
+    def from_numpy(self, a: np.ndarray[Any, Any], like: tf.Tensor | None = None) -> tf.Tensor:
+        if a.dtype.kind in _UNSUPPORTED:
+            raise TypeError(f"has dtype {a.dtype}; TensorFlow has no tensors of that type")
+        if like is not None and a.dtype.kind == "f":
+            return tf.convert_to_tensor(a.astype(like.dtype.as_numpy_dtype, copy=False))
+        return tf.convert_to_tensor(a)
+
+    def cast(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+        return tf.cast(x, like.dtype)
+
+    def accumulator(self, x: tf.Tensor) -> tf.Tensor:
+        return x if x.dtype in (tf.float32, tf.float64) else tf.cast(x, tf.float32)
+
+    def given(self, x: tf.Tensor, like: tf.Tensor | None) -> tf.Tensor:
+        return x if like is None else tf.cast(x, like.dtype)
+
+    def flatten(self, value: Any) -> trees.Tree:
+        return trees.flatten(value, _tensorflow_tree)
+
+    def softmax(self, x: tf.Tensor, axis: int) -> tf.Tensor:
+        return tf.nn.softmax(x, axis=axis)
+
+    def sigmoid(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.math.sigmoid(x)
+
+    def stop_gradient(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.stop_gradient(x)
+
+    def repeat(self, x: tf.Tensor, k: int) -> tf.Tensor:
+        return x if k == 1 else tf.tile(x, [k] + [1] * (len(x.shape) - 1))
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
+
+    def outside(self) -> contextlib.AbstractContextManager[Any]:
+        return tf.init_scope()  # type: ignore[no-any-return]
+
+    def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        return Compiled(step, self.jit_compile)
+
+    def differentiate(self, run: Callable[[Tap], list[tf.Tensor]]) -> Gradients:
+        leaves: list[tf.Tensor] = []
+        graph = tf.compat.v1.get_default_graph()
+
+        def tap(z: list[tf.Tensor]) -> list[tf.Tensor]:
+            if tf.compat.v1.get_default_graph() is not graph:
+                raise NotDifferentiableError(
+                    "the value at the source cut is computed inside a loop or another function's "
+                    "graph, where there is no gradient for it alone; cut at what is around it"
+                )
+            new = [self.leaf(t) for t in z]
+            leaves.extend(new)
+            return new
+
+        quantities = [same_rows(q, leaves) for q in run(tap)]
+        return Gradients(quantities, leaves, [_gradient(q, leaves) for q in quantities])
+
+    def leaf(self, x: tf.Tensor) -> tf.Tensor:
+        """The tensor that goes on in place of `x`, and that is differentiated for."""
+        return tf.stop_gradient(x)
+
+
+def _gradient(q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
+    """The gradient of Σ q; of a graph's own functions, which a tape cannot see into, too."""
+    # each tensor of the cut is a variable of its own, also where one is computed from another
+    found = tf.gradients(q, list(leaves), stop_gradients=list(leaves))
+    return [_dense(g, z) for g, z in zip(found, leaves, strict=True)]
+
+
+def _dense(gradient: Any, like: tf.Tensor) -> tf.Tensor | None:
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    return tf.math.unsorted_segment_sum(
+        gradient.values, gradient.indices, tf.shape(like, out_type=gradient.indices.dtype)[0]
+    )
+
+
+def _tensorflow_tree(value: Any) -> tuple[list[Any], Any, trees.Unflatten]:
+    leaves = tf.nest.flatten(value)
+    shape = tf.nest.map_structure(lambda _: 0, value)
+    return leaves, str(shape), lambda new: tf.nest.pack_sequence_as(value, list(new))
+
+
+BACKEND = TensorFlowBackend()
+COMPILED_BY_XLA = TensorFlowBackend(jit_compile=True)

@@ -1,0 +1,81 @@
+"""Steps as TensorFlow runs them best: traced into graphs, once for any number of rows."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from trulens_core.backends import StepArguments
+from trulens_core.errors import CutError
+
+_KEPT = 16
+_ROWS = "trulens: quantities and the value at the source cut differ in their rows"
+
+
+class Compiled:
+    """A step as one graph per kind of its arguments: their types, and shapes without the rows.
+
+    Args:
+        step: a function of `StepArguments`, written in TensorFlow's operations.
+        jit_compile: whether XLA compiles the graphs.
+    """
+
+    def __init__(self, step: Callable[[StepArguments], Any], jit_compile: bool) -> None:
+        self._step, self._jit_compile = step, jit_compile
+        self._lock = threading.Lock()
+        self._graphs: OrderedDict[Hashable, Callable[[StepArguments], Any]] = OrderedDict()
+
+    def __call__(self, arguments: StepArguments) -> Any:
+        specs = StepArguments(
+            (),
+            _specs(arguments.points, rows=True),
+            _specs(arguments.batched, rows=True),
+            _specs(arguments.shared, rows=False),
+            _specs(arguments.per_record, rows=True),
+            _specs(arguments.scalars, rows=False),
+        )
+        graph = self._graph(specs)
+        try:
+            return graph(arguments)
+        except tf.errors.InvalidArgumentError as error:
+            if _ROWS in str(error):
+                raise CutError(
+                    "the model mixes its records: the quantities have another number of rows than "
+                    "the value at the source cut; name the axis of the records with "
+                    "Cut(..., batch_axis=), or say which arguments have a row per record with "
+                    "batched="
+                ) from error
+            raise
+
+    def _graph(self, specs: StepArguments) -> Callable[[StepArguments], Any]:
+        key = tuple(map(tuple, specs))
+        with self._lock:
+            graph = self._graphs.get(key)
+            if graph is None:
+                function = tf.function(
+                    self._step, autograph=False, jit_compile=self._jit_compile or None
+                )
+                graph = self._graphs[key] = function.get_concrete_function(specs)
+                if len(self._graphs) > _KEPT:
+                    self._graphs.popitem(last=False)
+        return graph
+
+
+def _specs(tensors: Sequence[tf.Tensor], rows: bool) -> list[tf.TensorSpec]:
+    return [
+        tf.TensorSpec([None, *t.shape[1:]] if rows and len(t.shape) else t.shape, t.dtype)
+        for t in tensors
+    ]
+
+
+def same_rows(q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> tf.Tensor:
+    """`q`, checked to have the rows of the leaves, which are not known while a step is traced."""
+    if not leaves or (q.shape[0] is not None and leaves[0].shape[0] is not None):
+        return q
+    same = tf.debugging.assert_equal(tf.shape(q)[0], tf.shape(leaves[0])[0], message=_ROWS)
+    with tf.control_dependencies([same]):
+        return tf.identity(q)
