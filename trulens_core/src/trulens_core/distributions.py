@@ -67,12 +67,12 @@ class DoI(ABC):
 
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:  # noqa: ARG002
         """The points for a group of records, whose baseline is `baseline`."""
-        given = call_with_inputs(self, one_or_list(group.z), group.inputs)
+        given = asked(self, group.z, group)
         return listed(given, group, type(self).__name__)
 
     def baseline_values(self, group: Group) -> list[Tensor] | None:
         """The baseline for a group of records, as a list of tensors shaped like the value."""
-        given = call_with_inputs(self.baseline, one_or_list(group.z), group.inputs)
+        given = asked(self.baseline, group.z, group)
         return None if given is None else resolved(given, group)
 
     @property
@@ -171,7 +171,7 @@ class LinearDoi(DoI):
     def baseline_values(self, group: Group) -> list[Tensor]:
         given = self._baseline
         if callable(given) and not group.backend.is_tensor(given):
-            given = call_with_inputs(given, one_or_list(group.z), group.inputs)
+            given = asked(given, group.z, group)
         return resolved(given, group)
 
     def at(self, nodes: tuple[float, ...], weights: tuple[float, ...]) -> LinearDoi:
@@ -309,10 +309,18 @@ def one_or_list(z: list[Tensor]) -> Any:
     return z[0] if len(z) == 1 else z
 
 
-def call_with_inputs(function: Callable[..., Any], z: Any, inputs: ModelInputs) -> Any:
-    """`function(z)`, with `model_inputs` where its signature names it."""
+def asked(function: Callable[..., Any], z: Sequence[Tensor], group: Group) -> Any:
+    """What a user's function says of the values z: `function(z)`, one tensor or the list.
+
+    It gets `model_inputs` where its signature names it, and copies of what it might change in
+    place.
+    """
+    fresh = group.backend.fresh
+    own = one_or_list([fresh(t) for t in z])
     try:
         named = "model_inputs" in inspect.signature(function).parameters
     except (TypeError, ValueError):  # builtins do not say
         named = False
-    return function(z, model_inputs=inputs) if named else function(z)
+    if not named:
+        return function(own)
+    return function(own, model_inputs=group.inputs.map_tensors(lambda x: fresh(x.value)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.distributions import PointDoi, call_with_inputs, check_floating, one_or_list
+from trulens_core.distributions import PointDoi, asked, check_floating, one_or_list
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.inputs import ModelInputs, no_floating_inputs
 from trulens_core.padding import last_again, padded, padded_qoi, trimmed
@@ -197,9 +197,7 @@ class GroupRun:
             return None
         activation = at_records[q.source]
         if q.doi.has_multiplier:
-            given = call_with_inputs(
-                q.doi.get_activation_multiplier, one_or_list(activation), group.inputs
-            )
+            given = asked(q.doi.get_activation_multiplier, activation, group)
             return list(given) if isinstance(given, list | tuple) else [given]
         if not at_baseline:
             return activation

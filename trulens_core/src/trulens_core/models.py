@@ -12,7 +12,7 @@ import numpy as np
 from trulens_core import calls, naming, splitting
 from trulens_core.backends import Backend, Gradients, StepArguments, Tap, Tensor, Want
 from trulens_core.cache import StepCache
-from trulens_core.errors import InterventionError, UnknownLayerError
+from trulens_core.errors import CutError, InterventionError, UnknownLayerError
 from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
 from trulens_core.naming import Layer as Layer
@@ -180,9 +180,9 @@ class ModelWrapper(ABC):
         if cut.name == LOGIT:
             logits = self.logit_cut()
             cut = Cut(logits.name, logits.anchor, accessor=cut.accessor or logits.accessor)
-        for part in cut.parts():
-            if part.name not in (INPUT, OUTPUT):
-                self.place(part)
+        places = [self.place(p) for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
+        if len(set(places)) < len(places):
+            raise CutError(f"{cut} names one layer twice; give each of its layers once")
         return cut
 
     def __repr__(self) -> str:
@@ -191,7 +191,8 @@ class ModelWrapper(ABC):
     @final
     def embeddings(self) -> list[str]:
         """The names of the embedding layers, for advice."""
-        return [x.name for x in self.layers() if "embedding" in x.kind.lower()]
+        found = [x for x in self.layers() if "embedding" in x.kind.lower()]
+        return [x.name for x in sorted(found, key=lambda x: x.kind != "Embedding")]
 
     # -- core: inputs ------------------------------------------------------------------------
 
@@ -205,6 +206,11 @@ class ModelWrapper(ABC):
         kind = Kind.of(inputs, self.backend)
 
         def adopted(leaf: Any) -> Tensor:
+            if isinstance(leaf.value, np.ma.MaskedArray):
+                raise TypeError(
+                    f"input {leaf.name!r} is a masked array, and a model sees no mask; fill it "
+                    "first, as x.filled(0) does"
+                )
             try:
                 return self.adopt(leaf.value)
             except TypeError as error:

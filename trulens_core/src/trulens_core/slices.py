@@ -35,9 +35,9 @@ class Cut:
     Args:
         name: name or index of the layer, or a list of them. An index is an int; 0 is layer 0.
         anchor: `"out"`, the layer's output, or `"in"`, its input.
-        accessor: a function of the layer's whole output (or, at anchor `"in"`, input) that
-            returns the tensor, or a structure of the tensors, that the cut means. Where
-            variables live it must select tensors, not compute them.
+        accessor: a function of the layer's whole output (or, at anchor `"in"`, of its arguments,
+            a `ModelInputs`) that returns the tensor, or a structure of the tensors, that the cut
+            means. Where variables live it must select tensors, not compute them.
         call: which call, from 0, of a layer that runs several times in one pass.
         batch_axis: the axis of the records in the layer's tensors, 1 for time-major layers.
             Quantities and distributions see the records on axis 0; results have the layer's
@@ -107,7 +107,7 @@ class InputCut(Cut):
     Args:
         anchor: `"in"`; accepted for old code, without effect.
         accessor: selects among the chosen arguments' tensors, see `Cut`. It is given
-            `(args, kwargs)`.
+            the `ModelInputs`: `lambda inputs: inputs.kwargs["image"]`.
         names: names of the model's arguments whose tensors the cut holds.
 
     Example:

@@ -192,8 +192,9 @@ class ModelPart:
             given = f" once the value at {key.replaced} is given" if key.replaced else ""
             raise NotConnectedError(
                 f"the quantity at {key.of} does not depend on the value at {key.wrt}{given}; is "
-                "the source cut after the target, or before the distribution's cut, or does the "
-                "quantity ignore the value it is given?"
+                "the source cut after the target, or before the distribution's cut, does the "
+                "quantity ignore the value it is given, or does the model stop gradients (detach, "
+                "no_grad) in between?"
             )
         zeros = self._wrapper.backend.xp.zeros_like
         return [
@@ -217,7 +218,7 @@ def tensors_of(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> list[tup
         like = inputs.first_floating(backend)
     return [
         (
-            d.value
+            wrapper.adopt(d.value)
             if backend.is_tensor(d.value)
             else backend.from_numpy(np.asarray(d.value), like=like),
             d.per_record,
@@ -270,7 +271,7 @@ def one_pass(
         held = [
             inputs.at(cut, backend, wrapper.parameters) for cut in want if isinstance(cut, InputCut)
         ]
-        return [[inputs.leaves[i].value for i in at] for at in held]
+        return [[backend.fresh(inputs.leaves[i].value) for i in at] for at in held]
     if not backend.traces:
         return wrapper.forward(inputs, replace=replace, tap={}, want=want)
     layout, batched, shared = inputs.split()

@@ -33,7 +33,7 @@ def read(value: Any, cut: Cut, backend: Backend) -> list[Tensor]:
     else:
         tensors = [x for x in _access(value, cut, backend) if backend.is_tensor(x)]
     if not tensors:
-        raise CutError(f"the value at {cut} holds no tensor; it is a {type(value).__name__}")
+        raise _no_tensor(value, cut)
     return [to_front(t, cut, backend) for t in tensors]
 
 
@@ -53,7 +53,17 @@ def select(value: Any, cut: Cut, backend: Backend) -> Selection:
             leaves[i] = tensor
         return tree.unflatten(leaves)
 
+    if not chosen:
+        raise _no_tensor(value, cut)
     return Selection([tree.leaves[i] for i in chosen], put)
+
+
+def _no_tensor(value: Any, cut: Cut) -> CutError:
+    found = "None" if value is None else f"a {type(value).__name__}"
+    return CutError(
+        f"the value at {cut} holds no tensor: it is {found}; cut at another layer, or choose with "
+        "an accessor"
+    )
 
 
 def _default(value: Any, leaves: list[Any], cut: Cut, backend: Backend) -> list[int]:
@@ -88,15 +98,12 @@ def _accessed(value: Any, tree: Tree, cut: Cut, backend: Backend) -> list[int]:
     tensors = [id(x) for x in tree.leaves if backend.is_tensor(x)]
     if len(set(tensors)) == len(tensors):
         return _identified(_access(value, cut, backend), tree.leaves, cut)
-    marks = [_Mark(i) for i in range(len(tree.leaves))]
+    marks = [_Mark() for _ in tree.leaves]
     return _identified(_access(tree.unflatten(list(marks)), cut, backend), marks, cut)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class _Mark:
-    """Stands at one position of a structure."""
-
-    position: int
+    """Stands at one position of a structure. No dataclass: those are opened like containers."""
 
 
 def _identified(chosen: Sequence[Any], leaves: Sequence[Any], cut: Cut) -> list[int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.errors import QoiCutSupportError
+from trulens_core.errors import NoBackendError, QoiCutSupportError
 from trulens_core.plugins import get_backend
 
 Activation = Callable[[Tensor], Tensor] | Literal["sigmoid", "softmax"] | None
@@ -54,14 +55,19 @@ def activated(y: Tensor, activation: Activation, axis: int, backend: Backend) ->
 
 
 def indices(value: Any, what: str) -> Any:
-    """One int or one per record as int32, a framework's tensor as it is; else a ValueError."""
-    if hasattr(value, "shape") and not isinstance(value, np.ndarray | np.generic):
-        return value
-    array = np.asarray(value)
+    """One int or one per record, of any framework, as int32; else a ValueError."""
+    array = _as_array(value)
     whole = array.dtype.kind in "iu" and array.ndim <= 1 and array.size > 0
-    if not whole or isinstance(value, bool):
+    if not whole or isinstance(value, bool) or (array.astype("int32") != array).any():
         raise ValueError(f"{what} needs an int, or one per record; found {value!r}")
     return array.astype("int32")
+
+
+def _as_array(value: Any) -> np.ndarray[Any, Any]:
+    if hasattr(value, "shape") and not isinstance(value, np.ndarray | np.generic):
+        with contextlib.suppress(NoBackendError):  # such as a column of a data frame
+            return get_backend(value).to_numpy(value)
+    return np.asarray(value)
 
 
 def check_index(index: Any, n: int | None, what: str) -> None:
