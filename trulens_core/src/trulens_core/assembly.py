@@ -72,15 +72,24 @@ class Assembly:
         )
 
     def _cause(self) -> str:
-        kinds = [x.kind for x in self._question.wrapper.layers() if "norm" in x.kind.lower()]
-        doi = self._question.doi
-        if not kinds or not isinstance(doi, LinearDoi) or not doi.starts_at_zero:
+        wrapper, doi = self._question.wrapper, self._question.doi
+        norms = [x for x in wrapper.layers() if "norm" in x.kind.lower()]
+        if not norms or not isinstance(doi, LinearDoi) or not doi.starts_at_zero:
             return ""
+        cut = self._question.doi_cut.name
+        inside = [x.name for x in norms if f"{x.name}.".startswith(f"{cut}.")]
         return (
-            f". The usual cause is a zero baseline before a normalisation layer ({kinds[0]}), "
+            f". The usual cause is a zero baseline before a normalisation layer ({norms[0].kind}), "
             "which does not see how far from zero its input is: give a baseline of the data's own "
             "kind, such as the mean"
+            + (" or that of a token (trulens.utils.nlp.token_baseline)" if self._reads_ids else "")
+            + (f", or cut before {inside[0]!r}, which never gives zeros" if inside else "")
         )
+
+    @property
+    def _reads_ids(self) -> bool:
+        no_floats = self._inputs.first_floating(self._backend) is None
+        return no_floats and bool(self._question.wrapper.embeddings())
 
     # -- parts -------------------------------------------------------------------------------
 
