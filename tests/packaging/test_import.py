@@ -1,15 +1,24 @@
 """What `import trulens_core` costs and where it comes from, in the environment of the tests."""
 
 import importlib.util
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent for path in ROOT.glob("trulens_*/pyproject.toml"))
 
-# Asked for by the environment of the tests, so that leaving them out says something.
+# The tests' environment has the first group for certain: leaving them out says something.
 PRESENT = ("torch", "matplotlib", "scipy", "tqdm", "rich", "captum", "sklearn", "pytest")
 OTHERS = ("tensorflow", "keras", "tf_keras", "jax", "flax", "equinox", "haiku", "torchvision")
+
+
+def plugins(folder):
+    """The modules that a distribution names as its plug-ins."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return list(project.get("entry-points", {}).get("trulens.backends", {}).values())
+
 
 IMPORTS = {
     "trulens_core": "import trulens_core",
@@ -17,7 +26,7 @@ IMPORTS = {
 import trulens.nn.attribution, trulens.nn.backend, trulens.nn.distributions, trulens.nn.models
 import trulens.nn.quantities, trulens.nn.slices, trulens.utils.typing
 """,
-    "the plug-in of torch": "import trulens_torch.plugin",
+    **{name: f"import {name}" for folder in FOLDERS for name in plugins(folder)},
     "the list of backends": "import trulens_core; trulens_core.list_backends()",
 }
 
@@ -34,7 +43,7 @@ def test_warns_of_nothing(here):
     assert here.python("-W", "error", "-c", "import trulens_core") == ""
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent for path in ROOT.glob("trulens_*/src")))
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_is_the_package_and_not_the_folder_of_that_name(here, folder):
     """From the root of a checkout each folder could pass for a namespace package."""
     name = folder.name

@@ -1,12 +1,22 @@
 """What stands in each wheel."""
 
+import tomllib
 from email import message_from_string
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from packaging.requirements import Requirement
 
-MODULES = {"trulens-nn": "trulens_core", "trulens-nn-torch": "trulens_torch"}
+ROOT = Path(__file__).parents[2]
+
+
+def project(folder):
+    return tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+
+
+FOLDERS = sorted(path.parent for path in ROOT.glob("trulens_*/pyproject.toml"))
+MODULES = {project(folder)["name"]: folder.name for folder in FOLDERS}
+BACKENDS = sorted(set(MODULES) - {"trulens-nn"})
 
 
 @pytest.fixture(params=MODULES)
@@ -68,9 +78,10 @@ def test_core_requires_no_framework(wheels):
     assert requirements(wheels["trulens-nn"]) == {"numpy", "pluggy", "optree"}
 
 
-def test_the_extra_brings_the_backend(wheels):
-    assert "trulens-nn-torch" in requirements(wheels["trulens-nn"], "torch")
-    assert {"trulens-nn", "torch"} <= requirements(wheels["trulens-nn-torch"])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_the_extra_brings_the_backend(wheels, name):
+    assert name in requirements(wheels["trulens-nn"], name.removeprefix("trulens-nn-"))
+    assert "trulens-nn" in requirements(wheels[name])
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -81,9 +92,14 @@ def test_no_one_depends_on_another_product(wheels, name):
     assert {one for one in names if one.startswith("trulens")} <= set(MODULES)
 
 
-def test_the_backend_is_an_entry_point(wheels):
-    entry = wheels["trulens-nn-torch"].read(".dist-info/entry_points.txt")
-    assert "[trulens.backends]\ntorch = trulens_torch.plugin" in entry
+@pytest.mark.parametrize("name", BACKENDS)
+def test_the_backend_is_an_entry_point(wheels, name):
+    entries = project(ROOT / MODULES[name])["entry-points"]["trulens.backends"]
+    text = wheels[name].read(".dist-info/entry_points.txt")
+    assert text.startswith("[trulens.backends]\n")
+    for backend, module in entries.items():
+        assert f"{backend} = {module}\n" in text
+        assert f"{module.replace('.', '/')}.py" in wheels[name].files
 
 
 def test_the_page_of_each_distribution_is_its_readme(wheel):
