@@ -1,0 +1,69 @@
+"""What a kind of JAX model has to say of itself."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from trulens_core.inputs import ModelInputs
+
+
+class Adapter(ABC):
+    """A model as a pure function of weights and inputs, with taps around its layers.
+
+    Attributes:
+        owner: what messages call the model.
+        parameters: the names of its positional parameters, as far as they are known.
+        channel_axis: of images inside it; None where there is no custom.
+        own_caches: whether layers are tapped only while we trace, so that what the user has
+            traced under `jax.jit` before must be traced again.
+        advice: what a message adds where a layer's name is unknown.
+    """
+
+    owner: str = "the model"
+    parameters: Sequence[str] = ()
+    channel_axis: int | None = None
+    own_caches: bool = False
+    advice: str = ""
+
+    @abstractmethod
+    def state(self) -> Any:
+        """The weights as they are now, a tree that JAX can trace."""
+
+    @abstractmethod
+    def apply(self, state: Any, inputs: ModelInputs) -> Any:
+        """The model's output, its layers' values tapped."""
+
+    @abstractmethod
+    def update(self, weights: Any) -> None:
+        """Take other weights of the same structure."""
+
+    def layers(self) -> Mapping[str, str] | None:
+        """The layers' names and classes; None where only a trace tells them."""
+        return None
+
+    def aliases(self) -> Mapping[str, str]:
+        """Other names of layers that are reached by several paths."""
+        return {}
+
+
+def positional(function: Callable[..., Any], skip: int = 0) -> tuple[str, ...]:
+    """The names of a function's positional parameters without the first `skip`."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # builtins do not say
+        return ()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in parameters if p.kind in kinds)[skip:]
+
+
+def name_of(model: Any) -> str:
+    """What messages call a model."""
+    return getattr(model, "__name__", type(model).__name__)
+
+
+def has_call(cls: type) -> bool:
+    """Whether instances of the class can be called: `callable(cls)` says so of every class."""
+    return any("__call__" in vars(c) for c in cls.__mro__)

@@ -1,0 +1,230 @@
+"""JAX models seen through their cuts."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from trulens_core import naming
+from trulens_core.backends import Tap
+from trulens_core.cache import StepCache
+from trulens_core.errors import TrulensWarning
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import Layer, ModelWrapper
+from trulens_core.passes import Pass, Place
+from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_jax import _compat
+from trulens_jax.adapters import adapter_for
+from trulens_jax.adapters.base import Adapter
+from trulens_jax.backend import BACKEND
+from trulens_jax.layers import listed
+from trulens_jax.programs import Program, signature
+
+_KEPT_PROGRAMS = 32
+
+
+class JaxModelWrapper(ModelWrapper):
+    """A JAX model.
+
+    Args:
+        model: the user's model.
+        adapter: what makes a function of it.
+        logit_layer: the layer that `LogitCut` means.
+        batched: by argument name, whether its tensors have a row per record.
+    """
+
+    backend = BACKEND
+
+    def __init__(
+        self,
+        model: Any,
+        adapter: Adapter,
+        *,
+        logit_layer: Any = None,
+        batched: Mapping[str | int, bool] | None = None,
+    ) -> None:
+        super().__init__(model, logit_layer=logit_layer, batched=batched)
+        self._adapter = adapter
+        self.parameters = adapter.parameters
+        self._programs = StepCache(_KEPT_PROGRAMS)
+        self._now = _Now()
+        self._last: Program | None = None
+        self._warned_of_float64 = False
+
+    @property
+    def _owner(self) -> str:
+        return self._adapter.owner
+
+    def update(self, weights: Any) -> None:
+        """Explain with other weights of the same structure from now on; nothing is recompiled.
+
+        Args:
+            weights: what was given as `params=`; for Equinox another module. NNX modules are read
+                at every call and need no update.
+        """
+        self._adapter.update(weights)
+
+    # -- weights -----------------------------------------------------------------------------
+
+    def state(self) -> Any:
+        return self._adapter.state() if self._now.state is None else self._now.state
+
+    @contextlib.contextmanager
+    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
+        del inputs, at
+        state = self._adapter.state()  # once per group of records
+        _refuse_tracers(jax.tree.leaves(state), "the model's weights are")
+        with self.using(state):
+            yield
+
+    @contextlib.contextmanager
+    def using(self, state: Any) -> Iterator[None]:
+        before, self._now.state = self._now.state, state
+        try:
+            yield
+        finally:
+            self._now.state = before
+
+    def like(self) -> Any:
+        leaves = jax.tree.leaves(self.state())
+        floating = (x for x in leaves if hasattr(x, "dtype") and BACKEND.is_floating(x))
+        return next(floating, None)
+
+    def channel_axis(self, cut: Cut) -> int | None:
+        del cut
+        return self._adapter.channel_axis
+
+    def adopt(self, value: Any) -> Any:
+        _refuse_tracers([value], "is")
+        if isinstance(value, np.ndarray) and value.dtype == np.float64:
+            self._warn_of_float64()
+        return super().adopt(value)
+
+    def _warn_of_float64(self) -> None:
+        if self._warned_of_float64 or jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
+            return
+        self._warned_of_float64 = True
+        warnings.warn(
+            "the inputs are float64, but JAX computes in 32 bits unless jax_enable_x64 is on: "
+            "they are explained in float32",
+            TrulensWarning,
+            stacklevel=2,
+        )
+
+    # -- evaluation --------------------------------------------------------------------------
+
+    def forward(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Any]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[Any]]:
+        state = self.state()
+        program = self._program(state, inputs)
+        with self._now.at(program):
+            p = Pass(self, replace=replace, tap=tap, want=want)
+        return p.leave(program.run(state, p.enter(inputs), p))
+
+    def _program(self, state: Any, inputs: ModelInputs) -> Program:
+        def build() -> Program:
+            own = self._adapter.own_caches
+            with _compat.own_jit_caches() if own else contextlib.nullcontext():
+                return Program(self._adapter.apply, state, inputs)
+
+        program: Program = self._programs.get(signature(state, inputs), build)
+        self._last = program
+        return program
+
+    # -- layers ------------------------------------------------------------------------------
+
+    def layers(self, *args: Any, **kwargs: Any) -> Sequence[Layer]:
+        """The layers by name, with shapes and calls as the model was traced last.
+
+        Functions, Linen and Haiku tell their layers only when traced: give inputs, or explain
+        something first.
+        """
+        program = self._last
+        if args or kwargs:
+            inputs = self.prepared(ModelInputs(args, kwargs))[0]
+            program = self._program(self.state(), inputs)
+        return listed(self._adapter.layers() or {}, program.found if program else None)
+
+    def place(self, cut: Cut) -> Place:
+        if cut.name in (INPUT, OUTPUT):
+            return cut.name, cut.anchor
+        program, known = self._now.program, self._adapter.layers()
+        if program is None and known is None:
+            return cut.name, cut.anchor  # found out when the model is traced
+        names = [x.name for x in listed(known or {}, program.found if program else None)]
+        name: Any = self._adapter.aliases().get(cut.name, cut.name)
+        if isinstance(name, str) and name not in names:
+            error = naming.unknown(name, names, self._owner)
+            raise type(error)(f"{error}{self._adapter.advice}")
+        found: Place = naming.place(Cut(name, cut.anchor), names, self._owner)
+        return found
+
+    def logit_cut(self) -> Cut:
+        found_when_traced = self._adapter.layers() is None
+        return Cut(self.logit_layer or "logits") if found_when_traced else super().logit_cut()
+
+
+class _Now(threading.local):
+    """What a thread evaluates now: with which weights, and which program."""
+
+    state: Any = None
+    program: Program | None = None
+
+    def __reduce__(self) -> tuple[type[_Now], tuple[()]]:
+        return _Now, ()
+
+    @contextlib.contextmanager
+    def at(self, program: Program) -> Iterator[None]:
+        before, self.program = self.program, program
+        try:
+            yield
+        finally:
+            self.program = before
+
+
+def _refuse_tracers(values: Sequence[Any], what: str) -> None:
+    if _compat.being_traced() or any(isinstance(v, _compat.Tracer) for v in values):
+        raise TypeError(
+            f"{what} being traced by JAX: explanations are not traceable, as they compile steps "
+            "of their own. Call attributions() outside of jax.jit, jax.grad and jax.vmap"
+        )
+
+
+def wrap(
+    model: Any,
+    *,
+    logit_layer: Any = None,
+    params: Any = None,
+    state: Any = None,
+    method: Any = None,
+    batched: Mapping[str | int, bool] | bool | None = None,
+) -> JaxModelWrapper:
+    """The wrapper of a function, a Flax or Equinox module, or a Haiku function.
+
+    Args:
+        model: the model.
+        logit_layer: the layer that `LogitCut` means.
+        params: the weights of functions, of Linen modules (all variables) and of Haiku.
+        state: of Haiku's and Equinox's stateful models.
+        method: what of a Linen module is called instead of `__call__`.
+        batched: by argument name, whether its tensors have a row per record; True for an Equinox
+            module that takes all records at once.
+    """
+    if isinstance(batched, bool):
+        whole, batched = batched, None
+    else:
+        whole = False
+    adapter = adapter_for(model, params, state, method, whole)
+    return JaxModelWrapper(model, adapter, logit_layer=logit_layer, batched=batched)

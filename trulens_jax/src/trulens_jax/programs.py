@@ -1,0 +1,144 @@
+"""A model traced once per signature of its inputs, and evaluated through its cuts from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import jax
+
+from trulens_core import trees
+from trulens_core.errors import UnsupportedModelError
+from trulens_core.inputs import STATIC, ModelInputs
+from trulens_core.passes import Pass
+from trulens_core.steps import layout_key
+from trulens_jax import _compat
+from trulens_jax.interpreter import Change, Leave, interpret
+from trulens_jax.jaxprs import Found, sites
+from trulens_jax.taps import Site, flatten
+
+Apply = Callable[[Any, ModelInputs], Any]
+"""A model: weights and inputs to output, with taps around its layers."""
+
+
+class Program:
+    """A model as one signature's jaxpr.
+
+    Args:
+        apply: the model.
+        state: its weights, arrays or tracers; only their shapes matter here.
+        inputs: likewise.
+
+    Attributes:
+        found: the sites, in the order of execution.
+    """
+
+    def __init__(self, apply: Apply, state: Any, inputs: ModelInputs) -> None:
+        at = _tensors(inputs)
+        outputs: list[trees.Tree] = []
+
+        def traced(weights: Any, tensors: Sequence[Any]) -> list[Any]:
+            outputs.append(flatten(apply(weights, inputs.with_values(at, tensors))))
+            return [x for x in outputs[-1].leaves if _is_array(x)]
+
+        shapes = [jax.tree.map(_shape, x) for x in (state, _values(inputs, at))]
+        try:
+            closed = jax.make_jaxpr(traced)(*shapes)
+        except _compat.VALUE_READ as error:
+            raise UnsupportedModelError(
+                "the model reads the numbers of an array while it runs (an if, float() or a NumPy "
+                "function of it), which JAX cannot differentiate as one program; write it with "
+                f"jax.numpy, as jax.jit needs it too: {_first_line(error)}"
+            ) from error
+        self._jaxpr, self._consts = closed.jaxpr, closed.consts
+        self.found: list[Found] = list(sites(self._jaxpr))
+        output = outputs[-1]
+        self._arrays = [i for i, x in enumerate(output.leaves) if _is_array(x)]
+        # what was traced must not be kept
+        blank = [None if _is_array(x) else x for x in output.leaves]
+        self._output = output._replace(leaves=blank)
+
+    def run(self, state: Any, inputs: ModelInputs, p: Pass) -> Any:
+        """The model's output, with the pass shown what it asks for."""
+        args = jax.tree.leaves((state, _values(inputs, _tensors(inputs))))
+        arrays = interpret(self._jaxpr, self._consts, args, _Shown(p))
+        leaves = list(self._output.leaves)
+        for i, x in zip(self._arrays, arrays, strict=True):
+            leaves[i] = x
+        return self._output.unflatten(leaves)
+
+
+def signature(state: Any, inputs: ModelInputs) -> Hashable:
+    """Equal where one program serves."""
+    leaves, structure = jax.tree.flatten((state, _values(inputs, _tensors(inputs))))
+    return structure, layout_key(inputs.split()[0]), tuple(map(_key, leaves))
+
+
+class _Shown:
+    """Shows a pass the values at the places that it asks for."""
+
+    def __init__(self, p: Pass) -> None:
+        self._pass = p
+        self._places = frozenset(p.places)
+
+    def wants(self, site: Site) -> bool:
+        return (site.name, site.anchor) in self._places
+
+    def visit(self, site: Site, arrays: list[Any]) -> list[Any]:
+        new = self._pass.at((site.name, site.anchor), _value(site, arrays))
+        return _arrays(site, new)
+
+    def enter_loop(self, found: Found) -> tuple[list[Change], Leave]:
+        site = found.site
+        blank = [jax.numpy.zeros(s.shape, s.dtype) for s in found.stacked]
+        replaced, tapped, after = self._pass.at_loop(
+            (site.name, site.anchor), _value(site, list(blank))
+        )
+        changes: list[Change] = []
+        for old, middle, new in zip(
+            blank, _arrays(site, replaced), _arrays(site, tapped), strict=True
+        ):
+            word = "keep" if new is old else "inject" if middle is old else "replace"
+            changes.append((word, None if word == "keep" else new))
+
+        return changes, lambda arrays: after(_value(site, arrays))
+
+
+def _value(site: Site, arrays: list[Any]) -> Any:
+    return arrays[0] if site.structure is None else site.structure.value(arrays)
+
+
+def _arrays(site: Site, value: Any) -> list[Any]:
+    if site.structure is None:
+        return [value]
+    leaves = flatten(value).leaves
+    return [leaves[i] for i in site.structure.arrays]
+
+
+def _tensors(inputs: ModelInputs) -> list[int]:
+    return [i for i, leaf in enumerate(inputs.leaves) if leaf.role != STATIC]
+
+
+def _values(inputs: ModelInputs, at: Sequence[int]) -> list[Any]:
+    return [inputs.leaves[i].value for i in at]
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, jax.Array)
+
+
+def _shape(x: Any) -> Any:
+    if not hasattr(x, "dtype"):
+        return x
+    weak = bool(getattr(x, "weak_type", False))
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=weak)
+
+
+def _key(x: Any) -> Hashable:
+    if not hasattr(x, "dtype"):
+        return type(x), x
+    return tuple(x.shape), x.dtype, bool(getattr(x, "weak_type", False))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

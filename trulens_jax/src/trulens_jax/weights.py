@@ -1,0 +1,65 @@
+"""A model's weights as arguments of compiled steps: the arrays of a tree, and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+
+@jax.tree_util.register_static
+class Skeleton:
+    """A tree without its arrays: no data to a compiled step, but part of what it is traced for."""
+
+    def __init__(self, structure: Any, rest: Sequence[Any]) -> None:
+        self._structure, self._rest = structure, tuple(rest)
+
+    def filled(self, arrays: Sequence[Any]) -> Any:
+        """The tree with these arrays."""
+        given = iter(arrays)
+        return self._structure.unflatten([next(given) if x is _ARRAY else x for x in self._rest])
+
+    def __hash__(self) -> int:
+        return hash((len(self._rest), self._structure.num_nodes))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Skeleton) or len(self._rest) != len(other._rest):
+            return False
+        same = all(map(_same, self._rest, other._rest))
+        return same and _same(self._structure, other._structure)
+
+
+class _Array:
+    """Marks where an array was."""
+
+
+_ARRAY = _Array()
+Weights = tuple[list[Any], Skeleton]
+
+
+def split(tree: Any) -> Weights:
+    """The arrays of a tree, NumPy's among them, and its skeleton.
+
+    Law: `skeleton.filled(arrays)` equals the tree.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    arrays = [x for x in leaves if is_array(x)]
+    return arrays, Skeleton(structure, [_ARRAY if is_array(x) else x for x in leaves])
+
+
+def is_array(x: object) -> bool:
+    """Whether `x` is a JAX or a NumPy array."""
+    return isinstance(x, jax.Array | np.ndarray)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except (TypeError, ValueError):  # of static fields that do not compare, such as arrays
+        return False
