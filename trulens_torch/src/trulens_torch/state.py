@@ -29,16 +29,13 @@ def _keep_buffers(module: nn.Module, undo: Undo) -> None:
             setattr(module, name, buffer.clone())
         elif buffer.is_floating_point() or buffer.ndim < 2:  # integer matrices: masks, packed
             copy = buffer.detach().clone()  # weights; large, and never written
-            undo.note(_put_back_buffer, module, name, (buffer, copy, buffer._version))
+            undo.note(_put_back_buffer, module, name, buffer, copy)
 
 
 def _put_back_buffer(
-    module: nn.Module, name: str, before: tuple[torch.Tensor, torch.Tensor, int]
+    module: nn.Module, name: str, buffer: torch.Tensor, copy: torch.Tensor
 ) -> None:
-    buffer, copy, version = before
-    if buffer._version != version:  # else untouched, and a graph of the caller's may have saved it
-        with torch.no_grad():
-            buffer.copy_(copy)
+    buffer.data.copy_(copy)  # by way of .data: a graph of the caller's may have saved the buffer
     if getattr(module, name, None) is not buffer:
         setattr(module, name, buffer)
 
