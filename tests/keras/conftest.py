@@ -12,6 +12,12 @@ import pytest
 FRAMEWORK = keras.config.backend()
 
 
+def pytest_configure(config):
+    # Keras's variables, and so its way of saving them, under NumPy 2.4
+    text = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+    config.addinivalue_line("filterwarnings", text)
+
+
 def _by_tensorflow(function, arrays):
     import tensorflow as tf
 
@@ -53,7 +59,9 @@ def value():
     """value(f, *arrays): what f of the arrays' tensors is, as an array."""
 
     def run(function, *arrays):
-        found = function(*map(keras.ops.convert_to_tensor, arrays))
+        # in the arrays' own type: Keras would make float32 of float64
+        tensors = [keras.ops.convert_to_tensor(a, dtype=str(a.dtype)) for a in arrays]
+        found = function(*tensors)
         return found.detach().numpy() if FRAMEWORK == "torch" else np.asarray(found)
 
     return run
