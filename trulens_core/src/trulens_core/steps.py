@@ -273,7 +273,8 @@ def one_pass(
         ]
         return [[backend.fresh(inputs.leaves[i].value) for i in at] for at in held]
     if not backend.traces:
-        return wrapper.forward(inputs, replace=replace, tap={}, want=want)
+        with wrapper.using(wrapper.state()):
+            return wrapper.forward(inputs, replace=replace, tap={}, want=want)
     layout, batched, shared = inputs.split()
     sizes = {cut: len(tensors) for cut, tensors in replace.items()}
 
