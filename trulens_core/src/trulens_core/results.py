@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trulens_core.visualizations.text_outputs import TextPicture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +31,8 @@ class AttributionResult:
         converged: whether a stated tolerance was met, (records,) bools (NumPy); None where none
             was stated.
 
+    A notebook shows a result as numbers and a picture; `plot` draws one.
+
     Example:
         >>> AttributionResult(attributions=[0.5]).residual is None
         True
@@ -40,3 +46,49 @@ class AttributionResult:
     residual: Any = None
     n_points: Any = None
     converged: Any = None
+
+    def _repr_html_(self) -> str:
+        from trulens_core.visualizations.result_html import result_as_html  # only when shown
+
+        return result_as_html(self)
+
+    def plot(  # noqa: PLR0913 - options of which a call has one or two
+        self,
+        kind: str | None = None,
+        *,
+        x: Any = None,
+        tokens: Sequence[Sequence[str]] | None = None,
+        names: Sequence[str] | None = None,
+        records: Sequence[int] | None = None,
+        channel_axis: int | None = None,
+        fig: Any = None,
+    ) -> TextPicture | None:
+        """Show the attributions in the picture that fits them.
+
+        Images as maps (over `x`, where it is given), texts as coloured tokens, series as a curve
+        or as strips of colour, tables as bars. All but texts need the extra `viz`, and are drawn
+        on `fig`, or else on the current figure of matplotlib.
+
+        Args:
+            kind: "image", "text", "series" or "table"; None is what fits the shape: (records,
+                features) a table, (records, steps, channels) a series, rank 4 images; with
+                `tokens`, a text.
+            x: what was explained: images, or series, shown with the attributions.
+            tokens: for each record its tokens, or words.
+            names: of the features, or of the channels of a series.
+            records: which records; None is the first four.
+            channel_axis: of images, see `trulens.visualizations.Visualizer`.
+            fig: the figure to draw on.
+
+        Returns:
+            Of a text, what a notebook or `print` shows; else None.
+
+        Example:
+            >>> import numpy as np
+            >>> result = AttributionResult(attributions=np.array([[0.5, -0.25]]))
+            >>> print(result.plot(tokens=[["good", "film"]]), end="")
+            good(+0.5) film(-0.25)  [±0.5]
+        """
+        from trulens_core.visualizations.result_plots import plotted  # only when drawn
+
+        return plotted(self.attributions, kind, x, tokens, names, records, channel_axis, fig)

@@ -1,6 +1,7 @@
 """Finished pictures: composed, written to a file, drawn on a figure."""
 
 import os
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,24 +27,34 @@ def deliver(picture: Array, output_file: str | Path | None, imshow: bool, fig: A
     """
     if output_file is None and not imshow:
         return
-    pixels = np.rint(255.0 * np.clip(tiled(picture, empty=1.0), 0.0, 1.0)).astype(np.uint8)
+    pixels = as_pixels(picture)
     if output_file is not None:
         save(pixels, Path(output_file))
     if imshow:
         draw(pixels, fig)
 
 
+def as_pixels(picture: Array) -> Array:
+    """An RGB batch, from 0 to 1, as one picture of bytes on white."""
+    return np.rint(255.0 * np.clip(tiled(picture, empty=1.0), 0.0, 1.0)).astype(np.uint8)
+
+
 def save(pixels: Array, path: Path) -> None:
     """Writes the file whole or not at all: an older file stays until the new one is complete."""
-    imsave = require("matplotlib.image", "viz").imsave
     ending = path.suffix[1:].lower() or "png"
     if ending not in FORMATS:
         raise ValueError(f"{path} has no known ending for a picture; use one of {FORMATS}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"The folder of output_file {path} does not exist.")
-    encoded = BytesIO()
-    imsave(encoded, pixels, format="tiff" if ending == "tif" else ending, origin="upper")
-    replace_file(path.resolve(), encoded.getvalue())
+    replace_file(path.resolve(), encoded(pixels, "tiff" if ending == "tif" else ending))
+
+
+def encoded(pixels: Array, form: str) -> bytes:
+    """The file of a picture, one pixel per pixel."""
+    content = BytesIO()
+    imsave = require("matplotlib.image", "viz").imsave
+    imsave(content, pixels, format=form, origin="upper")
+    return content.getvalue()
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -65,12 +76,17 @@ def draw(pixels: Array, fig: Any) -> None:
     A figure that had to be opened is shown too, where the windows or the notebook can. One that
     was there already is left to its owner.
     """
+    painted(lambda figure: _draw_on(figure, pixels), fig)
+
+
+def painted(paint: Callable[[Any], object], fig: Any) -> None:
+    """Has the figure painted on, under the same rules as `draw`."""
     if fig is not None:
-        _draw_on(fig, pixels)
+        paint(fig)
         return
     pyplot = require("matplotlib.pyplot", "viz")
     opened = not pyplot.get_fignums()
-    _draw_on(pyplot.gcf(), pixels)
+    paint(pyplot.gcf())
     if opened and _can_show(pyplot.get_backend()):
         pyplot.show(block=False)
 

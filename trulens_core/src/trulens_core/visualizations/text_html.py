@@ -29,7 +29,7 @@ from trulens_core.visualizations.text_lines import (
     shown_number,
 )
 
-_CARD = (
+CARD = (
     f"background:{css(GROUND)};color:{css(INK)};color-scheme:light;forced-color-adjust:none;"
     "print-color-adjust:exact;border:1px solid #bbb;border-radius:4px;padding:8px 12px;"
     "font:15px/1.9 system-ui,sans-serif;direction:ltr;text-align:left;overflow-wrap:anywhere"
@@ -39,9 +39,13 @@ _REMARK = f"color:{css(QUIET)};font-size:12px;white-space:nowrap"
 
 def as_html(lines: Sequence[TextLine]) -> str:
     """A fragment of HTML, in ASCII: a line per text and a legend."""
+    return f'<div class="trulens-text" style="{CARD}">{without_card(lines)}{legend()}</div>'
+
+
+def without_card(lines: Sequence[TextLine]) -> str:
+    """The lines alone, to stand on a card with other things."""
     several = any(len(line.columns) > 1 for line in lines)
-    shown = [_row(line) if several else _line(line) for line in lines]
-    return f'<div class="trulens-text" style="{_CARD}">{"".join(shown)}{_legend()}</div>'
+    return "".join(_row(line) if several else _line(line) for line in lines)
 
 
 def _line(line: TextLine) -> str:
@@ -98,7 +102,8 @@ def _remark(line: TextLine, column: Column) -> str:
     return f'<span style="{_REMARK}">{text}</span>'
 
 
-def _legend() -> str:
+def legend(text: str = "full colour is the \xb1 number at the end") -> str:
+    """What the colours mean; the text says of how much."""
     ramp = (
         "display:inline-block;width:120px;height:10px;vertical-align:middle;margin:0 6px;"
         f"background:linear-gradient(to right,{css(LOWERS)},{css(GROUND)},{css(RAISES)});"
@@ -106,8 +111,7 @@ def _legend() -> str:
     )
     lowers = f'<span style="border-bottom:2px {_underline(-1.0)}">lowers</span>'
     raises = f'<span style="border-bottom:2px {_underline(1.0)}">raises</span>'
-    text = "each text by itself: full colour is the &#177; number at its end"
     return (
         f'<div class="trulens-legend" style="color:{css(QUIET)};font-size:12px;margin-top:4px">'
-        f'{lowers}<span style="{ramp}"></span>{raises} &#183; {text}</div>'
+        f'{lowers}<span style="{ramp}"></span>{raises} &#183; {in_html(text)}</div>'
     )

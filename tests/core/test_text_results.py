@@ -1,0 +1,295 @@
+"""Results that show themselves: in notebooks, and in the picture that fits."""
+
+import base64
+import re
+import subprocess
+import sys
+from io import BytesIO
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from trulens_core import AttributionResult, IntegratedGradients, InternalInfluence, LambdaQoI
+from trulens_core.testing import small_model
+from trulens_core.visualizations.text_colors import (
+    STRONG_LOWERS,
+    STRONG_RAISES,
+    css,
+)
+
+R = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_windows():
+    pyplot.switch_backend("agg")
+    pyplot.close("all")
+    yield
+    pyplot.close("all")
+
+
+def result(*shape, **fields):
+    return AttributionResult(R.normal(size=shape), **fields)
+
+
+def cells(page):
+    return re.findall(r'class="trulens-cell"[^>]*>([^<]*)<', page)
+
+
+# -- notebooks -----------------------------------------------------------------------------------
+
+
+def test_a_result_tells_its_quantities_and_residuals():
+    model, x = small_model()
+    explained = IntegratedGradients(model, resolution=64).explain(x)
+    found = cells(explained._repr_html_())
+    assert found[:5] == ["record", "quantity", "at the baseline", "residual", "points"]
+    assert found[5] == "0"
+    assert float(found[6]) == pytest.approx(explained.quantity[0], rel=1e-3)
+    assert found[9] == "64"
+
+
+def test_a_table_shows_the_strongest_features_in_their_order():
+    values = np.zeros((2, 30))
+    values[0, [3, 17, 29]] = 1, -2, 3
+    found = cells(AttributionResult(values)._repr_html_())
+    assert found[0] == "record"
+    names = found[1:13]
+    assert {"[3]", "[17]", "[29]"} <= set(names)
+    assert names == sorted(names, key=lambda n: int(n.strip("[]")))
+    assert {"+1", "-2", "+3"} <= set(found)
+
+
+def test_what_is_left_out_is_told():
+    page = result(20, 30)._repr_html_()
+    assert "12 more records, 18 weaker features" in page
+
+
+def test_images_are_a_picture_in_the_page():
+    values = R.normal(size=(3, 3, 6, 6))
+    page = AttributionResult(values)._repr_html_()
+    data = re.search(r'src="data:image/png;base64,([^"]*)"', page)[1]
+    assert imread(BytesIO(base64.b64decode(data))).shape[:2] == (12, 12)
+
+
+def test_texts_show_positions():
+    page = result(2, 7, 16)._repr_html_()
+    assert re.findall(r'"trulens-token"[^>]*>(\d+)<', page) == [*"0123456"] * 2
+
+
+def test_several_parts_have_their_names():
+    page = AttributionResult({"<ids>": R.normal(size=(2, 3)), "b": R.normal(size=(2, 4))})
+    assert "<b>&lt;ids&gt;</b>" in page._repr_html_()
+    nested = AttributionResult([[R.normal(size=(2, 3))] * 2, [R.normal(size=(2, 3))] * 2])
+    assert "<b>1 0</b>" in nested._repr_html_()
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 4), (2, 0), (2, 3, 0), (2, 2, 2, 2, 2), (2, 5, 6, 7)])
+def test_every_shape_is_shown_without_an_error(shape):
+    page = AttributionResult(np.ones(shape))._repr_html_()
+    assert " &#215; ".join(map(str, shape)) in page
+    assert page.isascii()
+    assert page.count("<div") == page.count("</div>")
+
+
+def test_what_is_not_finite_is_shown():
+    values = np.array([[np.nan, np.inf, -np.inf, 1.0]])
+    assert "+nan" in AttributionResult(values)._repr_html_()
+    AttributionResult(values[..., None])._repr_html_()
+    AttributionResult(values.reshape(1, 1, 2, 2))._repr_html_()
+
+
+def test_quantities_per_record_may_be_several():
+    model, x = small_model()
+    method = InternalInfluence(model, "hidden", LambdaQoI(lambda y: y), "point")
+    explained = method.explain(x)
+    page = explained._repr_html_()
+    expected = ", ".join(f"{v:.4g}" for v in explained.quantity[0])
+    assert expected in cells(page)
+    assert page.count("attributions 2 &#215; 4") == 3
+
+
+WITHOUT = """
+import sys
+sys.modules["matplotlib"] = None
+import numpy as np
+from trulens_core import AttributionResult
+result = AttributionResult(np.ones({}))
+{}
+"""
+
+
+def run(code):
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_without_matplotlib_tables_and_texts_are_shown_and_images_say_what_they_need():
+    for shape in ((2, 3), (2, 3, 4)):
+        done = run(WITHOUT.format(shape, "print(result._repr_html_())"))
+        assert "trulens-" in done.stdout, done.stderr
+    done = run(WITHOUT.format((1, 1, 2, 2), "print(result._repr_html_())"))
+    assert "pip install &#x27;trulens-nn[viz]&#x27;" in done.stdout, done.stderr
+
+
+def test_without_matplotlib_a_plot_names_the_pip_line_and_texts_need_none():
+    assert "pip install 'trulens-nn[viz]'" in run(WITHOUT.format((2, 3), "result.plot()")).stderr
+    text = "print(result.plot(tokens=[['a', 'b', 'c']] * 2))"
+    assert run(WITHOUT.format((2, 3, 4), text)).stdout.startswith("a(+4) b(+4) c(+4)")
+
+
+# -- plots ---------------------------------------------------------------------------------------
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes if axes.get_title()]
+
+
+def test_a_table_is_bars_the_strongest_on_top():
+    values = np.array([[0.5, -2.0, 1.0]])
+    figure = Figure()
+    AttributionResult(values).plot(names=["age", "income", "$"], fig=figure)
+    (axes,) = figure.axes
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["income", r"\$", "age"]
+    assert [bar.get_width() for bar in axes.patches] == [-2.0, 1.0, 0.5]
+    colors = [css(tuple(round(255 * c) for c in bar.get_facecolor()[:3])) for bar in axes.patches]
+    assert colors == [css(STRONG_LOWERS), css(STRONG_RAISES), css(STRONG_RAISES)]
+    assert axes.yaxis_inverted()
+
+
+def test_bars_that_are_too_many_are_added_up():
+    values = R.normal(size=(1, 40))
+    figure = Figure()
+    AttributionResult(values).plot(fig=figure)
+    (axes,) = figure.axes
+    assert len(axes.patches) == 15
+    assert axes.get_yticklabels()[-1].get_text() == "26 others"
+    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(values.sum())
+
+
+def test_the_first_records_are_drawn_or_those_asked_for():
+    figure = Figure()
+    result(9, 3).plot(fig=figure)
+    assert titles(figure) == [f"record {i}" for i in range(4)]
+    figure = Figure()
+    result(9, 3).plot(records=[7, -1], fig=figure)
+    assert titles(figure) == ["record 7", "record 8"]
+    with pytest.raises(IndexError, match="records has 9, but there are 9 records"):
+        result(9, 3).plot(records=[9], fig=Figure())
+
+
+def test_a_series_of_one_channel_is_a_curve():
+    values = np.array([1.0, -2.0, 3.0])[None, :, None]
+    for array in (values, values[..., 0]):
+        figure = Figure()
+        AttributionResult(array).plot("series", fig=figure)
+        up, down = figure.axes[0].patches
+        np.testing.assert_array_equal(up.get_data().values, [1, 0, 3])
+        np.testing.assert_array_equal(down.get_data().values, [0, -2, 0])
+
+
+def test_a_series_of_several_is_strips_with_the_series_over_them():
+    values, x = R.normal(size=(2, 10, 3)), R.normal(size=(2, 10, 3))
+    figure = Figure()
+    AttributionResult(values).plot(x=x, names=["a", "b", "c"], fig=figure)
+    drawn = [axes for axes in figure.axes if axes.images]
+    assert len(drawn) == 2
+    np.testing.assert_array_equal(drawn[1].images[0].get_array(), values[1].T)
+    low, high = drawn[1].images[0].get_clim()
+    assert low == -high == -np.abs(values[1]).max()
+    assert [t.get_text() for t in drawn[0].get_yticklabels()] == ["a", "b", "c"]
+    for channel, curve in enumerate(drawn[0].lines):
+        y = curve.get_ydata()
+        assert channel - 0.5 < y.min() < y.max() < channel + 0.5
+        assert np.corrcoef(y, x[0, :, channel])[0, 1] == pytest.approx(-1)  # images count down
+
+
+def test_many_channels_are_added_up():
+    values = R.normal(size=(1, 5, 40))
+    figure = Figure()
+    AttributionResult(values).plot(fig=figure)
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "sum of 40 channels"
+    total = sum(p.get_data().values for p in axes.patches)
+    np.testing.assert_allclose(total, values[0].sum(axis=-1))
+
+
+def test_images_are_drawn_over_x():
+    values, x = R.normal(size=(3, 3, 8, 8)), R.uniform(size=(3, 3, 8, 8))
+    alone, over = Figure(), Figure()
+    AttributionResult(values).plot(fig=alone)
+    AttributionResult(values).plot(x=x, fig=over)
+    first, second = (f.axes[0].images[0].get_array() for f in (alone, over))
+    assert first.shape == second.shape == (16, 16, 3)
+    assert (first != second).any()
+    one = Figure()
+    AttributionResult(values).plot(records=[2], fig=one)
+    assert one.axes[0].images[0].get_array().shape == (8, 8, 3)
+
+
+def test_parts_stand_below_one_another():
+    figure = Figure()
+    AttributionResult([R.normal(size=(2, 3)), R.normal(size=(2, 3))]).plot(fig=figure)
+    assert [f.get_suptitle() for f in figure.subfigs] == ["0", "1"]
+    assert all(len(f.axes) == 2 for f in figure.subfigs)
+
+
+def test_tokens_make_it_a_text():
+    values = np.array([[[0.5, 0.5], [-0.25, 0.0]], [[1.0, 1.0], [0.0, 0.0]]])
+    shown = AttributionResult(values).plot(tokens=[["good", "film"], ["so", "so"]])
+    assert repr(shown) == "good(+1) film(-0.25)  [±1]\nso(+2) so  [±2]\n"
+    assert "trulens-text" in shown._repr_html_()
+    assert pyplot.get_fignums() == []
+    second = AttributionResult(values).plot(tokens=[["good", "film"], ["so", "so"]], records=[1])
+    assert repr(second) == "so(+2) so  [±2]\n"
+
+
+def test_a_text_without_tokens_shows_positions_and_parts_side_by_side():
+    shown = AttributionResult([np.ones((1, 2, 3)), -np.ones((1, 2, 3))]).plot("text")
+    assert repr(shown) == "0: 0(+3) 1(+3)  [±3]\n1: 0(-3) 1(-3)  [±3]\n"
+
+
+def test_a_new_figure_is_the_current_one_and_an_own_one_stays_its_owner_s():
+    result(2, 3).plot()
+    assert len(pyplot.get_fignums()) == 1
+    pyplot.close("all")
+    own = Figure()
+    own.add_axes((0, 0, 0.2, 0.2))
+    result(2, 3).plot(fig=own)
+    assert own.get_layout_engine() is None
+    assert pyplot.get_fignums() == []
+
+
+def test_labels_fit_on_the_figure():
+    figure = Figure(figsize=(6, 4))
+    result(2, 3).plot(names=["a very long name of a feature", "b", "c"], fig=figure)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        box = axes.get_tightbbox()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+
+
+# -- what is refused -----------------------------------------------------------------------------
+
+
+def test_what_cannot_be_drawn_is_told():
+    with pytest.raises(ValueError, match="kind is 'pie'; it must be one of text, image, series"):
+        result(2, 3).plot("pie")
+    with pytest.raises(ValueError, match=r"no picture of attributions of shape \(1, 2, 3, 4, 5\)"):
+        result(1, 2, 3, 4, 5).plot()
+    with pytest.raises(ValueError, match="names has 2 names, but there are 3 features"):
+        result(2, 3).plot(names=["a", "b"], fig=Figure())
+    with pytest.raises(ValueError, match="record 1 has 2 tokens, but attributions for 3"):
+        result(2, 3).plot(tokens=[["a", "b", "c"], ["a", "b"]])
+    with pytest.raises(ValueError, match=r"texts have attributions \(records, tokens"):
+        result(3).plot(tokens=[["a"]] * 3)
+    assert pyplot.get_fignums() == []
+
+
+def test_importing_the_library_imports_no_visualization():
+    code = "import sys, trulens_core; print([m for m in sys.modules if 'visualizations' in m])"
+    assert run(code).stdout.strip() == "[]"

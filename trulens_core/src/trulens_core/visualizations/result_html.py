@@ -1,0 +1,130 @@
+"""An explanation in a notebook: what it says of itself, and a picture that fits."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trulens_core.visualizations.colors import on_white
+from trulens_core.visualizations.images import Array, Images, as_array
+from trulens_core.visualizations.maps import AttributionMap
+from trulens_core.visualizations.pictures import as_pixels, encoded
+from trulens_core.visualizations.result_parts import Part, kind_of, parts_of, summed
+from trulens_core.visualizations.text_colors import INK, QUIET, css, ground
+from trulens_core.visualizations.text_escapes import in_html
+from trulens_core.visualizations.text_html import CARD, legend, without_card
+from trulens_core.visualizations.text_lines import Column, TextLine, Token
+
+if TYPE_CHECKING:
+    from trulens_core.results import AttributionResult
+
+MOST_RECORDS, MOST_COLUMNS, MOST_POSITIONS = 8, 12, 400
+
+
+def result_as_html(result: AttributionResult) -> str:
+    """A fragment of HTML, in ASCII."""
+    parts = parts_of(result.attributions)
+    body = "".join(_heading(part) + _picture(part) for part in parts)
+    return f'<div class="trulens-result" style="{CARD}">{_quality(result)}{body}</div>'
+
+
+def _heading(part: Part) -> str:
+    shape = " &#215; ".join(str(n) for n in part.values.shape)
+    name = f"<b>{in_html(part.name)}</b>, " if part.name else ""
+    return f'<div style="color:{css(QUIET)};font-size:12px">{name}attributions {shape}</div>'
+
+
+def _picture(part: Part) -> str:
+    """The picture, or the reason why there is none: a notebook's output must not fail."""
+    draw: dict[str, Callable[[Array], str]] = {"table": _table, "series": _strip, "image": _image}
+    try:
+        if not part.values.size:
+            return ""
+        return draw[kind_of(part.values, None)](part.values)
+    except (ValueError, ImportError) as error:
+        return f"<div>{in_html(str(error))}</div>"
+
+
+def _quality(result: AttributionResult) -> str:
+    """Quantities, residuals and points of the first records."""
+    columns: list[list[str]] = []
+    for name, value in (
+        ("quantity", result.quantity),
+        ("at the baseline", result.baseline_quantity),
+        ("residual", result.residual),
+        ("points", result.n_points),
+        ("converged", result.converged),
+    ):
+        if value is not None:
+            columns.append([name, *(_number(v) for v in as_array(value, name)[:MOST_RECORDS])])
+    if not columns:
+        return ""
+    rows = max(map(len, columns))
+    numbers = ["record", *map(str, range(rows - 1))]
+    cells = [_cell(c[i], head=i == 0) for i in range(rows) for c in [numbers, *columns]]
+    return _grid(cells, len(columns) + 1)
+
+
+def _number(value: Any) -> str:
+    array = np.asarray(value)
+    if array.dtype.kind in "bi":
+        return ", ".join(str(v) for v in array.reshape(-1))
+    return ", ".join(f"{v:.4g}" for v in array.reshape(-1))
+
+
+def _table(values: Array) -> str:
+    """Records by features, the features with the largest attributions, in their order."""
+    flat = values.reshape(len(values), -1)[:MOST_RECORDS].astype(float)
+    strongest = np.argsort(-np.abs(np.nan_to_num(flat)).max(axis=0), kind="stable")
+    kept = np.sort(strongest[:MOST_COLUMNS])
+    cells = [_cell("record", head=True), *(_cell(f"[{i}]", head=True) for i in kept)]
+    for record, row in enumerate(flat):
+        line = TextLine((Column(tuple(Token("", float(v)) for v in row)),))
+        cells.append(_cell(str(record), head=True))
+        cells += [_cell(f"{row[i]:+.2g}", line.fraction(float(row[i]))) for i in kept]
+    shown = _grid(cells, len(kept) + 1) + _left_out(values, len(kept))
+    return shown + legend("full colour is each record's largest number")
+
+
+def _left_out(values: Array, columns: int) -> str:
+    more = []
+    if len(values) > MOST_RECORDS:
+        more.append(f"{len(values) - MOST_RECORDS} more records")
+    total = int(np.prod(values.shape[1:]))
+    if total > columns:
+        more.append(f"{total - columns} weaker features")
+    return f'<div style="color:{css(QUIET)};font-size:12px">{", ".join(more)}</div>' if more else ""
+
+
+def _strip(values: Array) -> str:
+    """Positions, of a text or in time, coloured by their sums."""
+    lines = []
+    for record, row in enumerate(summed(values)[:MOST_RECORDS, :MOST_POSITIONS]):
+        cells = tuple(Token(str(i), float(v)) for i, v in enumerate(row))
+        lines.append(TextLine((Column(cells),), f"record {record}"))
+    return without_card(lines) + legend()
+
+
+def _image(values: Array) -> str:
+    images = Images.read(values[:MOST_RECORDS], "attributions")
+    shown = AttributionMap.of(images, combine_channels=True, normalization_type=None, blur=0.0)
+    pixels = as_pixels(on_white(shown.colors(None)))
+    data = base64.b64encode(encoded(pixels, "png")).decode("ascii")
+    width = min(640, max(240, pixels.shape[1]))
+    style = f"width:{width}px;max-width:100%;image-rendering:pixelated;border:1px solid #bbb"
+    return f'<img alt="attributions" style="{style}" src="data:image/png;base64,{data}">'
+
+
+def _cell(text: str, fraction: float = 0.0, *, head: bool = False) -> str:
+    quiet = f"color:{css(QUIET)};font-size:12px;align-self:center"
+    color = quiet if head else f"color:{css(INK)}"
+    style = f"background:{css(ground(fraction))};{color};padding:0 6px;text-align:right"
+    return f'<div class="trulens-cell" style="{style}">{in_html(text)}</div>'
+
+
+def _grid(cells: list[str], columns: int) -> str:
+    style = f"display:inline-grid;grid-template-columns:repeat({columns},auto);max-width:100%"
+    return f'<div><div style="{style};overflow-x:auto">{"".join(cells)}</div></div>'
