@@ -87,8 +87,13 @@ def _like(part: Any, z: Tensor, group: Group) -> Tensor:
 
 def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
     array = np.asarray(part)
-    if array.dtype.kind not in "fiub" and not hasattr(part, "dtype"):
-        raise DoiError(f"baseline is {type(part).__name__}; give a number, an array or a function")
     if array.dtype.kind in "iub":
         array = array.astype("float64")
-    return backend.from_numpy(array, like=z)
+    found = array.dtype if hasattr(part, "dtype") else type(part).__name__
+    message = f"baseline is {found}; give a number, an array of numbers or a function"
+    if array.dtype.kind == "O":  # anything is an array of objects
+        raise DoiError(message)
+    try:
+        return backend.from_numpy(array, like=z)
+    except TypeError as error:
+        raise DoiError(message) from error
