@@ -57,6 +57,9 @@ class JaxModelWrapper(ModelWrapper):
         self._last: Program | None = None
         self._warned_of_float64 = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_last": None}  # programs, like steps, belong to one process
+
     @property
     def _owner(self) -> str:
         return self._adapter.owner

@@ -23,6 +23,10 @@ class NnxAdapter(Adapter):
 
     def __init__(self, module: nnx.Module) -> None:
         self._module = module
+        # kept from the start: transformations of NNX change the order of a module's attributes
+        self._layers = {path: type(layer).__name__ for path, layer in _distinct(module)}
+        first = {id(layer): path for path, layer in reversed(list(_walk(module)))}
+        self._names = {path: first[id(layer)] for path, layer in _walk(module)}
         self.owner = type(module).__name__
         self.parameters = positional(type(module).__call__, skip=1)
 
@@ -40,15 +44,14 @@ class NnxAdapter(Adapter):
         for path, layer in layers.items():
             # on the class, the path survives split and merge inside nnx.jit, scan and vmap
             cls: Any = type(layer)
-            object.__setattr__(layer, "__class__", _tapped(cls, path))
+            object.__setattr__(layer, "__class__", _tapped(cls, self._names.get(path, path)))
         return module(*inputs.args, **inputs.kwargs)
 
     def layers(self) -> Mapping[str, str]:
-        return {path: type(layer).__name__ for path, layer in _distinct(self._module)}
+        return self._layers
 
     def aliases(self) -> Mapping[str, str]:
-        first = {id(layer): path for path, layer in reversed(list(_walk(self._module)))}
-        return {path: first[id(layer)] for path, layer in _walk(self._module)}
+        return self._names
 
 
 def _distinct(module: Any) -> Iterator[tuple[str, Any]]:
