@@ -12,15 +12,36 @@
 See `Harness` for what else a backend may say, such as where it must fail and why.
 """
 
+from trulens_core.testing.conformance import assertions as assertions
 from trulens_core.testing.conformance.batches import BatchIndependence as BatchIndependence
 from trulens_core.testing.conformance.cuts import Cuts as Cuts
+from trulens_core.testing.conformance.distributions import Distributions as Distributions
 from trulens_core.testing.conformance.evaluation import Evaluation as Evaluation
 from trulens_core.testing.conformance.forms import Forms as Forms
 from trulens_core.testing.conformance.harness import Harness as Harness
 from trulens_core.testing.conformance.inputs import Inputs as Inputs
 from trulens_core.testing.conformance.laws import Laws as Laws
+from trulens_core.testing.conformance.namespace import BackendFunctions as BackendFunctions
+from trulens_core.testing.conformance.namespace import Namespace as Namespace
+from trulens_core.testing.conformance.parity import FrameworkIndependence as FrameworkIndependence
+from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
+from trulens_core.testing.conformance.state import NoTrace as NoTrace
 
 
-class Conformance(Laws, BatchIndependence, Forms, Cuts, Inputs, Evaluation, Results):
+class Conformance(
+    Laws,
+    BatchIndependence,
+    Forms,
+    Cuts,
+    Inputs,
+    Evaluation,
+    Quantities,
+    Distributions,
+    Results,
+    NoTrace,
+    Namespace,
+    BackendFunctions,
+    FrameworkIndependence,
+):
     """Everything."""

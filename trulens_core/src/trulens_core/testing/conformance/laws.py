@@ -45,7 +45,7 @@ class Laws(Harness):
         _, there = self.wrapper(subject.name).fprop(args, kwargs, attribution_cut=cut)
         return (args, kwargs), [a for _, a in arrays(there, self.backend)]
 
-    def _quantity(self, subject: Subject, call: Any, cut: Any, values: list[Any]) -> Any:
+    def _quantity_of(self, subject: Subject, call: Any, cut: Any, values: list[Any]) -> Any:
         """y₁ with the values placed at a cut."""
         args, kwargs = call
         y = self.wrapper(subject.name).fprop(
@@ -83,7 +83,7 @@ class Laws(Harness):
         rng = np.random.default_rng(0)
         directions = [rng.standard_normal(a.shape) for a in z]
         ends = [
-            self._quantity(
+            self._quantity_of(
                 subject, call, cut, [a + s * d for a, d in zip(z, directions, strict=True)]
             )
             for s in (STEP, -STEP)
@@ -112,7 +112,7 @@ class Laws(Harness):
             self.wrapper(subject.name), (cut, subject.target), ClassQoI(1), doi
         )
         result = method.explain(*call[0], **call[1])
-        q, q0 = (self._quantity(subject, call, cut, values) for values in (z, b))
+        q, q0 = (self._quantity_of(subject, call, cut, values) for values in (z, b))
         total = sum(
             np.moveaxis(a, axis, 0).reshape(3, -1).sum(1)
             for _, a in arrays(result.attributions, self.backend)

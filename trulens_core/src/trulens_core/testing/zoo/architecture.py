@@ -78,6 +78,7 @@ class Architecture:
         output: the name of the result, or a dict or tuple of names.
         smooth: whether it is differentiable everywhere.
         unused: columns of weights that are zero.
+        seed: of the weights; such that float32 is exact enough to be compared.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Architecture:
     output: str | Mapping[str, str] | tuple[str, ...]
     smooth: bool = True
     unused: tuple[tuple[str, int], ...] = ()
+    seed: int = 1
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -104,7 +106,7 @@ class Architecture:
         Dense weights are (out, in), kernels of convolutions (out, in, height, width), those of a
         recurrent layer (units, in) and (units, units).
         """
-        rng = np.random.default_rng(zlib.crc32(self.name.encode()))
+        rng = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
         weights = {
             f"{layer}.{name}": _drawn(name, shape, rng)
             for layer, (kind, *sizes) in self.layers.items()
@@ -159,7 +161,7 @@ def _drawn(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array
         return 0.5 + np.abs(drawn)
     if name == "weight" and len(shape) == 1:  # of a normalisation
         return 1 + 0.2 * drawn
-    return drawn * 1.5 / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.3 * drawn
+    return drawn / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.3 * drawn
 
 
 def chain(first: str, *layers: str, last: str = "y") -> tuple[StepSpec, ...]:

@@ -187,7 +187,7 @@ _MODELS = (
         _MLP_STEPS,
         {"features": "second", "logits": "y"},
     ),
-    Architecture("tuple_output", (_X,), _MLP, _MLP_STEPS, ("second", "y")),
+    Architecture("tuple_output", (_X,), _MLP, _MLP_STEPS, ("second", "y"), seed=6),
     Architecture(
         "transformer",
         (Argument("x", (5, 4)),),
@@ -217,6 +217,7 @@ _MODELS = (
             ("y", "logits", "mean"),
         ),
         "y",
+        seed=8,
     ),
 )
 
