@@ -191,8 +191,8 @@ class ModelWrapper(ABC):
     @final
     def embeddings(self) -> list[str]:
         """The names of the embedding layers, for advice."""
-        found = [x for x in self.layers() if "embedding" in x.kind.lower()]
-        return [x.name for x in sorted(found, key=lambda x: x.kind != "Embedding")]
+        found = [x for x in self.layers() if "embed" in x.kind.lower()]
+        return [x.name for x in sorted(found, key=lambda x: x.kind not in ("Embedding", "Embed"))]
 
     # -- core: inputs ------------------------------------------------------------------------
 
