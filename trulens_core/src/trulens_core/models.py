@@ -213,8 +213,8 @@ class ModelWrapper(ABC):
                 )
             try:
                 return self.adopt(leaf.value)
-            except TypeError as error:
-                raise TypeError(f"input {leaf.name!r} {error}") from error
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"input {leaf.name!r} {error}") from error
 
         return inputs.map_tensors(adopted), kind
 

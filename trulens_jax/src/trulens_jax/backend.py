@@ -52,9 +52,8 @@ class JaxBackend(Backend):
             raise TypeError(f"has dtype {a.dtype}; JAX has no arrays of that type")
         _check_range(a)
         floating = like is not None and jnp.issubdtype(a.dtype, np.floating)
-        # asarray copies NumPy's memory; what aliased it would see the caller's later changes
         dtype = like.dtype if floating else jax.dtypes.canonicalize_dtype(a.dtype)
-        return jnp.asarray(a, dtype)
+        return jnp.array(a, dtype)  # asarray may alias memory that the caller changes later
 
     def softmax(self, x: Any, axis: int) -> Any:
         return jax.nn.softmax(x, axis=axis)

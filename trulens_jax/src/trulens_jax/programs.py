@@ -35,11 +35,15 @@ class Program:
 
     def __init__(self, apply: Apply, state: Any, inputs: ModelInputs) -> None:
         at = _tensors(inputs)
-        outputs: list[trees.Tree] = []
+        outputs: list[tuple[trees.Tree, list[int]]] = []
 
         def traced(weights: Any, tensors: Sequence[Any]) -> list[Any]:
-            outputs.append(flatten(apply(weights, inputs.with_values(at, tensors))))
-            return [x for x in outputs[-1].leaves if _is_array(x)]
+            tree = flatten(apply(weights, inputs.with_values(at, tensors)))
+            places = [i for i, x in enumerate(tree.leaves) if _is_array(x)]
+            # what is being traced must not be kept
+            blank = [None if i in places else x for i, x in enumerate(tree.leaves)]
+            outputs.append((tree._replace(leaves=blank), places))
+            return [tree.leaves[i] for i in places]
 
         shapes = [jax.tree.map(_shape, x) for x in (state, _values(inputs, at))]
         try:
@@ -52,11 +56,7 @@ class Program:
             ) from error
         self._jaxpr, self._consts = closed.jaxpr, closed.consts
         self.found: list[Found] = list(sites(self._jaxpr))
-        output = outputs[-1]
-        self._arrays = [i for i, x in enumerate(output.leaves) if _is_array(x)]
-        # what was traced must not be kept
-        blank = [None if _is_array(x) else x for x in output.leaves]
-        self._output = output._replace(leaves=blank)
+        self._output, self._arrays = outputs[-1]
 
     def run(self, state: Any, inputs: ModelInputs, p: Pass) -> Any:
         """The model's output, with the pass shown what it asks for."""
