@@ -196,15 +196,16 @@ class LinearDoi(DoI):
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
         assert baseline is not None
         alphas, weights = self._nodes
-        backend, xp = group.backend, group.backend.xp
+        backend, xp, wide = group.backend, group.backend.xp, group.backend.accumulator
 
         def stack(i: int, j: int) -> list[Tensor]:
             out = []
             for t, end in zip(group.z, baseline, strict=True):
+                z, b = wide(xp.expand_dims(t, axis=0)), wide(xp.expand_dims(end, axis=0))
                 shape = (j - i, *[1] * len(t.shape))
-                a = backend.from_numpy(np.asarray(alphas[i:j]).reshape(shape), like=t)
-                # not end + a (t - end): the ends of the line are met exactly
-                out.append(a * xp.expand_dims(t, axis=0) + (1 - a) * xp.expand_dims(end, axis=0))
+                a = backend.from_numpy(np.asarray(alphas[i:j]).reshape(shape), like=z)
+                # not b + a (z - b): the ends of the line are met exactly
+                out.append(backend.cast(a * z + (1 - a) * b, t))
             return out
 
         return LazyPoints(weights, stack)
