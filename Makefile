@@ -1,7 +1,7 @@
 # Every target runs in .venv, which the first one creates. `make help` lists them.
 
 # One folder per distribution, in the order they are installed in: a new backend adds its own.
-PACKAGES := trulens_core trulens_torch trulens_keras trulens_tf
+PACKAGES := trulens_core trulens_torch trulens_keras trulens_tf trulens_jax
 # Extras of trulens_core that tests, examples and benchmarks use.
 EXTRAS := viz,progress,text,testing
 # Keras runs on one framework in a process: TensorFlow in the first run, these in runs of their own.
