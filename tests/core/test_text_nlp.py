@@ -241,6 +241,11 @@ def test_what_is_no_method(show):
         show().token_attribution(TEXTS, np.zeros((3, 7)))
 
 
+def test_no_method_at_all(show):
+    with pytest.raises(ValueError, match="attr is empty; give an attribution method"):
+        show().token_attribution(TEXTS, {})
+
+
 def test_options_are_checked_at_once(show):
     with pytest.raises(ValueError, match="output is 'html'; it must be"):
         show(output="html")

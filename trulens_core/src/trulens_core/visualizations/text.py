@@ -147,6 +147,8 @@ class NLP:
     def _columns(self, inputs: ModelInputs, attr: Any, ids: Array) -> dict[str, Array]:
         """Per name of a quantity, attributions of (records, tokens)."""
         methods = attr if isinstance(attr, Mapping) else {"": attr}
+        if not methods:
+            raise ValueError("attr is empty; give an attribution method, or a mapping to them")
         found: dict[str, Array] = {}
         for name, method in methods.items():
             if not isinstance(method, AttributionMethod):
