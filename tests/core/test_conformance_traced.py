@@ -1,19 +1,48 @@
-"""The conformance suite on a backend that keeps steps by key and pads blocks to one shape."""
+"""The conformance suite on backends that keep steps by key, pad blocks and split steps."""
 
 from trulens_core import register_backend
+from trulens_core.backends import Halves
 from trulens_core.plugins import BackendDescription, LoadedBackend
 from trulens_core.testing import ReferenceBackend, ReferenceModel, register_reference
 from trulens_core.testing.conformance import Conformance
-from trulens_core.testing.reference import ReferenceWrapper
+from trulens_core.testing.reference import ReferenceWrapper, Tensor
+from trulens_core.testing.reference import namespace as xp
+from trulens_core.testing.reference.tensors import pulled_back
 
 
 class TracingBackend(ReferenceBackend):
-    """As JAX is to core: compiled per shape, so that blocks are padded and steps kept."""
+    """As JAX is to core: compiled per shape, so that blocks are padded, steps kept and split."""
 
     name = "tracing"
     static_shapes = True
     traces = True
+    splits = True
     prefers = "points"
+
+    def halves(self, run, want):
+        def first(a):
+            k, leaves = a.points[0].shape[0] if a.points else 1, []
+
+            def tap(z):
+                new = [Tensor(t.data, tracked=True) for t in z]
+                leaves.extend(new)
+                return new
+
+            values = run(self._rows(a, k), tap)
+
+            def pull(cotangents, weights):
+                given = [(v, c) for v, c in zip(values, cotangents, strict=True) if c is not None]
+                sums = [
+                    xp.expand_dims(xp.sum(v * xp.reshape(c, v.shape)), axis=0) for v, c in given
+                ]
+                gradients = pulled_back(xp.concat(sums), leaves)
+                tensors = [None if g is None else Tensor(g) for g in gradients]
+                return [self._combine(g, weights, k, want) for g in tensors]
+
+            plain = [[self.split_points(Tensor(t.data), k) for t in ts] for ts in (values, leaves)]
+            return Halves(*plain, pull)
+
+        return first
 
 
 BACKEND = TracingBackend()

@@ -71,7 +71,7 @@ class QoI(ABC):
     @property
     def custom(self) -> bool:
         """Whether evaluating it runs code of the caller's: a class or a function of his own."""
-        ours = type(self).__module__.partition(".")[0] == "trulens_core"
+        ours = type(self).__module__.startswith("trulens_core.quantities.")
         return not ours or any(callable(v) for v in vars(self).values())
 
     def placed(self, channel_axis: int | None) -> QoI:  # noqa: ARG002 - a hook as well
