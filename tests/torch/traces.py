@@ -1,9 +1,10 @@
-"""All that a call must leave as it was: of a model, and of torch as a whole."""
+"""All that a call must leave as it was, also where it raises: of a model, and of torch."""
 
 import random
 import sys
 
 import numpy as np
+import pytest
 import torch
 
 
@@ -52,3 +53,16 @@ def of_process():
         "NumPy's generator": repr(numpys),
         "Python's generator": random.getstate(),
     }
+
+
+def says(model, call, error, message):
+    """`call(model)` raises; the model and the process are as they were."""
+    before = of(model)
+    with pytest.raises(error, match=message):
+        call(model)
+    assert of(model) == before
+
+
+def cases(table):
+    """A test for every `(call, error, message)` of a table, by name."""
+    return pytest.mark.parametrize(("call", "error", "message"), table.values(), ids=table.keys())
