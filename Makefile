@@ -25,10 +25,10 @@ BACKENDS := $(filter-out $(CORE),$(PACKAGES))
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test demo bench clean
+.PHONY: help install lint format test demo demo-jax bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) ## create .venv with the library, editable, and the tools
 
@@ -50,6 +50,9 @@ test: lint ## lint, then run every test
 demo: $(INSTALLED) ## run the example on PyTorch; its pictures go to demo/
 	@mkdir -p demo
 	$(BIN)/python examples/demo_torch.py
+
+demo-jax: $(INSTALLED) ## run the example on JAX; its pictures go to demo/, too
+	$(BIN)/python examples/demo_jax.py
 
 bench: $(INSTALLED) ## run every script of benchmarks/
 	@for script in benchmarks/*.py; do \

@@ -17,7 +17,6 @@ from jax.extend.core import Jaxpr as Jaxpr
 from jax.extend.core import JaxprEqn as JaxprEqn
 from jax.extend.core import Literal as Literal
 from jax.extend.core import Primitive as Primitive
-from jax.extend.core.primitives import name_p as name_p
 from jax.interpreters import ad, batching, mlir
 
 Tracer = jax.core.Tracer

@@ -108,7 +108,7 @@ def site_of(eqn: _compat.JaxprEqn) -> Site | None:
     """The site that an equation is, if it is one; `jax.ad_checkpoint.checkpoint_name` counts."""
     if eqn.primitive is _tap_p:
         return Site(**eqn.params)
-    if eqn.primitive is _compat.name_p:
+    if eqn.primitive.name == "name":
         return Site(str(eqn.params["name"]), "out", "checkpoint_name", None)
     return None
 
