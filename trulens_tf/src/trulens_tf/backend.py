@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
@@ -84,7 +85,10 @@ class TensorFlowBackend(Backend):
         return isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
 
     def outside(self) -> contextlib.AbstractContextManager[Any]:
-        return tf.init_scope()  # type: ignore[no-any-return]
+        if tf.executing_eagerly():
+            return tf.init_scope()  # type: ignore[no-any-return]
+        # within a graph of TensorFlow 1, which that scope does not leave; nothing public does
+        return context.eager_mode()  # type: ignore[no-any-return]
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return Compiled(step, self.jit_compile)

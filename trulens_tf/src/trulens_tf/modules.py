@@ -1,0 +1,134 @@
+"""tf.Module models, cut by changing the class of single modules while they run."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from trulens_core import naming
+from trulens_core.backends import Tap
+from trulens_core.errors import UnknownLayerError, UnsupportedModelError
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import Layer, ModelWrapper
+from trulens_core.passes import Pass, Place
+from trulens_core.slices import Cut
+from trulens_keras.flavours import unwritten
+from trulens_keras.patches import LOCK, undisturbed
+from trulens_tf.backend import TensorFlowBackend
+
+
+class ModuleWrapper(ModelWrapper):
+    """A tf.Module. Layers are its submodules by the path of attributes, `blocks.0.dense`.
+
+    Args:
+        model: a module that can be called.
+        backend: TensorFlow.
+        logit_layer: the layer that `LogitCut` means.
+        batched: by argument name, whether its tensors have a row per record.
+    """
+
+    def __init__(
+        self,
+        model: tf.Module,
+        backend: TensorFlowBackend,
+        *,
+        logit_layer: Any = None,
+        batched: Mapping[str | int, bool] | None = None,
+    ) -> None:
+        if not callable(model):
+            raise UnsupportedModelError(
+                f"the module {type(model).__name__} has no __call__; wrap the function that "
+                "evaluates it, a tf.function"
+            )
+        super().__init__(model, logit_layer=logit_layer, batched=batched)
+        self.backend = backend
+        self._modules = _named(model)
+        self._all = [model, *self._modules.values()]
+
+    def layers(self) -> Sequence[Layer]:
+        return [Layer(n, type(m).__name__) for n, m in self._modules.items() if callable(m)]
+
+    def place(self, cut: Cut) -> Place:
+        if isinstance(cut.name, tf.Module):
+            name = next((n for n, m in self._modules.items() if m is cut.name), None)
+            if name is None:
+                raise UnknownLayerError(f"{cut.name!r} is no submodule of {self._owner}")
+            return name, cut.anchor
+        return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
+
+    def like(self) -> tf.Variable | None:
+        return next((v for v in self.model.variables if v.dtype.is_floating), None)
+
+    @contextlib.contextmanager
+    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
+        del inputs, at
+        with unwritten(self.model.non_trainable_variables):
+            yield
+
+    @contextlib.contextmanager
+    def using(self, state: Any) -> Iterator[None]:
+        del state
+        with LOCK, undisturbed(self._all):
+            yield
+
+    def forward(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[tf.Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[tf.Tensor]]:
+        p = Pass(self, replace=replace, tap=tap, want=want)
+        wanted = {place[0] for place in p.places}
+        names = {id(m): n for n, m in self._modules.items()}
+        with contextlib.ExitStack() as undo:
+            for module in self._all:
+                name = names.get(id(module), "")
+                if name in wanted or _traced(module):
+                    undo.enter_context(_seen(module, name, p))
+            entered = p.enter(inputs)
+            output = self.model(*entered.args, **entered.kwargs)
+        return p.leave(output)
+
+
+def _named(model: tf.Module) -> dict[str, tf.Module]:
+    """The submodules by their paths, each once."""
+    found = model._flatten(predicate=lambda x: isinstance(x, tf.Module), with_path=True)
+    return {".".join(map(str, path)): m for path, m in found}
+
+
+def _traced(module: tf.Module) -> bool:
+    return callable(module) and hasattr(type(module).__call__, "python_function")
+
+
+@contextlib.contextmanager
+def _seen(module: tf.Module, name: str, p: Pass) -> Iterator[None]:
+    """A module whose calls the pass sees.
+
+    Python looks `__call__` up on the class, so that the instance gets another class, which is the
+    old one but for this. A `tf.function` there would run a graph that was traced before.
+    """
+    kind, me = type(module), threading.get_ident()
+    plain: Any = kind.__call__
+    run: Callable[..., Any] = plain
+    if _traced(module):
+        run = tf.autograph.to_graph(plain.python_function)
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != me:
+            return plain.__get__(self, kind)(*args, **kwargs)
+        args, kwargs = p.at((name, "in"), (args, kwargs))
+        return p.at((name, "out"), run(self, *args, **kwargs))
+
+    metaclass: Any = type(kind)
+    seen = metaclass(kind.__name__, (kind,), {"__call__": call, "__module__": kind.__module__})
+    object.__setattr__(module, "__class__", seen)
+    try:
+        yield
+    finally:
+        object.__setattr__(module, "__class__", kind)
