@@ -52,6 +52,7 @@ class QoI(ABC):
     """
 
     arrays: ClassVar[tuple[str, ...]] = ()
+    __array_ufunc__ = None  # else NumPy would make an array of quantities out of q * array
 
     @abstractmethod
     def __call__(self, y: Any) -> Any:

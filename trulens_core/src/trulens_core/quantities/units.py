@@ -196,18 +196,7 @@ class LambdaQoI(QoI):
     def __init__(self, function: Callable[[Any], Any]) -> None:
         if not callable(function):
             raise ValueError(f"LambdaQoI needs a function, found {function!r}")
-        try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):  # builtins do not say
-            parameters = []
-        required = [
-            p
-            for p in parameters
-            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        ]
-        if parameters and (
-            len(required) != 1 or required[0].kind is inspect.Parameter.KEYWORD_ONLY
-        ):
+        if not _takes_one(function):
             raise ValueError(
                 "LambdaQoI needs a function of exactly one argument, the value at the target "
                 f"cut; {function!r} takes {inspect.signature(function)}"
@@ -219,3 +208,17 @@ class LambdaQoI(QoI):
 
     def __repr__(self) -> str:
         return f"LambdaQoI({self.function!r})"
+
+
+def _takes_one(function: Callable[[Any], Any]) -> bool:
+    """Whether the function needs exactly one argument, by position; True where it does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some builtins
+        return True
+    required = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    return len(required) == 1 and required[0].kind is not inspect.Parameter.KEYWORD_ONLY
