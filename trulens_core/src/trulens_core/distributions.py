@@ -302,7 +302,7 @@ def _alone(z: Any, inputs: ModelInputs | None) -> Group:
 
 
 def _unstacked(stacked: list[Tensor]) -> list[list[Tensor]]:
-    return [[t[i] for i in range(t.shape[0])] for t in stacked]
+    return [[t[i, ...] for i in range(t.shape[0])] for t in stacked]
 
 
 def one_or_list(z: list[Tensor]) -> Any:
