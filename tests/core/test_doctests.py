@@ -1,0 +1,35 @@
+"""The examples in docstrings, run on the reference backend."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import trulens_core
+from trulens_core.testing import register_reference
+
+MODULES = [
+    m.name
+    for m in pkgutil.walk_packages(trulens_core.__path__, "trulens_core.")
+    if "conformance" not in m.name and not m.name.endswith("__main__")
+]
+EXAMPLES = {
+    "trulens_core.attribution",
+    "trulens_core.distributions",
+    "trulens_core.inputs",
+    "trulens_core.options",
+    "trulens_core.quadrature",
+    "trulens_core.quantities.classes",
+    "trulens_core.slices",
+    "trulens_core.testing.measure",
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    register_reference()
+    module = importlib.import_module(name)
+    found = doctest.testmod(module, extraglobs={"__name__": name})
+    assert found.failed == 0
+    assert found.attempted > 0 or name not in EXAMPLES
