@@ -242,9 +242,10 @@ class Registry:
         """The one backend that claims the model."""
         claims, silent = self._claims(lambda d: d.claims(model))
         chosen = _foremost(claims)
-        if len(chosen) == 1:
-            return self._usable(chosen[0])
-        if chosen:
+        usable = [self._usable(f) for f in chosen]  # raises for two of one name
+        if len(usable) == 1:
+            return usable[0]
+        if usable:
             names = sorted(f.info.name for f in chosen)
             raise AmbiguousBackendError(
                 f"{_kind(model)} is claimed by the backends {' and '.join(names)}; choose one "
