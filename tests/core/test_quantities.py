@@ -174,12 +174,10 @@ def test_a_snapshot_is_not_reached_by_changes():
 # -- nothing but the standard --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("name", [n for n in FORMULAS if not n.startswith("user")])
 def test_over_strict_arrays(strict, name):
     """Quantities use no function that the array-API standard lacks, and mix no types."""
     qoi, formula = FORMULAS[name]
-    if name.startswith("user"):
-        pytest.skip("a user's own operations")
     y = array_api_strict.asarray(NUMBERS)
     found = as_qoi(qoi)(y)
     np.testing.assert_allclose(np.asarray(found), formula(NUMBERS), rtol=1e-12)
