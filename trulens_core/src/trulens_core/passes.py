@@ -71,6 +71,11 @@ class Pass:
         return all(c in self._seen for cuts in self._cuts.values() for c in cuts)
 
     @property
+    def over(self) -> bool:
+        """Whether the pass has ended: what is shown now belongs to no pass."""
+        return self._over
+
+    @property
     def calls(self) -> Mapping[Place, int]:
         """How often each place was shown."""
         return self._calls

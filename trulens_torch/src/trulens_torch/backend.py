@@ -15,6 +15,7 @@ from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
 from trulens_core.errors import NotDifferentiableError
 from trulens_torch import namespace
+from trulens_torch.recomputation import ADVICE
 
 _UNSUPPORTED = "OSUMmV"
 """NumPy kinds that torch has no tensors of."""
@@ -130,9 +131,9 @@ def _gradient(
         if not isinstance(error, CheckpointError) and "use_reentrant" not in str(error):
             raise
         raise NotDifferentiableError(
-            "the model recomputes a part of itself in its backward pass (torch.utils.checkpoint), "
-            "where values inside that part cannot be replaced, nor gradients taken at all with "
-            "use_reentrant=True; cut outside that part, or switch checkpointing off to explain"
+            "the model computes a part of itself again in its backward pass "
+            "(torch.utils.checkpoint), and not in the same way, or with use_reentrant=True, which "
+            f"lets nobody ask for gradients of values; {ADVICE}"
         ) from error
 
 

@@ -22,6 +22,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_core.steps import layout_key
 from trulens_torch.backend import BACKEND
 from trulens_torch.layers import Layers, unwrapped
+from trulens_torch.recomputation import Again
 from trulens_torch.session import session
 from trulens_torch.undo import Undo
 
@@ -62,6 +63,7 @@ class TorchModelWrapper(ModelWrapper):
         self._layers = Layers(self._runner, type(self._runner).__name__)
         self.parameters = _parameters(self._runner)
         self._seen: tuple[Hashable, set[Place]] = None, set()
+        self._hooks = Undo()
 
     @property
     def _owner(self) -> str:
@@ -126,7 +128,13 @@ class TorchModelWrapper(ModelWrapper):
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
         del inputs, at
         with session(self._runner, self.force_eval):
-            yield
+            try:
+                yield
+            finally:
+                try:
+                    self._hooks.run()
+                finally:
+                    self._hooks.run()
 
     def forward(
         self,
@@ -137,13 +145,14 @@ class TorchModelWrapper(ModelWrapper):
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
         p = Pass(self, replace=replace, tap=tap, want=want)
-        stop, undo = _Stop(), Undo()
+        self._hooks.run()  # those of the pass before, which its backward pass may have called
+        stop, self._hooks = _Stop(), Undo()
         signature = _signature(inputs)
         if self._seen[0] != signature:
             self._seen = signature, set()
         try:
             for place in p.places:
-                self._hook(place, p, stop, undo)
+                self._hook(place, p, stop, self._hooks)
             with torch.set_grad_enabled(bool(tap)):
                 entered = p.enter(inputs)
                 output = self._runner(*entered.args, **entered.kwargs)
@@ -151,11 +160,6 @@ class TorchModelWrapper(ModelWrapper):
             if caught is not stop:
                 raise
             return p.stop()
-        finally:
-            try:
-                undo.run()
-            finally:
-                undo.run()
         self._seen[1].update(place for place, n in p.calls.items() if n == 1)
         return p.leave(output)
 
@@ -167,19 +171,22 @@ class TorchModelWrapper(ModelWrapper):
         which use the model at the same time, are none of the pass's.
         """
         me, module = threading.get_ident(), self._layers.modules[place[0]]
+        again = Again(place)
 
         def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
             del module, args, kwargs
-            if threading.get_ident() != me:
-                return None
-            output = p.at(place, output)
+            if p.over or threading.get_ident() != me:
+                return again.value()
+            output = again.put(p.at(place, output))
             if p.complete and self._seen[1].issuperset(p.places):
                 raise stop
             return output
 
         def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
             del module
-            return p.at(place, (args, kwargs)) if threading.get_ident() == me else None
+            if p.over or threading.get_ident() != me:
+                return again.value()
+            return again.put(p.at(place, (args, kwargs)))
 
         if place[1] == "out":
             undo.note(_unhook, module, "_forward_hooks", after)
