@@ -144,29 +144,94 @@ def test_a_part_under_no_grad_can_be_cut_behind(model):
         influence(frozen, None)
 
 
+# -- what is computed again in the backward pass -------------------------------------------------
+
+
+class Recomputed(nn.Module):
+    """Three layers, of which the second computes what is inside it again."""
+
+    def __init__(self, checkpointed=True, reentrant=False):
+        super().__init__()
+        self.reentrant = reentrant if checkpointed else None
+        self.first, self.inner, self.last = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.act = nn.Tanh()
+
+    def part(self, x):
+        return self.act(self.inner(x.sin()).square() + x)
+
+    def forward(self, x):
+        x = self.first(x)
+        if self.reentrant is None:
+            return self.last(self.part(x))
+        return self.last(checkpoint(self.part, x, use_reentrant=self.reentrant))
+
+
+def pair(**options):
+    """A model that computes a part again, and the same without."""
+    torch.manual_seed(1)
+    plain = Recomputed(checkpointed=False).double()
+    model = Recomputed(**options).double()
+    model.load_state_dict(plain.state_dict())
+    return model, plain
+
+
+@pytest.mark.parametrize("requires_grad", [False, True], ids=["", "embeddings require gradients"])
+@pytest.mark.parametrize("source", [None, "first", "inner", Cut("inner", "in"), "act", "last"])
+def test_parts_that_are_computed_again(source, requires_grad):
+    """What was put at a cut inside goes on from there again, in every block."""
+    model, plain = pair()
+    if requires_grad:  # as Hugging Face's models do, so that nothing tells one pass from another
+        model.first.register_forward_hook(lambda m, args, y: y.requires_grad_())
+    for doi in ("point", LinearDoi(cut=source, resolution=5)):
+        options = {"rebatch_size": 6, "multiply_activation": False}
+        for qoi in (0, lambda y: y):
+            found, expected = (
+                InternalInfluence(m, (source, None), qoi, doi, **options).attributions(X)
+                for m in (model, plain)
+            )
+            if qoi == 0:
+                found, expected = [found], [expected]
+            for f, e in zip(found, expected, strict=True):
+                assert relative_error(f, e) <= 1e-10
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in (model.inner, model.act))
+
+
+def test_a_target_inside_a_part_that_is_computed_again():
+    model, plain = pair()
+    method = InternalInfluence(model, ("first", "inner"), lambda y: y[:, 0], "linear")
+    expected = InternalInfluence(plain, ("first", "inner"), lambda y: y[:, 0], "linear")
+    for _ in range(2):  # the second is cut short
+        found = method.attributions(X)
+        assert relative_error(found, expected.attributions(X)) <= 1e-10
+
+
+def test_a_quantity_that_asks_the_model_while_its_part_waits_to_be_computed_again():
+    model, plain = pair()
+
+    def against(m):
+        return lambda y: y[:, 0] * m(X + 1)[:, 1].detach().sum()
+
+    found, expected = (
+        InternalInfluence(m, ("inner", None), against(m), LinearDoi(cut="inner")).attributions(X)
+        for m in (model, plain)
+    )
+    assert relative_error(found, expected) <= 1e-10
+
+
+def test_what_cannot_be_told_or_asked_when_it_is_computed_again():
+    model, _ = pair()
+    model.part = lambda x: model.inner(model.inner(x).sin())
+    cut = Cut("inner", call=0)
+    with pytest.raises(NotDifferentiableError, match=r"'inner' is called 2 times.*cut outside"):
+        influence(model, cut, LinearDoi(cut=cut))
+
+
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # in passes without
-@pytest.mark.parametrize("reentrant", [False, True])
-def test_recomputed_parts(reentrant):
-    class Recomputed(Net):
-        def forward(self, x):
-            return checkpoint(self.after, self.a(x), use_reentrant=reentrant).tanh()
-
-        def after(self, z):
-            return self.b(self.act(z).square())
-
-    model = Recomputed().double()
-    z = model.a(X).detach()
-    if not reentrant:
-        expected = gradient(lambda z: model.after(z).tanh(), z)
-        assert relative_error(influence(model, "a"), expected) <= 1e-10
-        assert influence(model, None, "linear").shape == X.shape
-        with pytest.raises(NotDifferentiableError, match=r"recomputes.*cut outside"):
-            influence(model, "act", LinearDoi(cut="act"))
-    else:
-        with pytest.raises(NotDifferentiableError, match="use_reentrant=True"):
-            influence(model, "a")
-        with pytest.raises(ValueError, match="not depend"):
-            influence(model, "b")
+def test_reentrant_checkpoints_let_nobody_ask():
+    model, plain = pair(reentrant=True)
+    with pytest.raises(NotDifferentiableError, match=r"use_reentrant=True.*cut outside"):
+        influence(model, "first")
+    assert relative_error(influence(model, "last"), influence(plain, "last")) <= 1e-10
 
 
 # -- parts of several layers, other anchors ------------------------------------------------------
