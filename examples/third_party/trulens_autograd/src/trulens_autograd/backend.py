@@ -36,7 +36,7 @@ XP = _Namespace(
     take=take,
     take_along_axis=take_along_axis,
     concat=lambda arrays, axis=0: anp.concatenate(arrays, axis=axis),
-    permute_dims=lambda x, axes: anp.transpose(x, axes),
+    permute_dims=anp.transpose,
     astype=lambda x, dtype: x.astype(dtype),
     unstack=lambda x, axis=0: tuple(take(x, i, axis) for i in range(x.shape[axis])),
 )
