@@ -65,6 +65,9 @@ class TorchModelWrapper(ModelWrapper):
         self._seen: tuple[Hashable, set[Place]] = None, set()
         self._hooks = Undo()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_seen": (None, set()), "_hooks": Undo()}
+
     @property
     def _owner(self) -> str:
         return type(self._runner).__name__
@@ -198,6 +201,12 @@ class TorchModelWrapper(ModelWrapper):
     def not_reached(self, cut: Cut, calls: int) -> str:
         text = super().not_reached(cut, calls)
         name = self._layers.find(cut.name)
+        now = Layers(self._runner, self._owner).modules.get(name)
+        if now is not self._layers.modules[name]:
+            return (
+                f"the layer of {cut} was replaced or removed after the model was wrapped; wrap the "
+                "model again"
+            )
         parent = self._layers.modules.get(name.rpartition(".")[0])
         if isinstance(parent, nn.MultiheadAttention):
             return (
