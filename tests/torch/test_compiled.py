@@ -81,6 +81,28 @@ def test_data_parallel_inside(model):
     agrees(model)
 
 
+def test_distributed(model):
+    """Its hooks on the parameters still see their gradients."""
+    torch.distributed.init_process_group(
+        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
+    try:
+        distributed = nn.parallel.DistributedDataParallel(model)
+        agrees(distributed, model)
+        agrees(distributed, model, cut="module.a")
+        distributed(X).sum().backward()
+        found = [p.grad.clone() for p in model.parameters()]
+    finally:
+        torch.distributed.destroy_process_group()
+    model.zero_grad()
+    model(X).sum().backward()
+    assert all(torch.equal(f, p.grad) for f, p in zip(found, model.parameters(), strict=True))
+
+
+def test_traced_to_a_graph(model):
+    agrees(torch.fx.symbolic_trace(model), model)
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit")  # deprecated there, still used
 class TestScripted:
     """A ScriptModule calls no hooks: it can be explained as a whole, or as an opaque part."""

@@ -1,5 +1,7 @@
 """Layers are found by every name that people give them, and by none that could be another's."""
 
+import copy
+import pickle
 import runpy
 import warnings
 from collections import OrderedDict
@@ -14,6 +16,7 @@ from trulens_core import (
     AmbiguousLayerError,
     Cut,
     InternalInfluence,
+    LayerNotReachedError,
     LogitCut,
     OutputCut,
     UnknownLayerError,
@@ -276,3 +279,30 @@ def test_the_model_s_own_layers_may_have_our_names():
     names = ["<input>", "<output>"]
     model = nn.Sequential(OrderedDict([(n, nn.Linear(4, 4)) for n in names])).double()
     assert torch.equal(get_model_wrapper(model).fprop(X, to_cut=OutputCut()), model(X))
+
+
+# -- models that change after they were wrapped --------------------------------------------------
+
+
+def test_a_layer_that_was_replaced(model, wrapper):
+    model.fc = nn.Linear(4, 3).double()
+    assert torch.equal(wrapper(X), model(X))
+    with pytest.raises(LayerNotReachedError, match=r"'fc'.*replaced.*wrap the model again"):
+        value(wrapper, "fc")
+    assert torch.equal(value(get_model_wrapper(model), "fc"), model(X))
+
+
+def test_weights_of_another_type(model, wrapper):
+    model.float()
+    seen = []
+    model.fc.register_forward_hook(lambda m, args, y: seen.append(y.dtype))
+    assert influence(wrapper, "stem").dtype == torch.float64
+    assert set(seen) == {torch.float32}
+
+
+def test_wrappers_can_be_copied_and_sent_away(model, wrapper):
+    expected = influence(wrapper, "items.0")
+    for other in (copy.deepcopy(wrapper), pickle.loads(pickle.dumps(wrapper))):
+        assert other.model is not model
+        assert torch.equal(influence(other, "items.0"), expected)
+        assert torch.equal(influence(other, other.model.fc), influence(wrapper, model.fc))

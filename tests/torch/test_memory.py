@@ -1,46 +1,106 @@
-"""Memory does not grow with the number of points."""
+"""What is not needed is neither computed nor kept: weight gradients, what comes before a cut."""
 
-import subprocess
-import sys
+import gc
 
 import pytest
-
-# Each run is a process of its own, since the peak of a process never falls.
-CODE = """
-import resource, sys
 import torch
-from trulens_core import IntegratedGradients
+from torch import nn
 
-cut, options = eval(sys.argv[1])
-torch.manual_seed(0)
-model = torch.nn.Sequential(
-    torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(8),
-    torch.nn.Flatten(), torch.nn.Linear(8 * 8 * 8, 10),
+from trulens_core import (
+    InputAttribution,
+    IntegratedGradients,
+    InternalInfluence,
+    LinearDoi,
+    get_model_wrapper,
 )
-x = torch.rand(2, 3, 64, 64)
-for resolution in (50, 1000):
-    method = IntegratedGradients(model, 0.0, resolution, cut, rebatch_size=16, **options)
-    method.attributions(x)
-    method.explain(x)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
+
+X = torch.linspace(-1, 1, 30).reshape(3, 10)
 
 
-def peaks(cut, **options):
-    """The peaks of a process with 50 points, and then with 1000."""
-    command = [sys.executable, "-W", "ignore", "-c", CODE, repr((cut, options))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [int(line) for line in done.stdout.split()]
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    layers = [[nn.Linear(10, 10), nn.Tanh()] for _ in range(6)]
+    return nn.Sequential(*[m for pair in layers for m in pair], nn.Linear(10, 2))
 
 
-@pytest.mark.parametrize("cut", [None, "0"])
-def test_the_peak_is_that_of_few_points(cut):
-    """All points of these pictures at once would be 100 MB, and the first layer's 260 MB."""
-    few, many = peaks(cut)
-    assert many <= 1.05 * few
+def saved(model, call):
+    """The numbers that autograd keeps for the backward pass, the model's weights left out."""
+    weights = {p.data_ptr() for p in model.parameters()}
+    kept = []
+
+    def pack(t):
+        kept.append(0 if t.data_ptr() in weights else t.numel())
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        call()
+    return sum(kept)
 
 
-def test_the_measure_sees_what_is_kept():
-    """The points, if they are asked for, are in the peak: the test above could fail."""
-    few, many = peaks(None, return_doi=True)
-    assert many > 1.2 * few
+def test_nothing_is_kept_for_gradients_of_weights(model):
+    """Of six layers each keeps its tanh, and no linear layer its input."""
+    x = X.clone().requires_grad_()
+    plain = saved(model, lambda: torch.autograd.grad(model(x)[:, 0].sum(), x))
+    ours = saved(model, lambda: InputAttribution(model, qoi=lambda y: y[:, 0]).attributions(X))
+    assert ours == 6 * X.numel()
+    assert plain == 13 * X.numel()
+
+
+def test_nothing_before_a_cut_is_kept(model):
+    def call(doi):
+        return lambda: InternalInfluence(model, ("8", None), lambda y: y[:, 0], doi).attributions(X)
+
+    assert saved(model, call("point")) == 2 * X.numel()
+    assert saved(model, call(LinearDoi(cut="8", resolution=4))) == 4 * 2 * X.numel()
+
+
+def test_what_comes_before_a_cut_has_no_graph(model):
+    seen = []
+    model[3].register_forward_hook(lambda m, args, y: seen.append(y.requires_grad))
+    model[9].register_forward_hook(lambda m, args, y: seen.append(y.requires_grad))
+    InternalInfluence(model, ("8", None), 0, "point").attributions(X)
+    assert seen == [False, True]
+
+
+def test_values_without_gradients_have_no_graph(model):
+    seen = []
+    model[9].register_forward_hook(lambda m, args, y: seen.append(y.requires_grad))
+    wrapper = get_model_wrapper(model)
+    wrapper(X.clone().requires_grad_())
+    wrapper.fprop(X, doi_cut="4", intervention=X, to_cut="9")
+    assert seen == [False, False]
+
+
+@pytest.mark.parametrize("resolution", [10, 100])
+def test_what_is_kept_does_not_grow_with_the_points(model, resolution):
+    """Tensors with the rows of a block, at the end of each pass: a few, of this block."""
+    alive = []
+
+    def count(module, args, y):
+        found = (o for o in gc.get_objects() if type(o) is torch.Tensor and o.shape[:1] == (6,))
+        alive.append(len(list(found)))
+
+    model[-1].register_forward_hook(count)
+    IntegratedGradients(model, resolution=resolution, rebatch_size=6).attributions(X)
+    assert len(alive) == resolution / 2
+    assert max(alive) < 10
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
+def test_blocks_are_halved_when_memory_runs_out(error):
+    rows = []
+
+    class Hungry(nn.Module):
+        def forward(self, x):
+            rows.append(len(x))
+            if len(x) > 5:
+                raise error("no more")
+            return x**2
+
+    method = IntegratedGradients(Hungry(), resolution=8, qoi=0, rebatch_size="auto")
+    found = method.attributions(X)
+    assert torch.allclose(found[:, 0], X[:, 0] ** 2, rtol=1e-5)
+    assert rows[-1] <= 5
+    with pytest.raises(error):
+        IntegratedGradients(Hungry(), rebatch_size=6).attributions(X)
