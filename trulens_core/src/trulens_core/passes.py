@@ -96,6 +96,8 @@ class Pass:
                 inputs = inputs.with_values(at, self._changed(cut, now))
                 now = [inputs.leaves[i].value for i in at]
             self._capture(cut, now)
+            if cut in self._want:
+                inputs = inputs.with_values(at, [fresh(t) for t in now])
             self._seen.add(cut)
         return inputs.with_values(
             rest := [
