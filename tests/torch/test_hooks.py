@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from trulens_core import (
     Cut,
     InputAttribution,
+    InputCut,
     IntegratedGradients,
     InternalInfluence,
     LayerNotReachedError,
@@ -78,6 +79,32 @@ def test_the_input_may_be_changed_in_place():
         IntegratedGradients(Scaling(), resolution=3).attributions(x)
         get_model_wrapper(Scaling())(x)
         assert torch.equal(X, before)
+
+
+def test_a_quantity_of_the_input_itself():
+    """Read before the model changes it."""
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3)).double()
+    found = influence(model, None, to=InputCut())
+    expected = torch.zeros(3, 4, dtype=torch.float64)
+    expected[:, 0] = 1
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("target", [None, "a"])
+def test_a_quantity_may_work_in_place(model, target):
+    def doubled(y):
+        y.mul_(2)
+        return y[:, 0]
+
+    results = [
+        InternalInfluence(model, (source, target), qoi, doi).explain(X)
+        for source in (None, "a")
+        for doi in ("point", LinearDoi(cut=source))
+        for qoi in (doubled, lambda y: 2 * y[:, 0])
+    ]
+    for found, expected in zip(results[::2], results[1::2], strict=True):
+        assert relative_error(found.attributions, expected.attributions) <= 1e-10
+        assert relative_error(found.quantity, expected.quantity) <= 1e-10
 
 
 # -- hooks and calls of the user's ---------------------------------------------------------------
