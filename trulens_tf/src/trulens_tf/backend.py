@@ -107,19 +107,34 @@ class TensorFlowBackend(Backend):
             leaves.extend(new)
             return new
 
-        quantities = [same_rows(q, leaves) for q in run(tap)]
-        return Gradients(quantities, leaves, [_gradient(q, leaves) for q in quantities])
+        if tf.executing_eagerly():  # outside any step
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                quantities = run(_watched(tap, tape))
+            found = [tape.gradient(q, leaves) for q in quantities]
+        else:
+            quantities = [same_rows(q, leaves) for q in run(tap)]
+            found = [_gradients(q, leaves) for q in quantities]
+        dense = [[_dense(g, z) for g, z in zip(gs, leaves, strict=True)] for gs in found]
+        return Gradients(quantities, leaves, dense)
 
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         """The tensor that goes on in place of `x`, and that is differentiated for."""
         return tf.stop_gradient(x)
 
 
-def _gradient(q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
-    """The gradient of Σ q; of a graph's own functions, which a tape cannot see into, too."""
+def _watched(tap: Tap, tape: tf.GradientTape) -> Tap:
+    def watched(z: list[tf.Tensor], /) -> list[tf.Tensor]:
+        new = tap(z)
+        tape.watch(new)
+        return new
+
+    return watched
+
+
+def _gradients(q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[Any]:
+    """The gradients of Σ q, also through operations that were imported, which no tape records."""
     # each tensor of the cut is a variable of its own, also where one is computed from another
-    found = tf.gradients(q, list(leaves), stop_gradients=list(leaves))
-    return [_dense(g, z) for g, z in zip(found, leaves, strict=True)]
+    return list(tf.gradients(q, list(leaves), stop_gradients=list(leaves)))
 
 
 def _dense(gradient: Any, like: tf.Tensor) -> tf.Tensor | None:

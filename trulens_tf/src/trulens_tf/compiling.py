@@ -8,9 +8,10 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import errors_impl  # one error is not public
 
 from trulens_core.backends import StepArguments
-from trulens_core.errors import CutError
+from trulens_core.errors import CutError, NotDifferentiableError
 
 _KEPT = 16
 _ROWS = "trulens: quantities and the value at the source cut differ in their rows"
@@ -59,10 +60,21 @@ class Compiled:
                 function = tf.function(
                     self._step, autograph=False, jit_compile=self._jit_compile or None
                 )
-                graph = self._graphs[key] = function.get_concrete_function(specs)
+                graph = self._graphs[key] = _traced(function, specs)
                 if len(self._graphs) > _KEPT:
                     self._graphs.popitem(last=False)
         return graph
+
+
+def _traced(function: Any, specs: StepArguments) -> Callable[[StepArguments], Any]:
+    try:
+        graph: Callable[[StepArguments], Any] = function.get_concrete_function(specs)
+    except errors_impl.InaccessibleTensorError as error:
+        raise NotDifferentiableError(
+            "a value at a cut is computed inside a loop or a branch, and exists only there; build "
+            "recurrent layers with unroll=True, or cut at what is around it"
+        ) from error
+    return graph
 
 
 def _specs(tensors: Sequence[tf.Tensor], rows: bool) -> list[tf.TensorSpec]:

@@ -44,7 +44,9 @@ def isdtype(dtype: tf.DType, kind: Any) -> Any:
 
 def asarray(x: Any, dtype: tf.DType | None = None) -> tf.Tensor:
     """`x` as a tensor."""
-    return tf.cast(tf.convert_to_tensor(x), dtype) if dtype else tf.convert_to_tensor(x)
+    if tf.is_tensor(x):
+        return x if dtype is None else tf.cast(x, dtype)
+    return tf.convert_to_tensor(x, dtype)
 
 
 def astype(x: tf.Tensor, dtype: tf.DType, /) -> tf.Tensor:
@@ -65,7 +67,9 @@ def linspace(start: float, stop: float, num: int, dtype: Any = tf.float32) -> tf
 
 def full_like(x: tf.Tensor, value: Any) -> tf.Tensor:
     """A tensor shaped as `x` that holds one value."""
-    return tf.fill(tf.shape(x), tf.cast(value, x.dtype))
+    if tf.is_tensor(value):
+        value = tf.cast(value, x.dtype)
+    return tf.fill(tf.shape(x), tf.convert_to_tensor(value, x.dtype))  # no detour by float32
 
 
 def finfo(dtype: tf.DType) -> Any:
