@@ -52,8 +52,9 @@ def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
     gradients, and what comes before the cut has no graph at all. Everything is restored at the
     end, each step by itself, also after an interrupt.
     """
-    modules, parameters = list(model.modules()), list(model.parameters())
-    _check(model, parameters)
+    modules = list(model.modules())
+    parameters, buffers = state.tensors(modules)
+    _check(type(model).__name__, parameters, buffers)
     gpus = {p.device for p in parameters if p.device.type == "cuda"}
     recurrent = any(isinstance(m, nn.RNNBase) for m in modules)
     undo = Undo()
@@ -65,7 +66,7 @@ def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
             for switch in switches.needed(gpus, recurrent):
                 undo.note(switch.release, undo)
                 switch.take(undo)
-            state.keep(modules, undo)
+            state.keep(modules, force_eval, undo)
             if force_eval:
                 training = [m for m in modules if m.training]
                 undo.note(_set_training, training, True)
@@ -81,10 +82,9 @@ def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
                 undo.run()
 
 
-def _check(model: nn.Module, parameters: list[nn.Parameter]) -> None:
+def _check(name: str, parameters: list[torch.Tensor], buffers: list[torch.Tensor]) -> None:
     """Raise, before anything is touched, for a model that cannot be explained or put back."""
-    name = type(model).__name__
-    for t in (*parameters, *model.buffers()):
+    for t in (*parameters, *buffers):
         if nn.parameter.is_lazy(t):
             raise UnsupportedModelError(
                 f"{name} has lazy layers without weights; call it once with data first"
@@ -103,9 +103,12 @@ def _check(model: nn.Module, parameters: list[nn.Parameter]) -> None:
 
 def _set_training(modules: list[nn.Module], value: bool) -> None:
     for m in modules:  # not model.eval(): the flags are per module, and train() may be overridden
-        m.training = value
+        if "training" in vars(m) and not isinstance(m, torch.jit.ScriptModule):
+            vars(m)["training"] = value  # as setattr does, after it has looked at everything else
+        else:
+            m.training = value
 
 
-def _set_requires_grad(parameters: list[nn.Parameter], value: bool) -> None:
+def _set_requires_grad(parameters: list[torch.Tensor], value: bool) -> None:
     for p in parameters:
         p.requires_grad_(value)
