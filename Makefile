@@ -25,7 +25,7 @@ BACKENDS := $(filter-out $(CORE),$(PACKAGES))
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test demo demo-jax bench clean
+.PHONY: help install lint format test demo demo-jax demo-keras bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ demo: $(INSTALLED) ## run the example on PyTorch; its pictures go to demo/
 
 demo-jax: $(INSTALLED) ## run the example on JAX; its pictures go to demo/, too
 	$(BIN)/python examples/demo_jax.py
+
+demo-keras: $(INSTALLED) ## run the example on Keras with TensorFlow; its pictures go to demo/, too
+	$(BIN)/python examples/demo_keras.py
 
 bench: $(INSTALLED) ## run every script of benchmarks/
 	@for script in benchmarks/*.py; do \
