@@ -1,0 +1,36 @@
+"""The conformance suite on JAX, with Flax NNX modules."""
+
+import runpy
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from trulens_core.testing.conformance import Conformance
+
+ZOO_NNX = runpy.run_path(str(Path(__file__).with_name("zoo_nnx.py")))  # tests are no package
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _x64():
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+class TestNnx(Conformance):
+    backend_name = "jax"
+    channels_last = True
+
+    def build(self, architecture, dtype):
+        return ZOO_NNX["build"](architecture, dtype)
+
+    def state(self, model):
+        graph, state = nnx.split(model)
+        leaves = {jax.tree_util.keystr(p): x for p, x in jax.tree_util.tree_leaves_with_path(state)}
+        keys = {n for n, x in leaves.items() if jnp.issubdtype(x.dtype, jax.dtypes.prng_key)}
+        numbers = {n: jax.random.key_data(x) if n in keys else x for n, x in leaves.items()}
+        return {**{n: np.asarray(x) for n, x in numbers.items()}, "graph": graph}
