@@ -130,8 +130,8 @@ def torch_environment(new_environment, wheels, version):
 
 
 @pytest.fixture(scope="session")
-def readme_example():
-    """The one block of Python in the README."""
+def readme_examples():
+    """The blocks of Python in the README: PyTorch's, and Keras's that goes on from it."""
     readme = (ROOT / "README.md").read_text()
-    (example,) = re.findall(r"(?ms)^```python\n(.*?)^```$", readme)
-    return example
+    on_torch, on_keras = re.findall(r"(?ms)^```python\n(.*?)^```$", readme)
+    return on_torch, on_keras

@@ -71,7 +71,13 @@ print([(backend.name, backend.distribution, backend.error) for backend in found]
     assert torch_environment.python("-c", code) == "[('torch', 'trulens-nn-torch', None)]"
 
 
-def test_the_example_of_the_readme_runs(torch_environment, readme_example, tmp_path):
+def test_the_examples_of_the_readme_run_one_after_the_other(here, readme_examples, tmp_path):
+    script = tmp_path / "examples.py"
+    script.write_text("\n".join(readme_examples))
+    assert here.python(script)
+
+
+def test_the_first_example_of_the_readme_runs(torch_environment, readme_examples, tmp_path):
     script = tmp_path / "example.py"
-    script.write_text(readme_example)
+    script.write_text(readme_examples[0])
     assert torch_environment.python("-W", "error", script)
