@@ -20,7 +20,9 @@ LAYER = "block4_conv3"
 def vgg():
     """In float64, where no rounding flips which element of a pool is the largest."""
     keras.utils.set_random_seed(0)
-    keras.config.set_floatx("float64")  # of the model's input too, unlike a dtype policy
+    policy = keras.config.dtype_policy()  # of the layers; Keras keeps the first one it makes
+    keras.config.set_floatx("float64")  # of the model's input
+    keras.config.set_dtype_policy("float64")
     try:
         # the scores, as weights=None leaves the softmax of 1000 classes flat
         return keras.applications.VGG16(
@@ -28,6 +30,7 @@ def vgg():
         )
     finally:
         keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture(scope="module")
