@@ -212,7 +212,7 @@ def test_arguments_that_are_no_arrays_are_part_of_the_signature(close):
         return y if shift is None else y + shift * y
 
     w = get_model_wrapper(f, backend="jax")
-    x = np.abs(records())
+    x = np.abs(records()) / 4  # where 1 - tanh(x)^2 loses no digits
     method = InternalInfluence(w, "x", 1, "point", multiply_activation=False)
     close(method.attributions(x, power=3)[:, 1], 3 * x[:, 1] ** 2)
     close(method.attributions(x, power=2)[:, 1], 2 * x[:, 1])

@@ -194,6 +194,14 @@ def test_a_quantity_may_explain_in_turn():
 # -- interrupts ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """SIGINT raises, as in a terminal, also where a shell runs the tests in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
 class Interrupting(nn.Module):
     """Sends SIGINT to this process in one of its forward passes."""
 
