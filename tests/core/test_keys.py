@@ -154,3 +154,20 @@ class User(QoI):
 def test_what_is_data_is_no_part_of_a_quantitys_key(a, b, same):
     assert (a.key() == b.key()) == same
     hash(a.key())
+
+
+def test_functions_whose_closures_lead_back_to_them():
+    def made():
+        def first(x):
+            return second(x - 1) if x else 0
+
+        def second(x):
+            return first(x) + 1
+
+        return first
+
+    function = made()
+    kept = snapshot(function)
+    assert kept is not function
+    assert kept(3) == 3
+    assert by_value(kept) == by_value(function)

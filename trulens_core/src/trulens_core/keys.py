@@ -57,10 +57,19 @@ def attributes(instance: Any, leave_out: tuple[str, ...] = ()) -> Hashable:
     return type(instance), by_value(held)
 
 
-def snapshot(value: Any) -> Any:
-    """A copy of `value` that later changes of its containers, arrays or closures do not reach."""
+def snapshot(value: Any, _copies: dict[int, Any] | None = None) -> Any:
+    """A copy of `value` that later changes of its containers, arrays or closures do not reach.
+
+    What leads back to itself, as the closures of some frameworks' functions do, does so copied.
+    """
     copy = _COPIES.get(type(value))
-    return value if copy is None else copy(value)
+    if copy is None:
+        return value
+    copies = {} if _copies is None else _copies
+    if id(value) not in copies:
+        found = copy(value, copies)
+        copies.setdefault(id(value), found)
+    return copies[id(value)]
 
 
 def _function_key(f: types.FunctionType, within: tuple[int, ...]) -> Hashable:
@@ -76,20 +85,16 @@ def _cell(cell: types.CellType) -> Any:
         return None
 
 
-def _function_copy(f: types.FunctionType) -> types.FunctionType:
-    closure = None
-    if f.__closure__ is not None:
-        closure = tuple(types.CellType(_snapshot_cell(c, f)) for c in f.__closure__)
+def _function_copy(f: types.FunctionType, copies: dict[int, Any]) -> types.FunctionType:
+    cells = tuple(types.CellType() for _ in f.__closure__ or ())
     new = types.FunctionType(
-        f.__code__, f.__globals__, f.__name__, snapshot(f.__defaults__), closure
+        f.__code__, f.__globals__, f.__name__, snapshot(f.__defaults__, copies), cells
     )
-    new.__kwdefaults__ = snapshot(f.__kwdefaults__)
+    copies[id(f)] = new  # before its closure, which may lead back here
+    new.__kwdefaults__ = snapshot(f.__kwdefaults__, copies)
+    for cell, old in zip(cells, f.__closure__ or (), strict=True):
+        cell.cell_contents = snapshot(_cell(old), copies)
     return new
-
-
-def _snapshot_cell(cell: types.CellType, owner: types.FunctionType) -> Any:
-    value = _cell(cell)
-    return value if value is owner else snapshot(value)
 
 
 def _items(d: dict[Any, Any], within: tuple[int, ...]) -> Hashable:
@@ -111,14 +116,14 @@ _KEYS: dict[type, Callable[[Any, tuple[int, ...]], Hashable]] = {
     functools.partial: lambda p, w: by_value((p.func, p.args, p.keywords), w),
 }
 
-_COPIES: dict[type, Callable[[Any], Any]] = {
-    list: lambda v: [snapshot(x) for x in v],
-    tuple: lambda v: tuple(snapshot(x) for x in v),
-    dict: lambda v: {k: snapshot(x) for k, x in v.items()},
-    set: set,
-    np.ndarray: np.copy,
+_COPIES: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
+    list: lambda v, c: [snapshot(x, c) for x in v],
+    tuple: lambda v, c: tuple(snapshot(x, c) for x in v),
+    dict: lambda v, c: {k: snapshot(x, c) for k, x in v.items()},
+    set: lambda v, _: set(v),
+    np.ndarray: lambda v, _: np.copy(v),
     types.FunctionType: _function_copy,
-    functools.partial: lambda p: functools.partial(
-        snapshot(p.func), *snapshot(p.args), **snapshot(p.keywords)
+    functools.partial: lambda p, c: functools.partial(
+        snapshot(p.func, c), *snapshot(p.args, c), **snapshot(p.keywords, c)
     ),
 }
