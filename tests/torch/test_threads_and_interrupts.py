@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import timeit
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from trulens_core import (
 
 TRACES = runpy.run_path(str(Path(__file__).with_name("traces.py")))  # tests are no package
 X = torch.linspace(-1, 1, 12).reshape(3, 4)
-PATIENCE = 30
+PATIENCE = 120
 """Seconds until a thread counts as stuck."""
 
 
@@ -241,17 +240,23 @@ def test_sigint_in_a_distribution():
     assert TRACES["of"](model) == before
 
 
+# where one arrives in the callback of a weak reference, Python drops it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_sigint_by_a_timer_in_the_middle_of_a_long_call():
-    model = Gated()
+    model, arrived = Gated(), threading.Event()
+
+    def press():
+        while not arrived.wait(0.5):
+            os.kill(os.getpid(), signal.SIGINT)
+
     before = TRACES["of"](model)
-    method = IntegratedGradients(model, resolution=10**6, rebatch_size=1000)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    began = time.monotonic()
+    method = IntegratedGradients(model, resolution=10**6, rebatch_size=30)
+    thread = threading.Thread(target=press, daemon=True)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         method.attributions(X)
-    assert time.monotonic() - began < 10
-    timer.join()
+    arrived.set()
+    thread.join()
     assert TRACES["of"](model) == before
     assert explained(model).shape == X.shape
 
@@ -259,8 +264,11 @@ def test_sigint_by_a_timer_in_the_middle_of_a_long_call():
 # where one arrives in the callback of a weak reference, Python drops it
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of the system")
-def test_an_interrupt_at_any_moment_leaves_no_trace():
+@pytest.mark.parametrize("compiler", [False, True], ids=["", "compiler loaded"])
+def test_an_interrupt_at_any_moment_leaves_no_trace(compiler):
     """Some of them arrive while the model is put right or put back, where most time is spent."""
+    if compiler:
+        torch.compile(lambda x: x, backend="eager")
     torch.manual_seed(0)
     blocks = [nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout()) for _ in range(30)]
     model = nn.Sequential(*blocks, nn.Linear(4, 2))

@@ -85,6 +85,8 @@ class TorchBackend(Backend):
         return x if k == 1 else x.repeat(k, *[1] * (x.ndim - 1))
 
     def weighted_sum(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        if len(x) == 1:
+            return x[0] * weights[0]
         kind = x.device.type
         autocast = torch.is_autocast_enabled(kind)  # it is the model's, and would round the sums
         with torch.autocast(kind, enabled=False) if autocast else contextlib.nullcontext():

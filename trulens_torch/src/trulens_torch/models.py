@@ -22,7 +22,9 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_core.steps import layout_key
 from trulens_torch.backend import BACKEND
 from trulens_torch.layers import Layers, unwrapped
+from trulens_torch.prefix import Prefix
 from trulens_torch.recomputation import Again
+from trulens_torch.replay import Diverged
 from trulens_torch.session import session
 from trulens_torch.undo import Undo
 
@@ -34,6 +36,8 @@ class TorchModelWrapper(ModelWrapper):
         model: an nn.Module; compiled, traced and data-parallel ones too.
         device: where the model is moved, once and for good; None leaves it where it is.
         force_eval: whether calls see all modules in evaluation mode; False keeps each as it is.
+        skip_prefix: whether what comes before the cut of a distribution is computed once for a
+            group of records, not once per block of points, see `trulens_torch.prefix`.
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
     """
@@ -46,6 +50,7 @@ class TorchModelWrapper(ModelWrapper):
         *,
         device: Any = None,
         force_eval: bool = True,
+        skip_prefix: bool = True,
         logit_layer: Any = None,
         batched: Mapping[str | int, bool] | None = None,
     ) -> None:
@@ -63,6 +68,7 @@ class TorchModelWrapper(ModelWrapper):
         self._layers = Layers(self._runner, type(self._runner).__name__)
         self.parameters = _parameters(self._runner)
         self._seen: tuple[Hashable, set[Place]] = None, set()
+        self._prefix = Prefix(self._runner, skip_prefix, self.place)
         self._hooks = Undo()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -129,8 +135,8 @@ class TorchModelWrapper(ModelWrapper):
 
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
-        del inputs, at
         with session(self._runner, self.force_eval):
+            around = self._prefix.open(inputs, at)
             try:
                 yield
             finally:
@@ -138,11 +144,26 @@ class TorchModelWrapper(ModelWrapper):
                     self._hooks.run()
                 finally:
                     self._hooks.run()
+                    self._prefix.close(around)
 
     def forward(
         self,
         inputs: ModelInputs,
         *,
+        replace: Mapping[Cut, list[torch.Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[torch.Tensor]]:
+        while True:
+            try:
+                return self._evaluate(inputs, replace, tap, want)
+            except (Exception, Diverged):
+                if not self._prefix.failed():
+                    raise
+
+    def _evaluate(
+        self,
+        inputs: ModelInputs,
         replace: Mapping[Cut, list[torch.Tensor]],
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
@@ -158,7 +179,8 @@ class TorchModelWrapper(ModelWrapper):
                 self._hook(place, p, stop, self._hooks)
             with torch.set_grad_enabled(bool(tap)):
                 entered = p.enter(inputs)
-                output = self._runner(*entered.args, **entered.kwargs)
+                with self._prefix.watching(inputs, replace, tap, want):
+                    output = self._runner(*entered.args, **entered.kwargs)
         except _Stop as caught:
             if caught is not stop:
                 raise
@@ -180,7 +202,8 @@ class TorchModelWrapper(ModelWrapper):
             del module, args, kwargs
             if p.over or threading.get_ident() != me:
                 return again.value()
-            output = again.put(p.at(place, output))
+            with self._prefix.at(place):
+                output = again.put(p.at(place, output))
             if p.complete and self._seen[1].issuperset(p.places):
                 raise stop
             return output
@@ -189,7 +212,8 @@ class TorchModelWrapper(ModelWrapper):
             del module
             if p.over or threading.get_ident() != me:
                 return again.value()
-            return again.put(p.at(place, (args, kwargs)))
+            with self._prefix.at(place):
+                return again.put(p.at(place, (args, kwargs)))
 
         if place[1] == "out":
             undo.note(_unhook, module, "_forward_hooks", after)

@@ -24,4 +24,5 @@ def sign(x: torch.Tensor, /) -> torch.Tensor:
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(_torch, name)
+    found = globals()[name] = getattr(_torch, name)  # the next time it is found at once
+    return found

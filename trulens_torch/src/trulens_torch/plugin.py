@@ -32,7 +32,7 @@ def trulens_backend() -> BackendDescription:
         claims=_claims,
         claims_tensor=_claims_tensor,
         load=_load,
-        options=("logit_layer", "device", "force_eval", "batched"),
+        options=("logit_layer", "device", "force_eval", "skip_prefix", "batched"),
         install="pip install 'trulens-nn[torch]'",
         serves="torch.nn.Module",
     )

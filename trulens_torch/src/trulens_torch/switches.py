@@ -65,9 +65,15 @@ FAST_PATH = Switch(
 CUDNN = Switch(lambda: torch.backends.cudnn.enabled, _set_cudnn, lambda: _set_cudnn(False))
 """cuDNN, whose backward pass of recurrent layers wants training mode."""
 
+
+def _compiler() -> Any:
+    return sys.modules["torch._dynamo.eval_frame"]
+
+
 STANCE = Switch(
-    lambda: torch.compiler.set_stance("force_eager"),  # reading it is not public without setting
-    lambda stance: stance.__exit__(None, None, None),
+    lambda: _compiler()._stance,  # in public it is told only by what has set another already
+    lambda stance: _compiler()._set_stance(stance),
+    lambda: torch.compiler.set_stance("force_eager"),
 )
 """The compiler's stance: compiled modules run as they are written, so that hooks are called."""
 
@@ -96,5 +102,5 @@ def needed(gpus: set[torch.device], recurrent: bool) -> Iterator[Switch]:
     yield from map(_random_on, gpus)
     if gpus and recurrent:
         yield CUDNN
-    if "torch._dynamo" in sys.modules:
+    if "torch._dynamo.eval_frame" in sys.modules:
         yield STANCE
