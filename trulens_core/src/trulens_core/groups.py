@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -167,14 +168,15 @@ class GroupRun:
             yield Block(cut, [], weights), n
             return
         static = self._backend.static_shapes
-        k = max(1, self._rows // self._inputs.n_records)
+        k = min(n, max(1, self._rows // self._inputs.n_records))
         if static:
             k = -(-n // -(-n // k))
+        weights = np.pad(weights, (0, k))  # what a block has beyond the points weighs nothing
         for i in range(0, n, k):
             j = min(i + k, n)
-            more = k - (j - i) if static and k < n else 0
+            more = k - (j - i) if static else 0
             stacked = [last_again(t, more, self._backend) for t in points.stack(i, j)]
-            yield Block(cut, stacked, np.pad(weights[i:j], (0, more))), j - i
+            yield Block(cut, stacked, weights[i : j + more]), j - i
 
     def _weights_type(self) -> str:
         """float32, as the gradients are summed in, unless the model is of float64."""
@@ -230,7 +232,7 @@ class GroupRun:
         """The records whose gradients are not finite."""
         xp, bad = self._backend.xp, set()
         for g in (g for gs in total for g in gs):
-            if bool(xp.isfinite(xp.sum(g))):
+            if math.isfinite(float(xp.sum(g))):
                 continue
             axes = tuple(range(1, len(g.shape)))
             finite = self._backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))

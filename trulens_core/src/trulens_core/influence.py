@@ -8,7 +8,7 @@ kept grows with the number of points, unless single points' gradients are asked 
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from trulens_core.groups import GroupRun
 from trulens_core.inputs import BATCHED, ModelInputs
@@ -43,7 +43,7 @@ def answers(question: Question, inputs: ModelInputs, request: Request) -> list[A
 def _rows_per_pass(inputs: ModelInputs, request: Request) -> int:
     if isinstance(request.rebatch_size, int):
         return request.rebatch_size
-    sizes = [int(np.prod(x.value.shape[1:])) for x in inputs.leaves if x.role == BATCHED]
+    sizes: list[int] = [math.prod(x.value.shape[1:]) for x in inputs.leaves if x.role == BATCHED]
     few, many = _ROWS_PER_PASS
     chosen = max(few, min(many, _ELEMENTS_PER_PASS // max(1, *sizes, 1)))
     return max(chosen, inputs.n_records)

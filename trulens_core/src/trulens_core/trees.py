@@ -32,7 +32,7 @@ class Tree(NamedTuple):
 def plain(tree: Any) -> tuple[Sequence[Any], Any, Unflatten]:
     """Flatten Python's own containers; None is a leaf."""
     leaves, spec = optree.tree_flatten(tree, none_is_leaf=True)
-    return leaves, spec, lambda new: optree.tree_unflatten(spec, new)
+    return leaves, spec, _only if spec.is_leaf() else spec.unflatten
 
 
 def flatten(tree: Any, base: TreeFlatten = plain) -> Tree:

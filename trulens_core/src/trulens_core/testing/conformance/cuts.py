@@ -12,6 +12,7 @@ from trulens_core import (
     ClassQoI,
     Cut,
     CutError,
+    DoI,
     InputCut,
     InternalInfluence,
     InterventionError,
@@ -157,6 +158,34 @@ class Cuts(Harness):
             expected = [e + g / 3 for e, g in zip(expected, gradients, strict=True)]
         scaled = [expected[0] * (right - 0.5), expected[1] * (left + 0.5)]
         assert self.close(found, scaled)
+
+    @pytest.mark.parametrize(
+        ("name", "layers"),
+        [
+            ("mlp", ["hidden", "second"]),
+            ("resnet", ["norm2", "stem"]),
+            ("transformer", ["query", "mix"]),
+        ],
+    )
+    def test_layers_that_depend_on_each_other(self, name: str, layers: list[str]) -> None:
+        """The gradient at each is that with the others held fixed, replaced or not."""
+        cut = Cut(layers)
+
+        class Itself(DoI):
+            def __call__(self, z: Any) -> Any:
+                return [[t] for t in z]
+
+        found = self._influence(name, cut, Product(), multiply_activation=False)
+        held = self._influence(name, cut, Product(), Itself(cut), multiply_activation=False)
+        assert self.close(found, held)
+        if name == "mlp":  # all of the one goes through the other
+            assert not found[0].any()
+            alone = self._influence(name, "second", Product(), multiply_activation=False)
+            assert self.close(found[1], alone)
+        if name == "resnet":  # what goes around it is left
+            alone = self._influence(name, "stem", Product(), multiply_activation=False)
+            assert np.abs(found[1]).max() > 0
+            assert not np.allclose(found[1], alone)
 
     def test_a_layer_with_two_inputs(self) -> None:
         """At its input a cut holds all its floating tensors, positional ones first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,9 @@ class FrameworkIndependence(Harness):
     """Attributions of every model, compared with the reference backend's."""
 
     @pytest.fixture(autouse=True)
-    def _report_deviations(self, request: pytest.FixtureRequest) -> Iterator[None]:
+    def _report_deviations(self, request: pytest.FixtureRequest) -> None:
         self._deviations: list[tuple[str, str, float]] = []
-        yield
-        if self._deviations:
-            request.node.user_properties.append((DEVIATIONS, self._deviations))
+        request.node.user_properties.append((DEVIATIONS, self._deviations))
 
     def _reference(self, name: str, dtype: str) -> ModelWrapper:
         """The reference model, in float64, with the weights that the other one has."""

@@ -220,6 +220,7 @@ class Quantities(Harness):
     def test_anything_else_is_an_error(self, function: Any, message: str) -> None:
         (x,), _ = self.records("mlp", 4)
         message = message.replace("int64", "int(32|64)")
+        message = message.replace(r"\(4,", r"\((4|None),")  # open while a step is traced
         for ask in ("attributions", "explain"):
             with pytest.raises(QoiError, match=message) as info:
                 getattr(InputAttribution(self.wrapper("mlp"), qoi=function), ask)(x)
