@@ -188,6 +188,16 @@ class Backend(ABC):
         """The context of what core computes by itself: outside any graph the caller is building."""
         return contextlib.nullcontext()
 
+    def same_rows(self, x: Tensor, like: Tensor, cut: object = None) -> Tensor:  # noqa: ARG002
+        """`x`, checked to have the rows of `like` where their numbers are open in a trace.
+
+        Args:
+            x: the value at `cut`, or a quantity where that is None.
+            like: a tensor with the right number of rows.
+            cut: for the message.
+        """
+        return x
+
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """`step` as the framework runs it best; eager frameworks return it unchanged."""
         return step

@@ -72,15 +72,17 @@ class ModelInputs:
     @property
     def n_records(self) -> int:
         """The length of the first axis of the first tensor."""
-        return int(self._first().shape[0])
+        return int(self.first.shape[0])
 
     @property
     def n_rows(self) -> int | None:
         """The same; None while a step is traced whose axis of the rows is open."""
-        n = self._first().shape[0]
+        n = self.first.shape[0]
         return None if n is None else int(n)
 
-    def _first(self) -> Any:
+    @property
+    def first(self) -> Any:
+        """The first tensor with a row per record."""
         for leaf in self.leaves:
             if leaf.role == BATCHED:
                 return leaf.value

@@ -170,6 +170,8 @@ class ModelPart:
         y = [t for tensors in found for t in tensors]
         rows = inputs.n_rows
         values.check_rows(y, key.of, rows)
+        if rows is None:
+            y = [wrapper.backend.same_rows(t, inputs.first, key.of) for t in y]
         return y, rows
 
     def _placed(self, a: StepArguments) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
@@ -213,6 +215,9 @@ def with_data(qoi: QoI, a: StepArguments) -> QoI:
 
 def tensors_of(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> list[tuple[Tensor, bool]]:
     """The quantity's arrays as tensors, each with whether it has a row per record."""
+    data = qoi.data()
+    if not data:
+        return []
     backend, like = wrapper.backend, wrapper.like()
     if like is None:
         like = inputs.first_floating(backend)
@@ -223,7 +228,7 @@ def tensors_of(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> list[tup
             else backend.from_numpy(np.asarray(d.value), like=like),
             d.per_record,
         )
-        for d in qoi.data()
+        for d in data
     ]
 
 

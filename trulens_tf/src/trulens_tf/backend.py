@@ -13,10 +13,10 @@ from tensorflow.python.eager import context
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
 from trulens_core.errors import NotDifferentiableError
-from trulens_tf import namespace
-from trulens_tf.compiling import Compiled, same_rows
+from trulens_tf import namespace, rows
+from trulens_tf.compiling import Compiled
 
-_UNSUPPORTED = "mMV"
+_UNSUPPORTED = "OSUmMV"
 """NumPy kinds that TensorFlow has no tensors of."""
 
 
@@ -90,6 +90,9 @@ class TensorFlowBackend(Backend):
         # within a graph of TensorFlow 1, which that scope does not leave; nothing public does
         return context.eager_mode()  # type: ignore[no-any-return]
 
+    def same_rows(self, x: tf.Tensor, like: tf.Tensor, cut: object = None) -> tf.Tensor:
+        return rows.checked(x, like, cut)
+
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return Compiled(step, self.jit_compile)
 
@@ -112,7 +115,7 @@ class TensorFlowBackend(Backend):
                 quantities = run(_watched(tap, tape))
             found = [tape.gradient(q, leaves) for q in quantities]
         else:
-            quantities = [same_rows(q, leaves) for q in run(tap)]
+            quantities = run(tap)
             found = [_gradients(q, leaves) for q in quantities]
         dense = [[_dense(g, z) for g, z in zip(gs, leaves, strict=True)] for gs in found]
         return Gradients(quantities, leaves, dense)

@@ -11,10 +11,10 @@ import tensorflow as tf
 from tensorflow.python.framework import errors_impl  # one error is not public
 
 from trulens_core.backends import StepArguments
-from trulens_core.errors import CutError, NotDifferentiableError
+from trulens_core.errors import NotDifferentiableError
+from trulens_tf import rows
 
 _KEPT = 16
-_ROWS = "trulens: quantities and the value at the source cut differ in their rows"
 
 
 class Compiled:
@@ -40,17 +40,8 @@ class Compiled:
             _specs(arguments.scalars, rows=False),
         )
         graph = self._graph(specs)
-        try:
+        with rows.reported():
             return graph(arguments)
-        except tf.errors.InvalidArgumentError as error:
-            if _ROWS in str(error):
-                raise CutError(
-                    "the model mixes its records: the quantities have another number of rows than "
-                    "the value at the source cut; name the axis of the records with "
-                    "Cut(..., batch_axis=), or say which arguments have a row per record with "
-                    "batched="
-                ) from error
-            raise
 
     def _graph(self, specs: StepArguments) -> Callable[[StepArguments], Any]:
         key = tuple(map(tuple, specs))
@@ -82,12 +73,3 @@ def _specs(tensors: Sequence[tf.Tensor], rows: bool) -> list[tf.TensorSpec]:
         tf.TensorSpec([None, *t.shape[1:]] if rows and len(t.shape) else t.shape, t.dtype)
         for t in tensors
     ]
-
-
-def same_rows(q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> tf.Tensor:
-    """`q`, checked to have the rows of the leaves, which are not known while a step is traced."""
-    if not leaves or (q.shape[0] is not None and leaves[0].shape[0] is not None):
-        return q
-    same = tf.debugging.assert_equal(tf.shape(q)[0], tf.shape(leaves[0])[0], message=_ROWS)
-    with tf.control_dependencies([same]):
-        return tf.identity(q)

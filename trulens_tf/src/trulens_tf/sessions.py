@@ -19,6 +19,7 @@ from trulens_core.inputs import STATIC, ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_tf import rows
 from trulens_tf.backend import TensorFlowBackend
 from trulens_tf.names import Names
 from trulens_tf.programs import paired
@@ -86,7 +87,8 @@ class _SessionStep:
             feed = {n: t.numpy() for n, t in zip(names, _tensors(given), strict=True)}
             values = session.run(list(fed.values()), feed) if fed else []
             feed = {**backend.defaults, **feed, **dict(zip(fed, values, strict=True))}
-            found = session.run(flat, feed)
+            with rows.reported():
+                found = session.run(flat, feed)
             return tf.nest.pack_sequence_as(wanted, [tf.convert_to_tensor(v) for v in found])
 
         return run

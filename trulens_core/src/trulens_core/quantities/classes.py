@@ -124,7 +124,8 @@ class ClassQoI(QoI):
         rank = len(y.shape)
         index = xp.reshape(cl, (-1, *[1] * (rank - 1)))
         if rank > 2:
-            index = xp.broadcast_to(index, (cl.shape[0], 1, *y.shape[2:]))
+            # not by a shape: how many rows there are may not be known in a trace
+            index = index + xp.astype(xp.zeros_like(y[:, :1]), index.dtype)
         return xp.squeeze(xp.take_along_axis(y, index, axis=1), axis=1)
 
     def __repr__(self) -> str:

@@ -61,11 +61,8 @@ def evaluate(qoi: QoI, y: list[Tensor], rows: int | None, backend: Backend) -> l
         members = [output]
     for q in members:
         _check(q, qoi, rows, backend)
-        if y[0].shape[0] is None and q.shape[0] is not None:  # a traced step whose rows are open
-            raise QoiError(
-                f"{qoi!r} returned a tensor of shape {tuple(q.shape)} for a value of shape "
-                f"{tuple(y[0].shape)}, expected (rows,); return one number per row of y"
-            )
+    if y[0].shape[0] is None:  # a traced step whose rows are open
+        return [backend.same_rows(q, y[0]) for q in members]
     return members
 
 

@@ -1,0 +1,128 @@
+"""The models of the zoo in Keras, images with their channels last."""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+class ChannelsFirst(layers.Layer):
+    """Flattens images as if their channels came first."""
+
+    def call(self, x):
+        return ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, math.prod(x.shape[1:])))
+
+
+class Sum(layers.Layer):
+    def call(self, a, b):
+        return a + b
+
+
+def recurrent(name, i, h, **options):
+    return layers.SimpleRNN(h, return_sequences=True, return_state=True, name=name, **options)
+
+
+LAYERS = {
+    "dense": lambda name, i, o, **k: layers.Dense(o, name=name, **k),
+    "conv": lambda name, i, o, size, **k: layers.Conv2D(o, size, padding="same", name=name, **k),
+    "batch_norm": lambda name, c, **k: layers.BatchNormalization(epsilon=1e-5, name=name, **k),
+    "layer_norm": lambda name, d, **k: layers.LayerNormalization(epsilon=1e-5, name=name, **k),
+    "embedding": lambda name, n, d, **k: layers.Embedding(n, d, name=name, **k),
+    "rnn": recurrent,
+    "max_pool": lambda name, **k: layers.MaxPooling2D(2, name=name, **k),
+    "avg_pool": lambda name, **k: layers.AveragePooling2D(2, name=name, **k),
+    "flatten": lambda name, **k: ChannelsFirst(name=name, **k),
+    "relu": lambda name, **k: layers.ReLU(name=name, **k),
+    "tanh": lambda name, **k: layers.Activation("tanh", name=name, **k),
+    "gelu": lambda name, **k: layers.Activation(exact_gelu, name=name, **k),
+    "sum": lambda name, **k: Sum(name=name, **k),
+}
+OPERATIONS = {
+    "add": ops.add,
+    "multiply": ops.multiply,
+    "mean": lambda x: ops.mean(x, axis=1),
+    "image_mean": lambda x: ops.mean(x, axis=(1, 2)),
+    "masked_mean": lambda x, m: ops.sum(x * m[:, :, None], 1) / ops.sum(m, 1, keepdims=True),
+    "swap": lambda x: ops.transpose(x, (1, 0, *range(2, len(x.shape)))),
+    "attend": lambda q, k, v: ops.matmul(
+        ops.softmax(ops.matmul(q, ops.transpose(k, (0, 2, 1))) / math.sqrt(q.shape[-1]), -1), v
+    ),
+    "first": lambda parts: parts[0],
+    "softmax": lambda x: ops.softmax(x, axis=1),
+}
+
+
+def exact_gelu(x):
+    """By its formula: TensorFlow's takes the root of 2 in float32, whatever x is."""
+    return 0.5 * x * (1 + ops.erf(x / math.sqrt(2)))
+
+
+def in_keras(kind, weight, values):
+    """A weight of the zoo in Keras's layout."""
+    if kind == "conv":
+        return np.transpose(values, (2, 3, 1, 0)) if weight == "weight" else values
+    return values.T if kind in ("dense", "rnn") and values.ndim == 2 else values
+
+
+def build(architecture, dtype="float64"):
+    """The model, subclassed, built by a call."""
+
+    class Zoo(keras.Model):
+        def __init__(self):
+            super().__init__(name=architecture.name, dtype=dtype)
+            self.supports_masking = True  # an argument is called mask, which Keras looks at
+            self.parts = {
+                name: LAYERS[kind](name, *sizes, dtype=dtype)
+                for name, (kind, *sizes) in architecture.layers.items()
+            }
+
+        def evaluate(self, args, kwargs):
+            def run(name, operands):
+                if name not in self.parts:
+                    return OPERATIONS[name](*operands)
+                return self.parts[name](*operands)
+
+            return architecture.run(args, kwargs, run)
+
+    names = ", ".join(architecture.parameters)
+    held = {}
+    # Keras reads the names of the arguments from the signature of `call`
+    exec(f"def call(self, {names}): return self.evaluate([{names}], {{}})", held)
+    Zoo.call = held["call"]
+    model = Zoo()
+    args, kwargs = architecture.inputs(2, dtype)
+    place = [_last(a) for a in args], {k: _last(v) for k, v in kwargs.items()}
+    for name, (kind, *sizes) in architecture.layers.items():
+        if kind == "dense" and not any(name == step[1] for step in architecture.steps):
+            model.parts[name].build((None, sizes[0]))
+    model(*place[0], **place[1])
+    _fill(model, architecture)
+    return model
+
+
+def _last(value):
+    if isinstance(value, dict):
+        return {k: _last(v) for k, v in value.items()}
+    return np.moveaxis(value, 1, -1) if value.ndim == 4 else value
+
+
+def _fill(model, architecture):
+    by_layer = {}
+    for full, values in architecture.weights().items():
+        name, _, weight = full.partition(".")
+        kind = architecture.layers[name][0]
+        by_layer.setdefault(name, []).append(in_keras(kind, weight, values))
+    for name, values in by_layer.items():
+        model.parts[name].set_weights(values)
+
+
+def state(model):
+    """All that a call must leave as it was."""
+    every = [model, *model._flatten_layers(include_self=False)]
+    return {
+        **{v.path: np.array(v.numpy()) for v in model.variables},
+        "attributes": [{k: id(v) for k, v in vars(layer).items()} for layer in every],
+        "trainable": [layer.trainable for layer in every],
+        "policy": str(keras.config.dtype_policy()),
+    }

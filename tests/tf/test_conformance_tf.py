@@ -1,0 +1,19 @@
+"""The conformance suite on plain TensorFlow."""
+
+import runpy
+from pathlib import Path
+
+from trulens_core.testing.conformance import Conformance
+
+ZOO_TF = runpy.run_path(str(Path(__file__).with_name("zoo_tf.py")))  # tests are no package
+
+
+class TestTensorFlow(Conformance):
+    backend_name = "tensorflow"
+    channels_last = True
+
+    def build(self, architecture, dtype):
+        return ZOO_TF["build"](architecture, dtype)
+
+    def state(self, model):
+        return ZOO_TF["state"](model)
