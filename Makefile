@@ -25,7 +25,7 @@ BACKENDS := $(filter-out $(CORE),$(PACKAGES))
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test demo demo-jax demo-keras bench clean
+.PHONY: help install lint format test demo demo-jax demo-keras docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,17 @@ demo-jax: $(INSTALLED) ## run the example on JAX; its pictures go to demo/, too
 
 demo-keras: $(INSTALLED) ## run the example on Keras with TensorFlow; its pictures go to demo/, too
 	$(BIN)/python examples/demo_keras.py
+
+# Notebooks are kept without outputs; the site shows their executed copies in build/.
+NOTEBOOKS := $(wildcard docs/notebooks/*.ipynb)
+
+docs: $(INSTALLED) $(NOTEBOOKS:docs/%=build/%) ## build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The documentation is in site/index.html; its search needs a server:" \
+		"$(BIN)/python -m http.server -d site"
+
+build/notebooks/%.ipynb: docs/notebooks/%.ipynb $(INSTALLED)
+	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir $(@D) $<
 
 bench: $(INSTALLED) ## run every script of benchmarks/
 	@for script in benchmarks/*.py; do \
