@@ -14,29 +14,11 @@ from trulens_core.backends import Gradients, Tap
 from trulens_core.errors import QoiError
 from trulens_jax import _compat
 from trulens_jax.jaxprs import dependencies
-from trulens_jax.taps import inject
+from trulens_jax.recorder import Recorder
+from trulens_jax.taps import joined
 
 Run = Callable[[list[Any], Tap], list[Any]]
 """Evaluates rows at points, with a tap; the tensors of interest."""
-
-
-class _Recorder:
-    """The tap: what passes it is recorded and, with `eps`, made to carry a derivative."""
-
-    def __init__(self, eps: Sequence[Any] | None = None) -> None:
-        self._eps = eps
-        self.seen: list[Any] = []
-
-    def __call__(self, z: list[Any], /) -> list[Any]:
-        first = len(self.seen)
-        self.seen.extend(z)
-        if self._eps is None:
-            return z
-        eps = self._eps[first : first + len(z)]
-        return [x if e is None else inject(x, e) for x, e in zip(z, eps, strict=True)]
-
-    def saw(self, z: list[Any], /, first: int = 0) -> None:
-        self.seen[first : first + len(z)] = z
 
 
 @jax.tree_util.register_static
@@ -87,18 +69,21 @@ def traced(run: Run, points: Sequence[Any] = ()) -> Traced:
 
 
 def _traced(run: Run, points: list[Any]) -> Traced:
+    shown = Recorder()
+
     def seen(points: list[Any]) -> list[Any]:
-        recorder = _Recorder()
-        run(points, recorder)
-        return recorder.seen
+        run(points, shown)
+        return shown.seen
 
     eps = [
         s if jnp.issubdtype(s.dtype, np.floating) else None for s in jax.eval_shape(seen, points)
     ]
+    shares = shown.shares()
 
     def whole(points: list[Any], eps: list[Any]) -> tuple[list[Any], list[Any]]:
-        recorder = _Recorder(eps)
-        return list(run(points, recorder)), recorder.seen
+        recorders = [Recorder(eps, share, shown.loops) for share in shares]
+        outputs = zip(*(run(points, recorder) for recorder in recorders), strict=True)
+        return [_whole(ys) for ys in outputs], recorders[0].seen
 
     closed, shape = jax.make_jaxpr(whole, return_shape=True)(points, eps)
     places = [i for i, e in enumerate(eps) if e is not None]
@@ -106,6 +91,12 @@ def _traced(run: Run, points: list[Any]) -> Traced:
     n = len(shape[0])
     found = dependencies(closed.jaxpr, sources)[:n]
     return Traced(closed, eps, n, Connections(tuple(found)))
+
+
+def _whole(ys: Sequence[Any]) -> Any:
+    """One output, with the derivatives that its shares carry."""
+    single = len(ys) == 1 or not jnp.issubdtype(ys[0].dtype, np.floating)
+    return ys[0] if single else joined(*ys)
 
 
 def zeros(shapes: Sequence[Any], leading: tuple[int, ...] = ()) -> list[Any]:

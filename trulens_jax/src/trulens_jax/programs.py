@@ -15,7 +15,7 @@ from trulens_core.steps import layout_key
 from trulens_jax import _compat
 from trulens_jax.interpreter import Change, Leave, interpret
 from trulens_jax.jaxprs import Found, sites
-from trulens_jax.taps import Site, flatten
+from trulens_jax.taps import Site, flatten, inject
 
 Apply = Callable[[Any, ModelInputs], Any]
 """A model: weights and inputs to output, with taps around its layers."""
@@ -94,14 +94,18 @@ class _Shown:
         replaced, tapped, after = self._pass.at_loop(
             (site.name, site.anchor), _value(site, list(blank))
         )
-        changes: list[Change] = []
-        for old, middle, new in zip(
-            blank, _arrays(site, replaced), _arrays(site, tapped), strict=True
-        ):
-            word = "keep" if new is old else "inject" if middle is old else "replace"
-            changes.append((word, None if word == "keep" else new))
+        stages = zip(blank, _arrays(site, replaced), _arrays(site, tapped), strict=True)
+        return [_change(*s) for s in stages], lambda arrays: after(_value(site, arrays))
 
-        return changes, lambda arrays: after(_value(site, arrays))
+
+def _change(blank: Any, replaced: Any, tapped: Any) -> Change:
+    """What a pass made of an array of all rounds: before the loop, only what it is by shape."""
+    if tapped is blank:
+        return "keep", None
+    if replaced is blank:
+        return "inject", tapped
+    # a tap in a loop tells by its value, too, which must not take the place of this one
+    return "replace", replaced if tapped is replaced else inject(replaced, tapped)
 
 
 def _value(site: Site, arrays: list[Any]) -> Any:

@@ -134,14 +134,46 @@ _OPAQUE = _Opaque()
 
 @jax.custom_jvp
 def inject(x: Any, eps: Any) -> Any:
-    """`x` itself, to the bit, whose derivative by `eps` is that by `x`.
+    """`x` itself, to the bit, whose derivative is that of `eps` alone.
 
-    Differentiating by `eps` linearises only what comes after, and not what `x` came from.
+    Differentiating by `eps` linearises only what comes after, and not what `x` came from: in a cut
+    of several layers the others are held fixed.
     """
-    del eps
-    return x
+    return _both(x, eps)
 
 
 @inject.defjvp
 def _inject_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
-    return primals[0], tangents[0] + tangents[1]
+    return _both(*primals), tangents[1]
+
+
+@jax.custom_jvp
+def inject_round(x: Any, eps: Any) -> Any:
+    """`x` itself in one round of a loop, whose derivative is that of `eps` and of `x`.
+
+    What was injected in one round reaches the next ones through `x`. Where `eps` is not zero, `x`
+    is held fixed.
+    """
+    return _both(x, eps)
+
+
+@inject_round.defjvp
+def _inject_round_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    (x, eps), (dx, deps) = primals, tangents
+    return _both(x, eps), jax.numpy.where(eps == 0, dx, 0) + deps
+
+
+def _both(x: Any, eps: Any) -> Any:
+    """`x`, to the bit; mapped over where `eps` is, as loops need it of what they carry."""
+    return jax.numpy.where(True, x, eps)
+
+
+@jax.custom_jvp
+def joined(*ys: Any) -> Any:
+    """The first of equal arrays, whose derivative is the sum of theirs."""
+    return ys[0]
+
+
+@joined.defjvp
+def _joined_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    return primals[0], sum(tangents[1:], tangents[0])
