@@ -180,51 +180,55 @@ def test_scans_within_scans_and_layers_called_twice_in_one(close, x64):
     assert (layer.within, layer.calls, layer.shape) == ("scan in scan", 2, (2, 3, 4))
 
 
+LIFT = RNG.normal(size=(4, 4)) / 2
+
+
+def intertwined(mark, loop):
+    """Layers before, in and after a loop that depend on each other and go around each other."""
+    x = X.astype("float64")
+    before = mark("before", jnp.tanh(x @ LIFT * jnp.arange(1.0, 4.0)[:, None, None]))
+
+    def round_(h, given):
+        t, v = given
+        a = mark("cell.a", jnp.tanh(h + v), t)
+        b = mark("cell.b", jnp.tanh(a @ LIFT + 0.3 * h), t)
+        return a + b, b
+
+    last, outputs = loop(round_, x, (jnp.arange(3), before))
+    after = mark("after", jnp.tanh(outputs @ LIFT) + before)
+    return after.sum(0) * last
+
+
+def loop_in_python(f, h, xs):
+    ys = []
+    for t in range(3):
+        h, y = f(h, (t, xs[1][t]))
+        ys.append(y)
+    return h, jnp.stack(ys)
+
+
+def gradient_at(name, others):
+    """By hand: the layer reaches itself and the output; the others are constants."""
+
+    def scored(eps):
+        def mark(at, v, t=None):
+            if at in others:
+                return jax.lax.stop_gradient(v)
+            return v if at != name else v + (eps if t is None else eps[t])
+
+        return intertwined(mark, loop_in_python)[:, 1].sum()
+
+    return jax.grad(scored)(jnp.zeros((3, 2, 4)))
+
+
 @pytest.mark.parametrize("qoi", [1, lambda y: y[:, 1]], ids=["one step", "two halves"])
 def test_layers_that_depend_on_each_other_are_held_fixed(close, x64, qoi):
-    """In a loop and around it, each layer's gradient is that with the others constant."""
-    x, lift = X.astype("float64"), jnp.asarray(RNG.normal(size=(4, 4)) / 2)
-    times = jnp.arange(1.0, 4.0)[:, None, None]
-
-    def network(mark, loop):
-        before = mark("before", jnp.tanh(x @ lift * times))
-
-        def round_(h, given):
-            t, v = given
-            a = mark("cell.a", jnp.tanh(h + v), t)
-            b = mark("cell.b", jnp.tanh(a @ lift + 0.3 * h), t)
-            return a + b, b
-
-        last, outputs = loop(round_, x, (jnp.arange(3), before))
-        after = mark("after", jnp.tanh(outputs @ lift) + before)
-        return after.sum(0) * last
-
-    def unrolled(f, h, xs):
-        ys = []
-        for t in range(3):
-            h, y = f(h, (t, xs[1][t]))
-            ys.append(y)
-        return h, jnp.stack(ys)
-
-    def by_hand(name, others):
-        """The gradient at a layer, which alone reaches itself and the output."""
-
-        def scored(eps):
-            def mark(at, v, t=None):
-                if at in others:
-                    return jax.lax.stop_gradient(v)
-                return v if at != name else v + (eps if t is None else eps[t])
-
-            return network(mark, unrolled)[:, 1].sum()
-
-        return jax.grad(scored)(jnp.zeros((3, 2, 4)))
-
-    f = lambda _: network(lambda at, v, _=None: tap(v, at), jax.lax.scan)
+    f = lambda _: intertwined(lambda at, v, _=None: tap(v, at), jax.lax.scan)
     every = ["after", "cell.b", "before", "cell.a"]
     for names in (every, ["before", "after"], ["cell.a", "cell.b"], ["before", "cell.b"]):
-        found = saliency(f, Cut(names, batch_axis=1), x, qoi)
+        found = saliency(f, Cut(names, batch_axis=1), X.astype("float64"), qoi)
         for name, gradient in zip(names, found, strict=True):
-            close(gradient, by_hand(name, {*names} - {name}), 1e-10)
+            close(gradient, gradient_at(name, {*names} - {name}), 1e-10)
 
 
 def test_a_shared_layer_needs_its_call(close):
