@@ -57,16 +57,11 @@ demo-jax: $(INSTALLED) ## run the example on JAX; its pictures go to demo/, too
 demo-keras: $(INSTALLED) ## run the example on Keras with TensorFlow; its pictures go to demo/, too
 	$(BIN)/python examples/demo_keras.py
 
-# Notebooks are kept without outputs; the site shows their executed copies in build/.
-NOTEBOOKS := $(wildcard docs/notebooks/*.ipynb)
-
-docs: $(INSTALLED) $(NOTEBOOKS:docs/%=build/%) ## build the documentation into site/
+docs: $(INSTALLED) ## build the documentation into site/; notebooks run unless the tests ran them
+	@$(BIN)/python docs/execute.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation is in site/index.html; its search needs a server:" \
 		"$(BIN)/python -m http.server -d site"
-
-build/notebooks/%.ipynb: docs/notebooks/%.ipynb $(INSTALLED)
-	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir $(@D) $<
 
 bench: $(INSTALLED) ## run every script of benchmarks/
 	@for script in benchmarks/*.py; do \

@@ -1,8 +1,4 @@
-"""The notebooks as pages: what is shown is the executed copy of each, which `make docs` makes.
-
-The notebooks in docs/notebooks are kept without outputs. Their executed copies are in
-build/notebooks, under the same names.
-"""
+"""The notebooks as pages: their executed copies, which `make docs` makes, in build/notebooks."""
 
 from __future__ import annotations
 
@@ -10,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File
 
-ROOT = Path(__file__).parents[2]
+BUILD = Path(__file__).parents[2] / "build"
 
 
+@event_priority(100)  # before the plugin that knows what a notebook is
 def on_files(files: Any, config: Any) -> Any:
-    """Read each notebook from its executed copy."""
-    del config
-    for file in files:
-        if file.src_uri.endswith(".ipynb"):
-            executed = ROOT / "build" / file.src_uri
-            if not executed.is_file():
-                raise PluginError(f"{file.src_uri} has not been executed: call `make docs`")
-            file.abs_src_path = str(executed)
+    """Put an executed notebook beside each source."""
+    for source in sorted(Path(config.docs_dir, "notebooks").glob("*.py")):
+        page = f"notebooks/{source.stem}.ipynb"
+        if not (BUILD / page).is_file():
+            raise PluginError(f"{source.name} has not been executed: call `make docs`")
+        files.append(File(page, str(BUILD), config.site_dir, config.use_directory_urls))
     return files
