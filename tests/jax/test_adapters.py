@@ -97,6 +97,59 @@ def test_nnx_shared_modules_and_modes(close):
     close(w(X, rngs=None), w(X))
 
 
+class Layers(nnx.Module):
+    """Three layers of one kind with their weights stacked, as a scan; another entrance."""
+
+    def __init__(self, rngs):
+        make = nnx.vmap(lambda rngs: nnx.Linear(4, 4, rngs=rngs), in_axes=0, out_axes=0)
+        self.layers = nnx.split_rngs(splits=3)(make)(rngs)
+        self.last = nnx.Linear(4, 3, rngs=rngs)
+
+    def encode(self, x):
+        return nnx.scan(lambda m, v: jnp.tanh(m(v)), in_axes=(0, nnx.Carry), out_axes=nnx.Carry)(
+            self.layers, x
+        )
+
+    def __call__(self, x):
+        return self.last(self.encode(x))
+
+
+def test_nnx_layers_stacked_in_a_scan(close):
+    model = Layers(nnx.Rngs(0))
+    w = get_model_wrapper(model)
+    kernels, biases = model.layers.kernel[...], model.layers.bias[...]
+
+    def by_hand(eps):
+        h = X
+        for kernel, bias, e in zip(kernels, biases, eps, strict=True):
+            h = jnp.tanh(h @ kernel + bias + e)
+        return model.last(h)[:, 1].sum()
+
+    expected = jax.grad(by_hand)(jnp.zeros((3, 3, 4)))
+    close(saliency(w, Cut("layers", batch_axis=1)), expected)
+
+
+def put(variable, value):
+    if hasattr(variable, "set_value"):
+        variable.set_value(value)
+    else:  # of older versions
+        variable.value = value
+
+
+def test_nnx_other_entrances(close):
+    model = Layers(nnx.Rngs(0))
+    expected = model.encode(X)
+    for w in (get_model_wrapper(model, method="encode"), get_model_wrapper(model.encode)):
+        close(w(X), expected)
+        assert [x.name for x in w.layers(X) if x.calls] == ["layers"]
+        put(model.layers.bias, jnp.ones((3, 4)))
+        close(w(X), model.encode(X))  # the module's weights, not a copy of them
+        put(model.layers.bias, jnp.zeros((3, 4)))
+    whole = model(X)
+    for f in (nnx.jit(lambda m, x: m(x)), lambda m, x: m(x)):
+        close(get_model_wrapper(f, backend="jax", params=model)(X), whole)
+
+
 # -- Linen ---------------------------------------------------------------------------------------
 
 
@@ -294,6 +347,30 @@ def test_equinox_weights_of_another_model(eqx_net, close, compiled):
     close(got, jax.vmap(eqx.nn.inference_mode(scaled))(X))
     jitted = get_model_wrapper(eqx.filter_jit(eqx_net))
     close(jitted(X), get_model_wrapper(eqx_net)(X))
+
+
+def test_equinox_other_entrances(eqx_net, close):
+    class Encoder(eqx.Module):
+        linear: eqx.nn.Linear
+
+        def encode(self, x):
+            return jnp.tanh(self.linear(x))
+
+    model = Encoder(eqx.nn.Linear(4, 3, key=KEY))
+    expected = jax.vmap(model.encode)(X)
+    named = get_model_wrapper(model, method="encode")
+    for w in (
+        named,
+        get_model_wrapper(model.encode),
+        get_model_wrapper(eqx.filter_jit(model.encode)),
+    ):
+        close(w(X), expected)
+        assert [x.name for x in w.layers(X)] == ["linear"]
+    mapped = eqx.filter_vmap(eqx.nn.inference_mode(eqx_net), in_axes=1)  # takes all records
+    for f in (mapped, eqx.filter_jit(mapped)):
+        w = get_model_wrapper(f)
+        close(w(X.T), mapped(X.T))
+        assert {x.name: x.shape for x in w.layers(X.T)}["_fun.first"] == (4,)
 
 
 # -- Haiku ---------------------------------------------------------------------------------------

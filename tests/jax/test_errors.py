@@ -183,6 +183,20 @@ def test_what_is_no_model(make, found):
         make()
 
 
+@pytest.mark.parametrize("base", [nnx.Module, eqx.Module, nn.Module])
+def test_a_module_that_cannot_be_called(base):
+    class Encoder(base):
+        def encode(self, x):
+            return x
+
+    options = {"params": {}} if base is nn.Module else {}
+    with pytest.raises(UnsupportedModelError, match=r"(?s)Encoder.*'__call__'.*method="):
+        get_model_wrapper(Encoder(), **options)
+    with pytest.raises(UnsupportedModelError, match="'encoed'"):
+        get_model_wrapper(Encoder(), method="encoed", **options)
+    np.testing.assert_array_equal(get_model_wrapper(Encoder(), method="encode", **options)(X), X)
+
+
 def test_options_that_a_kind_of_model_does_not_take():
     module = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
     layer = eqx.nn.Linear(4, 3, key=jax.random.key(0))

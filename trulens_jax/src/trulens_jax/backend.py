@@ -21,6 +21,7 @@ from trulens_core.backends import (
     Want,
 )
 from trulens_jax import differentiation, taps
+from trulens_jax._compat import Tracer
 
 _UNSUPPORTED = "OSUMm"
 """NumPy kinds that JAX has no arrays of."""
@@ -54,6 +55,9 @@ class JaxBackend(Backend):
         floating = like is not None and jnp.issubdtype(a.dtype, np.floating)
         dtype = like.dtype if floating else jax.dtypes.canonicalize_dtype(a.dtype)
         return jnp.array(a, dtype)  # asarray may alias memory that the caller changes later
+
+    def cast(self, x: Any, like: Any) -> Any:
+        return placed(super().cast(x, like), like)
 
     def softmax(self, x: Any, axis: int) -> Any:
         return jax.nn.softmax(x, axis=axis)
@@ -122,6 +126,17 @@ class JaxBackend(Backend):
         real = (weights != 0).reshape((-1, *[1] * (g.ndim - 1)))
         # what weighs nothing is padding, and 0 × nan would be nan
         return self.weighted_sum(jnp.where(real, g, jnp.zeros_like(g)), weights)
+
+
+def placed(x: Any, like: Any) -> Any:
+    """`x` on the devices of `like`; arrays that are being traced have no place."""
+    if isinstance(x, Tracer) or not isinstance(like, jax.Array) or isinstance(like, Tracer):
+        return x
+    if x.sharding.device_set == like.sharding.device_set:
+        return x
+    mesh = getattr(like.sharding, "mesh", None)  # all of `x` on each of its devices
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()) if mesh else None
+    return jax.device_put(x, whole or like.sharding)
 
 
 def _over_points(function: Callable[[list[Any]], Any], points: list[Any]) -> Any:

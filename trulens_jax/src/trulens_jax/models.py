@@ -22,7 +22,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_jax import _compat
 from trulens_jax.adapters import adapter_for
 from trulens_jax.adapters.base import Adapter
-from trulens_jax.backend import BACKEND
+from trulens_jax.backend import BACKEND, placed
 from trulens_jax.layers import listed
 from trulens_jax.programs import Program, signature
 
@@ -107,7 +107,7 @@ class JaxModelWrapper(ModelWrapper):
         _refuse_tracers([value], "is")
         if isinstance(value, np.ndarray) and value.dtype == np.float64:
             self._warn_of_float64()
-        return super().adopt(value)
+        return placed(super().adopt(value), self.like())
 
     def _warn_of_float64(self) -> None:
         if self._warned_of_float64 or jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
@@ -221,7 +221,8 @@ def wrap(
         logit_layer: the layer that `LogitCut` means.
         params: the weights of functions, of Linen modules (all variables) and of Haiku.
         state: of Haiku's and Equinox's stateful models.
-        method: what of a Linen module is called instead of `__call__`.
+        method: what of a module is called instead of `__call__`, a name or a function; a module's
+            bound method as the model says the same.
         batched: by argument name, whether its tensors have a row per record; True for an Equinox
             module that takes all records at once.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 
 from trulens_core.detection import qualified_names
 from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl
@@ -18,6 +19,8 @@ _MODELS = (
 
 
 def _claims(model: object) -> bool:
+    if isinstance(model, types.MethodType):
+        model = model.__self__
     held = (getattr(sys.modules.get(module), name, None) for module, name in _MODELS)
     if any(isinstance(c, type) and isinstance(model, c) for c in held):
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -19,11 +20,12 @@ def adapter_for(model: Any, params: Any, state: Any, method: Any, whole: bool) -
         TypeError: for an option that the kind of model does not take.
     """
     model = _unwrapped(model)
-    for module, names, build in _KINDS:
-        held = [getattr(sys.modules.get(module), n, None) for n in names]
-        if any(isinstance(c, type) and isinstance(model, c) for c in held):
-            given = {"params": params, "state": state, "method": method, "whole": whole or None}
-            return build(model, {k: v for k, v in given.items() if v is not None})
+    if isinstance(model, types.MethodType) and _builder(model.__self__):
+        model, method = model.__self__, method or model.__name__
+    build = _builder(model)
+    if build:
+        given = {"params": params, "state": state, "method": method, "whole": whole or None}
+        return build(model, {k: v for k, v in given.items() if v is not None})
     if isinstance(model, type) or not callable(model):
         raise UnsupportedModelError(_what_to_give(model))
     _only({"state": state, "method": method, "whole": whole or None}, "a plain function")
@@ -31,17 +33,36 @@ def adapter_for(model: Any, params: Any, state: Any, method: Any, whole: bool) -
 
 
 def _unwrapped(model: Any) -> Any:
-    """The Equinox module inside `eqx.filter_jit`, which is a module itself."""
-    inner = getattr(model, "__wrapped__", None)
+    """What is inside `eqx.filter_jit` and Equinox's bound methods, which are modules themselves."""
     module = getattr(sys.modules.get("equinox"), "Module", None)
-    return inner if module and isinstance(model, module) and callable(inner) else model
+    while module and isinstance(model, module) and not _maps(model):
+        inner = getattr(model, "__wrapped__", None)
+        if not callable(inner):
+            break
+        model = inner
+    return model
+
+
+def _maps(model: Any) -> bool:
+    """Whether an Equinox module is what `eqx.filter_vmap` gives: it takes all records at once."""
+    return type(model).__name__ == "_VmapWrapper"
+
+
+def _builder(model: Any) -> Callable[[Any, dict[str, Any]], Adapter] | None:
+    """What makes the adapter of a framework's model; None for anything else."""
+    for module, names, build in _KINDS:
+        held = [getattr(sys.modules.get(module), n, None) for n in names]
+        if any(isinstance(c, type) and isinstance(model, c) for c in held):
+            return build
+    return None
 
 
 def _nnx(model: Any, options: dict[str, Any]) -> Adapter:
     from trulens_jax.adapters.nnx import NnxAdapter
 
+    method = options.pop("method", None)
     _only(options, "a Flax NNX module, which holds its weights")
-    return NnxAdapter(model)
+    return NnxAdapter(model, method)
 
 
 def _linen(model: Any, options: dict[str, Any]) -> Adapter:
@@ -63,9 +84,10 @@ def _train_state(model: Any, options: dict[str, Any]) -> Adapter:
 def _equinox(model: Any, options: dict[str, Any]) -> Adapter:
     from trulens_jax.adapters.equinox import EquinoxAdapter
 
-    state, whole = options.pop("state", None), options.pop("whole", False)
+    state, whole = options.pop("state", None), options.pop("whole", _maps(model))
+    method = options.pop("method", None)
     _only(options, "an Equinox module, which holds its weights")
-    return EquinoxAdapter(model, state, whole)
+    return EquinoxAdapter(model, state, whole, method)
 
 
 def _haiku(model: Any, options: dict[str, Any]) -> Adapter:

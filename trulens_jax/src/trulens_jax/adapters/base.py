@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 
 
@@ -57,6 +58,28 @@ def positional(function: Callable[..., Any], skip: int = 0) -> tuple[str, ...]:
         return ()
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return tuple(p.name for p in parameters if p.kind in kinds)[skip:]
+
+
+def entrance(module: Any, method: Any) -> Callable[..., Any]:
+    """What of a module is called, as a function of the module and its arguments.
+
+    Args:
+        module: of any framework.
+        method: a method's name or the function itself; None is `__call__`.
+    """
+    cls = type(module)
+    if callable(method):
+        found: Callable[..., Any] = method
+        return found
+    name = "__call__" if method is None else str(method)
+    defined = [vars(c)[name] for c in cls.__mro__ if name in vars(c)]
+    if not defined:
+        raise UnsupportedModelError(
+            f"{cls.__name__} has no method {name!r}; say what is called to evaluate it with "
+            "get_model_wrapper(module, method=), or give a function"
+        )
+    inherited: Callable[..., Any] = getattr(cls, name)
+    return inherited
 
 
 def name_of(model: Any) -> str:

@@ -11,7 +11,7 @@ import jax
 
 from trulens_core.inputs import BATCHED, STATIC, ModelInputs
 from trulens_jax import weights
-from trulens_jax.adapters.base import Adapter, has_call, positional
+from trulens_jax.adapters.base import Adapter, entrance, has_call, positional
 from trulens_jax.taps import emit
 
 
@@ -23,15 +23,19 @@ class EquinoxAdapter(Adapter):
         state: the state of a stateful module, which is called with it after its other positional
             arguments and returns a pair.
         whole: whether the module takes all records at once instead.
+        method: what is called instead of `__call__`, a name or a function.
     """
 
     channel_axis = 1
 
-    def __init__(self, module: eqx.Module, state: Any = None, whole: bool = False) -> None:
+    def __init__(
+        self, module: eqx.Module, state: Any = None, whole: bool = False, method: Any = None
+    ) -> None:
+        self._call = entrance(module, method)
         self._model_state, self._whole = state, whole
         self.update(module)
         self.owner = type(module).__name__
-        self.parameters = positional(type(module).__call__, skip=1)
+        self.parameters = positional(self._call, skip=1)
 
     def update(self, weights: Any) -> None:
         self._module = weights
@@ -48,8 +52,8 @@ class EquinoxAdapter(Adapter):
         def call(values: list[Any]) -> Any:
             given = inputs.with_values(at, values)
             if model_state is None:
-                return tapped(*given.args, **given.kwargs)
-            return tapped(*given.args, model_state, **given.kwargs)[0]
+                return self._call(tapped, *given.args, **given.kwargs)
+            return self._call(tapped, *given.args, model_state, **given.kwargs)[0]
 
         at = [i for i, leaf in enumerate(inputs.leaves) if leaf.role != STATIC]
         values = [inputs.leaves[i].value for i in at]

@@ -12,7 +12,7 @@ from flax import linen as nn
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_jax import weights
-from trulens_jax.adapters.base import Adapter, positional
+from trulens_jax.adapters.base import Adapter, entrance, positional
 from trulens_jax.taps import emit
 
 _INFERENCE: tuple[tuple[type, str], ...] = (
@@ -45,8 +45,7 @@ class LinenAdapter(Adapter):
         self._module, self._method = module, method
         self.update(variables)
         self.owner = type(module).__name__
-        called = getattr(type(module), method) if isinstance(method, str) else method
-        self.parameters = positional(called or type(module).__call__, skip=1)
+        self.parameters = positional(entrance(module, method), skip=1)
 
     @staticmethod
     def of_train_state(state: Any, method: Any = None) -> LinenAdapter:

@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from trulens_core.inputs import ModelInputs
-from trulens_jax.adapters.base import Adapter, has_call, positional
+from trulens_jax.adapters.base import Adapter, entrance, has_call, positional
 from trulens_jax.taps import emit
 
 _Object: type = getattr(nnx, "Pytree", None) or nnx.Object
@@ -17,18 +17,23 @@ _INTERNAL = ("_pytree__", "_object__")
 
 
 class NnxAdapter(Adapter):
-    """An NNX module. Its weights are read anew at every call, so that training is seen."""
+    """An NNX module. Its weights are read anew at every call, so that training is seen.
+
+    Args:
+        module: the module.
+        method: what is called instead of `__call__`, a name or a function.
+    """
 
     channel_axis = -1
 
-    def __init__(self, module: nnx.Module) -> None:
-        self._module = module
+    def __init__(self, module: nnx.Module, method: Any = None) -> None:
+        self._module, self._call = module, entrance(module, method)
         # kept from the start: transformations of NNX change the order of a module's attributes
         self._layers = {path: type(layer).__name__ for path, layer in _distinct(module)}
         first = {id(layer): path for path, layer in reversed(list(_walk(module)))}
         self._names = {path: first[id(layer)] for path, layer in _walk(module)}
         self.owner = type(module).__name__
-        self.parameters = positional(type(module).__call__, skip=1)
+        self.parameters = positional(self._call, skip=1)
 
     def state(self) -> Any:
         return nnx.split(self._module)
@@ -45,7 +50,7 @@ class NnxAdapter(Adapter):
             # on the class, the path survives split and merge inside nnx.jit, scan and vmap
             cls: Any = type(layer)
             object.__setattr__(layer, "__class__", _tapped(cls, self._names.get(path, path)))
-        return module(*inputs.args, **inputs.kwargs)
+        return self._call(module, *inputs.args, **inputs.kwargs)
 
     def layers(self) -> Mapping[str, str]:
         return self._layers
