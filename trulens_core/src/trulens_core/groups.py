@@ -163,10 +163,10 @@ class GroupRun:
         With each, how many of its points are real: the rest, copies of the last, weigh nothing.
         """
         cut, n = self._question.doi_cut, len(points.weights)
-        weights = np.asarray(points.weights, self._weights_type())
         if points.stack is None:
-            yield Block(cut, [], weights), n
+            yield Block(cut, [], np.asarray(points.weights, "float32")), n
             return
+        weights = np.asarray(points.weights, self._weights_type())
         static = self._backend.static_shapes
         k = min(n, max(1, self._rows // self._inputs.n_records))
         if static:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,10 @@ from trulens_core.slices import InputCut
 Name = str | int
 Role = str
 AT_CUT, BATCHED, SHARED, STATIC = "cut", "batched", "shared", "static"
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One leaf of one argument: its value, the argument's name or position, and its role."""
 
     value: Any
@@ -55,11 +55,33 @@ class ModelInputs:
         kwargs: Mapping[str, Any] | None = None,
         batched: Mapping[Name, bool] | None = None,
     ) -> None:
-        self.args = tuple(args)
-        self.kwargs = dict(kwargs or {})
+        self._given: Arguments | None = (tuple(args), dict(kwargs or {}))
         self.batched = dict(batched or {})
         self._layout: Layout | None = None
-        self._leaves: list[Leaf] | None = None
+        self._leaves: list[Leaf] = []
+
+    @classmethod
+    def _of(cls, layout: Layout, leaves: list[Leaf], batched: Mapping[Name, bool]) -> ModelInputs:
+        """Inputs taken apart; put together when somebody asks for the arguments."""
+        new = cls.__new__(cls)
+        new._given, new._layout, new._leaves, new.batched = None, layout, leaves, dict(batched)
+        return new
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments."""
+        return self._arguments()[0]
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The keyword arguments."""
+        return self._arguments()[1]
+
+    def _arguments(self) -> Arguments:
+        if self._given is None:
+            assert self._layout is not None
+            self._given = self._layout.build([leaf.value for leaf in self._leaves])
+        return self._given
 
     def __repr__(self) -> str:
         return f"ModelInputs({list(self.args)!r}, {self.kwargs!r})"
@@ -67,7 +89,17 @@ class ModelInputs:
     @property
     def leaves(self) -> list[Leaf]:
         """All leaves, positional arguments first."""
-        return self._parsed()[1]
+        if self._layout is None:
+            self._parse()
+        return self._leaves
+
+    @property
+    def layout(self) -> Layout:
+        """The structure of the arguments."""
+        if self._layout is None:
+            self._parse()
+        assert self._layout is not None
+        return self._layout
 
     @property
     def n_records(self) -> int:
@@ -100,16 +132,14 @@ class ModelInputs:
                 return leaf.value
         return None
 
-    def _parsed(self) -> tuple[Layout, list[Leaf]]:
-        if self._layout is None or self._leaves is None:
-            names: list[Name] = [*range(len(self.args)), *self.kwargs]
-            arguments = [trees.flatten(v) for v in (*self.args, *self.kwargs.values())]
-            self._layout = Layout(
-                tuple(names), tuple(Part(t.key, len(t.leaves), t.unflatten) for t in arguments)
-            )
-            flat = [(x, n) for n, t in zip(names, arguments, strict=True) for x in t.leaves]
-            self._leaves = self._judged(flat)
-        return self._layout, self._leaves
+    def _parse(self) -> None:
+        args, kwargs = self._arguments()
+        names: list[Name] = [*range(len(args)), *kwargs]
+        arguments = [trees.flatten(v) for v in (*args, *kwargs.values())]
+        parts = tuple([Part(t.key, len(t.leaves), t.unflatten) for t in arguments])
+        flat = [(x, n) for n, t in zip(names, arguments, strict=True) for x in t.leaves]
+        self._leaves = self._judged(flat)
+        self._layout = Layout(tuple(names), parts)
 
     def _judged(self, flat: list[tuple[Any, Name]]) -> list[Leaf]:
         """Leaves with their roles; the first tensor tells the number of records."""
@@ -131,16 +161,13 @@ class ModelInputs:
         """These inputs with `function(leaf)` in place of every tensor leaf."""
         return self._with(
             [
-                leaf if leaf.role == STATIC else dataclasses.replace(leaf, value=function(leaf))
+                leaf if leaf.role == STATIC else Leaf(function(leaf), leaf.name, leaf.role)
                 for leaf in self.leaves
             ]
         )
 
     def _with(self, leaves: list[Leaf]) -> ModelInputs:
-        layout = self._parsed()[0]
-        new = layout.build([leaf.value for leaf in leaves])
-        new.batched, new._layout, new._leaves = self.batched, layout, leaves
-        return new
+        return ModelInputs._of(self.layout, leaves, self.batched)
 
     def rows(self, i: int, j: int) -> ModelInputs:
         """The records i to j."""
@@ -148,16 +175,30 @@ class ModelInputs:
             return self
         return self.map_tensors(lambda x: x.value[i:j] if x.role == BATCHED else x.value)
 
-    def repeat(self, k: int, backend: Backend) -> ModelInputs:
-        """K copies of all records, one after the other."""
-        if k == 1:
+    def repeat(
+        self, k: int, backend: Backend, given: Mapping[int, Tensor] | None = None
+    ) -> ModelInputs:
+        """K copies of all records, one after the other; some leaves' are `given`."""
+        if k == 1 and not given:
             return self
-        return self.map_tensors(
-            lambda x: backend.repeat(x.value, k) if x.role == BATCHED else x.value
+        given = given or {}
+
+        def repeated(i: int, leaf: Leaf) -> Leaf:
+            if i in given:
+                return leaf._replace(value=given[i])
+            return leaf._replace(value=backend.repeat(leaf.value, k))
+
+        return self._with(
+            [
+                repeated(i, leaf) if leaf.role == BATCHED or i in given else leaf
+                for i, leaf in enumerate(self.leaves)
+            ]
         )
 
     def renamed(self, names: Sequence[str]) -> ModelInputs:
         """These inputs with `batched=` given by name applied to positional arguments too."""
+        if not self.batched:
+            return self
         by_position: dict[Name, bool] = {
             i: self.batched[n] for i, n in enumerate(names) if n in self.batched
         }
@@ -180,21 +221,17 @@ class ModelInputs:
         """
         if cut.accessor is not None:
             return self._accessed(cut, backend)
-        floats = [
-            i
-            for i, leaf in enumerate(self.leaves)
-            if backend.is_tensor(leaf.value) and backend.is_floating(leaf.value)
-        ]
+        leaves = self.leaves
+        tensors = [i for i, x in enumerate(leaves) if backend.is_tensor(x.value)]
+        floats = [i for i in tensors if backend.is_floating(leaves[i].value)]
         if cut.names is not None:
             return self._named(cut.names, floats, names)
-        positional = any(
-            isinstance(x.name, int) and backend.is_tensor(x.value) for x in self.leaves
-        )
+        # positional arguments come first
+        positional = bool(tensors) and isinstance(leaves[tensors[0]].name, int)
         return [
             i
             for i in floats
-            if self.leaves[i].role == BATCHED
-            and (not positional or isinstance(self.leaves[i].name, int))
+            if leaves[i].role == BATCHED and (not positional or isinstance(leaves[i].name, int))
         ]
 
     def _named(
@@ -223,7 +260,7 @@ class ModelInputs:
         """These inputs with other tensors at some leaves."""
         leaves = list(self.leaves)
         for i, value in zip(positions, values, strict=True):
-            leaves[i] = dataclasses.replace(leaves[i], value=value)
+            leaves[i] = leaves[i]._replace(value=value)
         return self._with(leaves)
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
@@ -231,10 +268,13 @@ class ModelInputs:
 
         One positional argument gives its own structure, several a list; keyword arguments a dict.
         """
+        layout = self.layout
+        if layout.names == (0,) and layout.parts[0].size == len(positions) == 1:
+            return layout.parts[0].unflatten(list(values))
         held = dict(zip(positions, values, strict=True))
         found: dict[Name, Any] = {}
         start = 0
-        for name, part in zip(*self._parsed()[0].arguments(), strict=True):
+        for name, part in zip(layout.names, layout.parts, strict=True):
             inside = range(start, start + part.size)
             start += part.size
             if any(i in held for i in inside):
@@ -252,29 +292,27 @@ class ModelInputs:
 
         Leaves at the positions `at_cut` are left out: a step gets them as points.
         """
-        layout, leaves = self._parsed()
+        layout, leaves = self.layout, self.leaves
         roles = [AT_CUT if i in at_cut else leaf.role for i, leaf in enumerate(leaves)]
         static = [
             leaf.value if r == STATIC else None for leaf, r in zip(leaves, roles, strict=True)
         ]
         return (
-            dataclasses.replace(layout, roles=tuple(roles), static=tuple(static)),
+            layout._replace(roles=tuple(roles), static=tuple(static)),
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """The structure of one argument."""
 
     key: Any
     size: int
-    unflatten: trees.Unflatten = dataclasses.field(compare=False)
+    unflatten: trees.Unflatten
 
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The structure of a call's inputs without their tensors.
 
     Attributes:
@@ -289,10 +327,6 @@ class Layout:
     roles: tuple[Role, ...] = ()
     static: tuple[Any, ...] = ()
 
-    def arguments(self) -> tuple[tuple[Name, ...], tuple[Part, ...]]:
-        """Names and structures, in order."""
-        return self.names, self.parts
-
     def join(
         self, at_cut: Sequence[Tensor], batched: Sequence[Tensor], shared: Sequence[Tensor]
     ) -> ModelInputs:
@@ -306,25 +340,25 @@ class Layout:
             for r, s in zip(self.roles, self.static, strict=True)
         ]
         names = [n for n, p in zip(self.names, self.parts, strict=True) for _ in range(p.size)]
-        inputs = self.build(values)
-        inputs._layout = dataclasses.replace(self, roles=(), static=())
-        inputs._leaves = [
+        leaves = [
             Leaf(v, n, BATCHED if r == AT_CUT else r)
             for v, n, r in zip(values, names, self.roles, strict=True)
         ]
-        return inputs
+        return ModelInputs._of(self._replace(roles=(), static=()), leaves, {})
 
-    def build(self, values: list[Any]) -> ModelInputs:
-        """Inputs with these leaves."""
-        arguments: dict[Name, Any] = {}
+    def build(self, values: list[Any]) -> Arguments:
+        """The arguments with these leaves."""
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
         start = 0
         for name, part in zip(self.names, self.parts, strict=True):
-            arguments[name] = part.unflatten(values[start : start + part.size])
+            value = part.unflatten(values[start : start + part.size])
             start += part.size
-        return ModelInputs(
-            [v for n, v in arguments.items() if isinstance(n, int)],
-            {n: v for n, v in arguments.items() if isinstance(n, str)},
-        )
+            if isinstance(name, int):
+                args.append(value)
+            else:
+                kwargs[name] = value
+        return tuple(args), kwargs
 
 
 _ABSENT = object()

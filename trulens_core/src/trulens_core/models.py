@@ -9,8 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
-from trulens_core import calls, naming, splitting
-from trulens_core.backends import Backend, Gradients, StepArguments, Tap, Tensor, Want
+from trulens_core import calls, eager, naming, traced
+from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
 from trulens_core.cache import StepCache
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
 from trulens_core.inputs import ModelInputs, model_inputs
@@ -24,13 +24,12 @@ from trulens_core.slices import (
     LOGIT,
     OUTPUT,
     Cut,
-    InputCut,
     LogitCut,
     OutputCut,
     source_cut,
     target_cut,
 )
-from trulens_core.steps import Block, StepKey, one_pass, shapes_key, tensors_of
+from trulens_core.steps import Block, one_pass
 
 _KEPT_STEPS = 64
 
@@ -114,10 +113,9 @@ class ModelWrapper(ABC):
         """The weights where steps take them as arguments; empty elsewhere."""
         return ()
 
-    @contextlib.contextmanager
-    def using(self, state: Any) -> Iterator[None]:  # noqa: ARG002 - a hook
+    def using(self, state: Any) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG002 - a hook
         """The context of one evaluation with the weights `state`, which a step got as argument."""
-        yield
+        return contextlib.nullcontext()
 
     def channel_axis(self, cut: Cut) -> int | None:  # noqa: ARG002 - a hook
         """The axis of the channels of images at the cut; None where it is not known."""
@@ -199,7 +197,8 @@ class ModelWrapper(ABC):
     @final
     def prepared(self, inputs: ModelInputs) -> tuple[ModelInputs, Kind]:
         """The caller's inputs as tensors of the model, and how to give results back."""
-        inputs = ModelInputs(inputs.args, inputs.kwargs, {**self.batched, **inputs.batched})
+        if self.batched:
+            inputs = ModelInputs(inputs.args, inputs.kwargs, {**self.batched, **inputs.batched})
         inputs = inputs.renamed(self.parameters)
         if inputs.n_records == 0:
             raise ValueError("the inputs hold 0 records; give at least one")
@@ -231,6 +230,8 @@ class ModelWrapper(ABC):
 
         Call it inside `opened`. Interventions replace the values at other cuts, row by row.
         """
+        if not cuts:
+            return {}
         replace = self.spread(interventions or {})
         parts = [part for cut in cuts for part in cut.parts()]
         found = iter(one_pass(self, inputs, replace, parts))
@@ -259,28 +260,8 @@ class ModelWrapper(ABC):
         "points" gives each point's own, (k, b, …); "quantities" and "activations" those of the
         points, (k, b) and (k, b, …). Call it inside `opened`.
         """
-        at_input: list[int] = []
-        points = block.points
-        if isinstance(block.cut, InputCut) and points:
-            at_input = inputs.at(block.cut, self.backend, self.parameters)
-            points = [p for _, p in sorted(zip(at_input, points, strict=True), key=lambda x: x[0])]
-        layout, batched, shared = inputs.split(at_input)
-        replaced = block.cut if points and not at_input else None
-        placed = qoi.placed(self.channel_axis(of))
-        shapes = shapes_key(points, [*batched, *shared])
-        key = StepKey(wrt, of, replaced, layout, frozenset(want), placed, shapes)
-        step = splitting.step(self, key)
-        step.validate(key.qoi)
-        arrays = tensors_of(key.qoi, inputs, self)
-        arguments = StepArguments(
-            self.state(),
-            points,
-            batched,
-            shared,
-            [a for a, per_record in arrays if per_record],
-            [a for a, per_record in arrays if not per_record],
-        )
-        return step.run(arguments, block.weights)
+        gradients = traced.gradients if self.backend.traces else eager.gradients
+        return gradients(self, inputs, (wrt, of), qoi, block, want)
 
     @final
     def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:

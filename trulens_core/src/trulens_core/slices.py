@@ -71,6 +71,9 @@ class Cut:
             raise CutError(f"Cut call is {self.call}; calls count from 0")
         _index(self.batch_axis, "batch_axis")
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # a model is seen at few cuts, and looks them up often
+
     def parts(self) -> tuple[Cut, ...]:
         """The cuts of one layer each that this cut is made of: itself, unless it has several."""
         if not isinstance(self.name, tuple):
@@ -122,6 +125,8 @@ class InputCut(Cut):
     batch_axis: int = dataclasses.field(default=0, init=False)
     names: Sequence[str] | None = None
 
+    __hash__ = Cut.__hash__
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.names, str):
@@ -156,6 +161,8 @@ class OutputCut(Cut):
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
 
+    __hash__ = Cut.__hash__
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_accessor(self)})"
 
@@ -177,6 +184,8 @@ class LogitCut(Cut):
     accessor: Callable[[Any], Any] | None = None
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
+
+    __hash__ = Cut.__hash__
 
     def __repr__(self) -> str:
         return f"LogitCut({_accessor(self)})"

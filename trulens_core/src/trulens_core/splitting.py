@@ -14,7 +14,7 @@ import numpy as np
 from trulens_core.backends import Gradients, Halves, StepArguments, Tap, Tensor
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
-from trulens_core.steps import ModelPart, Step, StepKey, with_data
+from trulens_core.steps import ModelPart, StepKey, placed, with_data
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
@@ -24,11 +24,13 @@ class _Compiled:
     """The two halves of a model, which serve all quantities."""
 
     def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
-        self.model = ModelPart(wrapper, key)
+        self._wrapper, self._key = wrapper, key
+        self.model = ModelPart(wrapper, key.wrt, key.of, key.replaced)
         self.first = wrapper.backend.halves(self._run, key.want)
 
     def _run(self, a: StepArguments, tap: Tap) -> list[Tensor]:
-        return self.model.at_target(a, tap)[0]
+        with self._wrapper.using(a.state):
+            return self.model.at_target(*placed(self._wrapper, self._key, a), tap)[0]
 
 
 class SplitStep:
@@ -73,13 +75,3 @@ class SplitStep:
             return evaluate(qoi, tap(y), int(y[0].shape[0]), backend)
 
         return backend.differentiate(run)
-
-
-def step(wrapper: ModelWrapper, key: StepKey) -> Step | SplitStep:
-    """The step for `key`: kept by it where the backend traces, split where that saves a trace."""
-    if not wrapper.backend.traces:
-        return Step(wrapper, key)
-    if wrapper.backend.splits and key.qoi.custom:
-        return SplitStep(wrapper, key)
-    kept: Step = wrapper.kept(key.hashed(), lambda: Step(wrapper, key.snapshot()))
-    return kept

@@ -77,7 +77,8 @@ def shapes_key(points: Sequence[Tensor], inputs: Sequence[Tensor]) -> Hashable:
 
 def layout_key(layout: Layout) -> Hashable:
     """The key by value of a call's structure."""
-    return layout.names, layout.parts, layout.roles, keys.by_value(layout.static)
+    parts = tuple([(p.key, p.size) for p in layout.parts])
+    return layout.names, parts, layout.roles, keys.by_value(layout.static)
 
 
 def _cut_key(cut: Cut | None) -> Hashable:
@@ -123,11 +124,12 @@ class Step:
     def rows(self, a: StepArguments) -> Gradients:
         """Evaluate rows; the function that a backend traces."""
         key, backend = self._key, self._wrapper.backend
-        model = ModelPart(self._wrapper, key)
+        model = ModelPart(self._wrapper, key.wrt, key.of, key.replaced)
         qoi = with_data(key.qoi, a)
 
         def run(tap: Tap) -> list[Tensor]:
-            y, rows = model.at_target(a, tap)
+            with self._wrapper.using(a.state):
+                y, rows = model.at_target(*placed(self._wrapper, key, a), tap)
             self.target_shapes = [static_shape(t) for t in y]
             self._host_qoi.validate(self.target_shapes)
             return evaluate(qoi, y, rows, backend)
@@ -141,46 +143,44 @@ class Step:
 
 
 class ModelPart:
-    """What of a step is the model's: from its arguments to the value at the target cut.
+    """What of a step is the model's: from its inputs to the value at the target cut.
+
+    Args:
+        wrapper: the model.
+        wrt: the source cut.
+        of: the target cut.
+        replaced: the inner cut whose value is replaced, if any; for messages.
 
     Attributes:
         order: where the source cut's tensors, in the cut's own order, stand among those tapped;
             known after an evaluation.
     """
 
-    def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
-        self._wrapper, self._key = wrapper, key
+    def __init__(self, wrapper: ModelWrapper, wrt: Cut, of: Cut, replaced: Cut | None) -> None:
+        self._wrapper, self._wrt, self._of, self._replaced = wrapper, wrt, of, replaced
         self.order: list[int] = []
 
-    def at_target(self, a: StepArguments, tap: Tap) -> tuple[list[Tensor], int | None]:
+    def at_target(
+        self, inputs: ModelInputs, replace: Mapping[Cut, list[Tensor]], tap: Tap
+    ) -> tuple[list[Tensor], int | None]:
         """The tensors at the target cut, and how many rows they have where that is known."""
-        key, wrapper = self._key, self._wrapper
-        inputs, replace = self._placed(a)
-        parts = key.wrt.parts()
+        wrapper, wrt, of = self._wrapper, self._wrt, self._of
+        parts = wrt.parts()
         reached: list[tuple[int, int]] = []
         taps = {part: _Part(tap, i, reached) for i, part in enumerate(parts)}
-        with wrapper.using(a.state):
-            found = wrapper.forward(inputs, replace=replace, tap=taps, want=key.of.parts())
+        found = wrapper.forward(inputs, replace=replace, tap=taps, want=of.parts())
         if len(reached) != len(parts):
             raise LayerNotReachedError(
-                f"the value at {key.wrt} was reached {len(reached)} times in one pass instead "
+                f"the value at {wrt} was reached {len(reached)} times in one pass instead "
                 f"of {len(parts)}"
             )
         self.order = _order(reached)
         y = [t for tensors in found for t in tensors]
         rows = inputs.n_rows
-        values.check_rows(y, key.of, rows)
+        values.check_rows(y, of, rows)
         if rows is None:
-            y = [wrapper.backend.same_rows(t, inputs.first, key.of) for t in y]
+            y = [wrapper.backend.same_rows(t, inputs.first, of) for t in y]
         return y, rows
-
-    def _placed(self, a: StepArguments) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
-        """The inputs and interventions of a step's arguments."""
-        key = self._key
-        if key.replaced is None:
-            return key.layout.join(a.points, a.batched, a.shared), {}
-        inputs = key.layout.join([], a.batched, a.shared)
-        return inputs, self._wrapper.spread({key.replaced: a.points})
 
     def connected(
         self, gradients: Sequence[Sequence[Tensor | None]], like: Sequence[Tensor]
@@ -190,11 +190,10 @@ class ModelPart:
         `like` has the shapes of the gradients, in the order of tapping as they are.
         """
         if all(g is None for gs in gradients for g in gs):
-            key = self._key
-            given = f" once the value at {key.replaced} is given" if key.replaced else ""
+            given = f" once the value at {self._replaced} is given" if self._replaced else ""
             raise NotConnectedError(
-                f"the quantity at {key.of} does not depend on the value at {key.wrt}{given}; is "
-                "the source cut after the target, or before the distribution's cut, does the "
+                f"the quantity at {self._of} does not depend on the value at {self._wrt}{given}; "
+                "is the source cut after the target, or before the distribution's cut, does the "
                 "quantity ignore the value it is given, or does the model stop gradients (detach, "
                 "no_grad) in between?"
             )
@@ -202,6 +201,16 @@ class ModelPart:
         return [
             [zeros(like[i]) if gs[i] is None else gs[i] for i in self.order] for gs in gradients
         ]
+
+
+def placed(
+    wrapper: ModelWrapper, key: StepKey, a: StepArguments
+) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
+    """The inputs and interventions of a step's arguments."""
+    if key.replaced is None:
+        return key.layout.join(a.points, a.batched, a.shared), {}
+    inputs = key.layout.join([], a.batched, a.shared)
+    return inputs, wrapper.spread({key.replaced: a.points})
 
 
 def with_data(qoi: QoI, a: StepArguments) -> QoI:

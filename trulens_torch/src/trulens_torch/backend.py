@@ -17,6 +17,8 @@ from trulens_core.errors import NotDifferentiableError
 from trulens_torch import namespace
 from trulens_torch.recomputation import ADVICE
 
+_NOTHING = contextlib.nullcontext()
+
 _UNSUPPORTED = "OSUMmV"
 """NumPy kinds that torch has no tensors of."""
 
@@ -104,14 +106,19 @@ class TorchBackend(Backend):
         def tap(z: list[torch.Tensor]) -> list[torch.Tensor]:
             new = [t.detach().requires_grad_() for t in z]
             leaves.extend(new)
-            with torch.enable_grad():  # what comes before the cut may be under no_grad
+            with gradients_enabled():  # what comes before the cut may be under no_grad
                 return [t.clone() for t in new]  # a leaf must not be changed in place
 
-        with torch.enable_grad():
+        with gradients_enabled():
             quantities = run(tap)
         last = len(quantities) - 1
         gradients = [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
         return Gradients([q.detach() for q in quantities], [t.detach() for t in leaves], gradients)
+
+
+def gradients_enabled() -> contextlib.AbstractContextManager[Any]:
+    """A context in which gradients are enabled; entering torch's own takes a while."""
+    return _NOTHING if torch.is_grad_enabled() else torch.enable_grad()
 
 
 def _gradient(
@@ -121,13 +128,7 @@ def _gradient(
         return [None] * len(leaves)
     try:
         return list(
-            torch.autograd.grad(
-                q,
-                leaves,
-                grad_outputs=torch.ones_like(q),
-                retain_graph=retain_graph,
-                allow_unused=True,
-            )
+            torch.autograd.grad(q.sum(), leaves, retain_graph=retain_graph, allow_unused=True)
         )
     except RuntimeError as error:
         if not isinstance(error, CheckpointError) and "use_reentrant" not in str(error):

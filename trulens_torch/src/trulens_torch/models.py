@@ -20,7 +20,7 @@ from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_core.steps import layout_key
-from trulens_torch.backend import BACKEND
+from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.prefix import Prefix
 from trulens_torch.recomputation import Again
@@ -119,19 +119,23 @@ class TorchModelWrapper(ModelWrapper):
         return self._layers.find(cut.name), cut.anchor
 
     def like(self) -> torch.Tensor | None:
-        return next((p for p in self._runner.parameters() if p.is_floating_point()), None)
+        return _first_floating(self._runner)
 
     def adopt(self, value: Any) -> torch.Tensor:
+        if torch.is_inference_mode_enabled():  # what is made under it cannot be differentiated
+            with torch.inference_mode(False):
+                return self.adopt(value)
+        if isinstance(value, np.ndarray):
+            return BACKEND.from_numpy(value, self.like())
+        if not isinstance(value, torch.Tensor):
+            super().adopt(value)  # raises
+        if value.is_meta:
+            raise TypeError("is on the meta device, where tensors hold no values")
+        x: torch.Tensor = value.detach()
         like = self.like()
-        with torch.inference_mode(False):  # what is made under it cannot be differentiated
-            if isinstance(value, np.ndarray):
-                return BACKEND.from_numpy(value, like)
-            if BACKEND.is_tensor(value) and value.is_meta:
-                raise TypeError("is on the meta device, where tensors hold no values")
-            x: torch.Tensor = super().adopt(value).detach()
-            if like is not None and x.device != like.device:
-                x = x.to(like.device)
-            return x.clone() if x.is_inference() else x
+        if like is not None:
+            x = x.to(like.device, like.dtype if x.is_floating_point() else None)
+        return x.clone() if x.is_inference() else x
 
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
@@ -170,14 +174,19 @@ class TorchModelWrapper(ModelWrapper):
     ) -> list[list[torch.Tensor]]:
         p = Pass(self, replace=replace, tap=tap, want=want)
         self._hooks.run()  # those of the pass before, which its backward pass may have called
+        places = p.places
+        if not places:
+            with gradients_enabled() if tap else torch.no_grad():
+                entered = p.enter(inputs)
+                return p.leave(self._runner(*entered.args, **entered.kwargs))
         stop, self._hooks = _Stop(), Undo()
         signature = _signature(inputs)
         if self._seen[0] != signature:
             self._seen = signature, set()
         try:
-            for place in p.places:
+            for place in places:
                 self._hook(place, p, stop, self._hooks)
-            with torch.set_grad_enabled(bool(tap)):
+            with gradients_enabled() if tap else torch.no_grad():
                 entered = p.enter(inputs)
                 with self._prefix.watching(inputs, replace, tap, want):
                     output = self._runner(*entered.args, **entered.kwargs)
@@ -260,6 +269,17 @@ def _signature(inputs: ModelInputs) -> Hashable:
         if x.role != STATIC
     )
     return layout_key(inputs.split()[0]), shapes
+
+
+def _first_floating(module: nn.Module) -> torch.Tensor | None:
+    """The first of `module.parameters()` that is floating, without listing the modules first."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return next((p for p in module.parameters() if p.is_floating_point()), None)
+    for p in module._parameters.values():
+        if p is not None and p.is_floating_point():
+            return p
+    found = (_first_floating(m) for m in module._modules.values() if m is not None)
+    return next((p for p in found if p is not None), None)
 
 
 def _check_device(device: Any) -> None:

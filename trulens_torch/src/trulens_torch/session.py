@@ -52,26 +52,27 @@ def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
     gradients, and what comes before the cut has no graph at all. Everything is restored at the
     end, each step by itself, also after an interrupt.
     """
-    modules = list(model.modules())
-    parameters, buffers = state.tensors(modules)
-    _check(type(model).__name__, parameters, buffers)
-    gpus = {p.device for p in parameters if p.device.type == "cuda"}
-    recurrent = any(isinstance(m, nn.RNNBase) for m in modules)
+    survey = state.Survey.of(model)
+    _check(type(model).__name__, survey)
+    gpus = {p.device for p in survey.parameters if p.is_cuda}
+    recurrent = bool(gpus) and any(isinstance(m, nn.RNNBase) for m in survey.modules)
     undo = Undo()
     undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
-    with torch.inference_mode(False):  # enables gradients, too
+    inference = torch.is_inference_mode_enabled()
+    with torch.inference_mode(False) if inference else contextlib.nullcontext():
         try:
+            torch.set_grad_enabled(True)
             undo.note(CLAIMS.release, undo)
-            CLAIMS.take(undo, modules)
+            CLAIMS.take(undo, survey.modules)
             for switch in switches.needed(gpus, recurrent):
                 undo.note(switch.release, undo)
                 switch.take(undo)
-            state.keep(modules, force_eval, undo)
+            state.keep(survey, force_eval, undo)
             if force_eval:
-                training = [m for m in modules if m.training]
+                training = [m for m in survey.modules if m.training]
                 undo.note(_set_training, training, True)
                 _set_training(training, False)
-            thawed = [p for p in parameters if p.requires_grad]
+            thawed = [p for p in survey.parameters if p.requires_grad]
             undo.note(_set_requires_grad, thawed, True)
             _set_requires_grad(thawed, False)
             yield
@@ -82,9 +83,9 @@ def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
                 undo.run()
 
 
-def _check(name: str, parameters: list[torch.Tensor], buffers: list[torch.Tensor]) -> None:
+def _check(name: str, survey: state.Survey) -> None:
     """Raise, before anything is touched, for a model that cannot be explained or put back."""
-    for t in (*parameters, *buffers):
+    for t in (*survey.parameters, *(b for _, _, b in survey.buffers)):
         if nn.parameter.is_lazy(t):
             raise UnsupportedModelError(
                 f"{name} has lazy layers without weights; call it once with data first"
@@ -94,7 +95,7 @@ def _check(name: str, parameters: list[torch.Tensor], buffers: list[torch.Tensor
                 f"{name} has weights on the meta device, which hold no values; load them first, "
                 "for instance with model.to_empty(device='cpu') and model.load_state_dict(...)"
             )
-    if any(p.is_inference() for p in parameters):
+    if any(p.is_inference() for p in survey.parameters):
         raise UnsupportedModelError(
             f"{name} was made under torch.inference_mode(), so that nothing can be differentiated "
             "through its parameters; make it, or copy.deepcopy it, outside"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -12,37 +12,64 @@ from torch import nn
 from trulens_torch.undo import Undo
 
 
-def tensors(modules: list[nn.Module]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The parameters and the buffers of modules, shared ones several times."""
-    parameters: list[torch.Tensor] = []
-    buffers: list[torch.Tensor] = []
-    for module in modules:
-        if isinstance(module, torch.jit.ScriptModule):
-            parameters += module.parameters(recurse=False)
-            buffers += module.buffers(recurse=False)
-        else:
-            parameters += [p for p in vars(module)["_parameters"].values() if p is not None]
-            buffers += [b for b in vars(module)["_buffers"].values() if b is not None]
-    return parameters, buffers
+class Survey(NamedTuple):
+    """What the modules of a model hold.
+
+    Attributes:
+        modules: all of them, each once.
+        parameters: theirs, shared ones several times.
+        buffers: module, name and buffer, likewise.
+    """
+
+    modules: list[nn.Module]
+    parameters: list[torch.Tensor]
+    buffers: list[tuple[nn.Module, str, torch.Tensor]]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Survey:
+        """Look through a model. By hand: torch's own generators cost more than a small model."""
+        modules: dict[nn.Module, None] = {model: None}
+        left = [model]
+        parameters: list[torch.Tensor] = []
+        buffers: list[tuple[nn.Module, str, torch.Tensor]] = []
+        while left:
+            module = left.pop()
+            if isinstance(module, torch.jit.ScriptModule):
+                parameters += module.parameters(recurse=False)
+                buffers += [(module, n, b) for n, b in module.named_buffers(recurse=False)]
+                children: Mapping[str, nn.Module | None] = dict(module.named_children())
+            else:
+                held = vars(module)
+                children = held["_modules"]
+                if held["_parameters"]:
+                    parameters += [p for p in held["_parameters"].values() if p is not None]
+                if held["_buffers"]:
+                    buffers += [
+                        (module, n, b) for n, b in held["_buffers"].items() if b is not None
+                    ]
+            for child in children.values():
+                if child is not None and child not in modules:
+                    modules[child] = None
+                    left.append(child)
+        return cls(list(modules), parameters, buffers)
 
 
-def keep(modules: list[nn.Module], force_eval: bool, undo: Undo) -> None:
+def keep(survey: Survey, force_eval: bool, undo: Undo) -> None:
     """The modules' buffers and tensor attributes will be what they are now.
 
     A forward pass may write them: running statistics, the state of a recurrent layer, a weight
     that is computed from others. Attributes that hold no tensors are the model's own business.
 
     Args:
-        modules: all of a model.
-        force_eval: whether they will be called in evaluation mode.
+        survey: of a model.
+        force_eval: whether its modules will be called in evaluation mode.
         undo: puts back.
     """
-    plain = [m for m in modules if not isinstance(m, torch.jit.ScriptModule)]
-    undo.note(_put_back_attributes, [(vars(m), dict(vars(m))) for m in plain])
-    held: list[tuple[nn.Module, str, torch.Tensor, torch.Tensor | None]] = []
-    for module in modules:
-        written = _writes(module, force_eval)
-        held += [(module, n, b, _copied(b) if written else None) for n, b in _buffers(module)]
+    plain = [vars(m) for m in survey.modules if not isinstance(m, torch.jit.ScriptModule)]
+    undo.note(_put_back_attributes, [(attributes, attributes.copy()) for attributes in plain])
+    if not survey.buffers:
+        return
+    held = [(m, n, b, _copied(b) if _writes(m, force_eval) else None) for m, n, b in survey.buffers]
     undo.note(_put_back_buffers, held)
     for module, name, buffer, _ in held:
         if buffer.is_inference():  # autograd refuses to save it
@@ -53,13 +80,6 @@ def _writes(module: nn.Module, force_eval: bool) -> bool:
     """Whether calling it may write its buffers; torch's own layers do in training mode alone."""
     evaluated = force_eval or not module.training
     return not (evaluated and type(module).__module__.startswith("torch.nn.modules."))
-
-
-def _buffers(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(module, torch.jit.ScriptModule):
-        yield from module.named_buffers(recurse=False)
-    else:
-        yield from ((n, b) for n, b in vars(module)["_buffers"].items() if b is not None)
 
 
 def _copied(buffer: torch.Tensor) -> torch.Tensor | None:

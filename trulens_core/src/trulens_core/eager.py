@@ -1,0 +1,94 @@
+"""A block as an eager framework evaluates it: nothing is traced, so nothing is kept or keyed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
+from trulens_core.inputs import ModelInputs
+from trulens_core.quantities.base import QoI
+from trulens_core.quantities.evaluation import evaluate
+from trulens_core.slices import Cut, InputCut
+from trulens_core.steps import Block, ModelPart, tensors_of
+
+if TYPE_CHECKING:
+    from trulens_core.models import ModelWrapper
+
+
+def gradients(
+    wrapper: ModelWrapper,
+    inputs: ModelInputs,
+    cuts: tuple[Cut, Cut],
+    qoi: QoI,
+    block: Block,
+    want: Collection[Want],
+) -> Gradients:
+    """The gradients of a quantity over a block; the same numbers as `trulens_core.steps.Step`.
+
+    Args:
+        wrapper: the model.
+        inputs: those of the b records.
+        cuts: where the variables live, and where the quantity is read.
+        qoi: the quantity, for b records.
+        block: k points.
+        want: what is wanted besides, see `ModelWrapper.gradients`.
+    """
+    backend, k = wrapper.backend, len(block.weights)
+    rows, replace = _placed(wrapper, inputs, block, k)
+    host = qoi.placed(wrapper.channel_axis(cuts[1]))
+    qoi = _with_rows(host, inputs, wrapper, k)
+    part = ModelPart(wrapper, *cuts, block.cut if replace else None)
+
+    def run(tap: Tap) -> list[Tensor]:
+        y, n = part.at_target(rows, replace, tap)
+        host.validate([tuple(t.shape) for t in y])
+        return evaluate(qoi, y, n, backend)
+
+    got = backend.differentiate(run)
+    split = backend.split_points
+    activations = got.activations if "activations" in want else []
+    return Gradients(
+        [split(q, k) for q in got.quantities] if "quantities" in want else [],
+        [split(activations[i], k) for i in part.order] if activations else [],
+        _combined(part.connected(got.gradients, got.activations), block.weights, backend, want),
+    )
+
+
+def _placed(
+    wrapper: ModelWrapper, inputs: ModelInputs, block: Block, k: int
+) -> tuple[ModelInputs, dict[Cut, list[Tensor]]]:
+    """The inputs of all rows, point by point, and what replaces the values at inner cuts."""
+    backend = wrapper.backend
+    points = [backend.xp.reshape(p, (-1, *p.shape[2:])) for p in block.points]
+    if points and isinstance(block.cut, InputCut):
+        at = inputs.at(block.cut, backend, wrapper.parameters)
+        return inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {}
+    return inputs.repeat(k, backend), wrapper.spread({block.cut: points}) if points else {}
+
+
+def _with_rows(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper, k: int) -> QoI:
+    """The quantity with its arrays as tensors, those of the records once per point."""
+    arrays = tensors_of(qoi, inputs, wrapper)
+    if not arrays:
+        return qoi
+    repeat = wrapper.backend.repeat
+    return qoi.with_data([repeat(x, k) if per_record else x for x, per_record in arrays])
+
+
+def _combined(
+    gradients: list[list[Tensor]],
+    weights: np.ndarray[Any, Any],
+    backend: Backend,
+    want: Collection[Want],
+) -> list[list[Tensor]]:
+    """Single points' gradients, (k, b, …), or their weighted sum, (b, …)."""
+    wide, split, k = backend.accumulator, backend.split_points, len(weights)
+    if "points" in want:
+        return [[split(wide(g), k) for g in gs] for gs in gradients]
+    if k == 1 and weights[0] == 1:
+        return [[wide(g) for g in gs] for gs in gradients]
+    w = backend.from_numpy(weights)
+    return [[backend.weighted_sum(split(wide(g), k), w) for g in gs] for gs in gradients]
