@@ -1,0 +1,176 @@
+"""Coming from Xplique and tf-keras-vis, which ask for other versions of TensorFlow and Keras.
+
+What a line does there is written out by hand; what it is here runs.
+"""
+
+import itertools
+import runpy
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trulens_core import GaussianDoi, TrulensWarning
+
+pages = runpy.run_path(str(Path(__file__).with_name("pages.py")))
+XPLIQUE, XPLIQUE_ROWS = pages["coming_from"]("xplique")
+KERAS_VIS, KERAS_VIS_ROWS = pages["coming_from"]("tf-keras-vis")
+EXACT = 1e-10
+CLASSES = [0, 2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exact():
+    """Models of float64, so that two ways to compute the same differ by rounding alone."""
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx(before)
+
+
+@pytest.fixture(scope="module")
+def xplique_names():
+    return pages["run"](XPLIQUE)
+
+
+@pytest.fixture(scope="module")
+def keras_vis_names():
+    return pages["run"](KERAS_VIS)
+
+
+def part(model, start, end):
+    """The layers from one index to another, as a function."""
+
+    def run(z):
+        for layer in model.layers[start:end]:
+            z = layer(z)
+        return z
+
+    return run
+
+
+def gradient(score, z):
+    z = tf.constant(z, "float64")
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        total = tf.reduce_sum(score(z))
+    return tape.gradient(total, z).numpy()
+
+
+def of(f, classes):
+    """The score of one class per record."""
+    return lambda z: tf.gather(f(z), classes, axis=1, batch_dims=1)
+
+
+def trapezoid(score, x, baseline, steps):
+    found = [gradient(score, baseline + a * (x - baseline)) for a in np.linspace(0, 1, steps)]
+    means = [(f + g) / 2 for f, g in itertools.pairwise(found)]
+    return (x - baseline) * np.mean(means, axis=0)
+
+
+def noisy(score, x, scale, samples):
+    """The gradients under noise, which is drawn as `GaussianDoi` draws it."""
+    points = GaussianDoi(1.0, samples)(tf.zeros(x.shape, "float64"))
+    return [gradient(score, x + scale * n.numpy()) for n in points]
+
+
+def gradcam(f, g, classes, x):
+    """Of the feature maps f(x), from which g gives the scores."""
+    maps = f(tf.constant(x))
+    weights = gradient(of(g, classes), maps).mean((1, 2), keepdims=True)
+    return np.maximum((weights * maps.numpy()).sum(-1, keepdims=True), 0)
+
+
+def xplique(model, x):
+    """What each line computes with Xplique 2: gradients of f(x)[class], reduced over channels."""
+    f, logits = part(model, 0, 4), part(model, 0, 3)
+    score = of(f, CLASSES)
+    g = gradient(score, x)
+    cam = gradcam(part(model, 0, 1), part(model, 1, 4), CLASSES, x)
+    samples = noisy(score, x, 0.2, 20)
+    noise = "nb_samples=20, noise=0.2, reducer=None"
+    return {
+        "Saliency(model, reducer=None)": abs(g),
+        "Saliency(model)": abs(g).max(-1, keepdims=True),
+        'Saliency(model, output_layer="scores", reducer=None)': abs(
+            gradient(of(logits, CLASSES), x)
+        ),
+        "GradientInput(model, reducer=None)": g * x,
+        "GradientInput(model)": (g * x).mean(-1, keepdims=True),
+        "IntegratedGradients(model, steps=50, reducer=None)": trapezoid(score, x, 0.0, 50),
+        "IntegratedGradients(model, baseline_value=0.5, batch_size=8, reducer=None)": trapezoid(
+            score, x, 0.5, 50
+        ),
+        f"SmoothGrad(model, {noise})": np.mean(samples, axis=0),
+        f"SquareGrad(model, {noise})": np.mean(np.square(samples), axis=0),
+        'GradCAM(model, conv_layer="conv")': tf.image.resize(cam, (8, 8), "bicubic"),
+        "Saliency(model, operator=lambda f, x, y: f(x)[:, 0] - f(x)[:, 1], reducer=None)": abs(
+            gradient(lambda z: f(z)[:, 0] - f(z)[:, 1], x)
+        ),
+        "Saliency(model, operator=lambda f, x, y: f(x)[:, 0] ** 2, reducer=None)": abs(
+            gradient(lambda z: f(z)[:, 0] ** 2, x)
+        ),
+    }
+
+
+def keras_vis(model, x):
+    """What each line computes with tf-keras-vis 0.8; nothing is normalised."""
+    last = model.layers[-1]
+    f, head = part(model, 0, 3), part(model, 1, 3)
+    linear = lambda z: part(model, 0, 2)(z) @ last.kernel + last.bias
+    linear_head = lambda z: part(model, 1, 2)(z) @ last.kernel + last.bias
+    two, one = of(f, CLASSES), of(f, [1, 1])
+    spread = np.ptp(x, axis=(1, 2, 3), keepdims=True)
+    signed = "keepdims=True, gradient_modifier=None, normalize_map=False"
+    cam = "expand_cam=False, normalize_cam=False"
+    first = part(model, 0, 1)
+    return {
+        "Saliency(model)(CategoricalScore([0, 2]), x, keepdims=True, normalize_map=False)": abs(
+            gradient(two, x)
+        ),
+        "Saliency(model)(CategoricalScore(1), x, normalize_map=False)": abs(gradient(one, x)).max(
+            -1
+        ),
+        f"Saliency(model)(CategoricalScore(1), x, {signed})": gradient(one, x),
+        f"Saliency(model, ReplaceToLinear())(CategoricalScore(1), x, {signed})": gradient(
+            of(linear, [1, 1]), x
+        ),
+        "Saliency(model)(lambda y: y[:, 0] - y[:, 1], x, keepdims=True, normalize_map=False)": abs(
+            gradient(lambda z: f(z)[:, 0] - f(z)[:, 1], x)
+        ),
+        f"Saliency(model)(CategoricalScore(1), x, {signed}, "
+        "smooth_samples=20, smooth_noise=0.2)": np.mean(noisy(one, x, 0.2 * spread, 20), axis=0),
+        f'Gradcam(model)(CategoricalScore([0, 2]), x, "conv", {cam})': gradcam(
+            first, head, CLASSES, x
+        )[..., 0],
+        f'Gradcam(model, ReplaceToLinear())(CategoricalScore(1), x, "conv", {cam})': gradcam(
+            first, linear_head, [1, 1], x
+        )[..., 0],
+    }
+
+
+@pytest.fixture(scope="module")
+def by_xplique(xplique_names):
+    return xplique(xplique_names["model"], xplique_names["x"])
+
+
+@pytest.fixture(scope="module")
+def by_keras_vis(keras_vis_names):
+    return keras_vis(keras_vis_names["model"], keras_vis_names["x"])
+
+
+@pytest.mark.parametrize("row", XPLIQUE_ROWS)
+def test_a_line_for_xplique_gives_its_numbers(row, xplique_names, by_xplique):
+    there = by_xplique[row.there.removesuffix("(x, targets)")]
+    assert pages["error"](there, eval(row.here, xplique_names)) <= EXACT
+
+
+@pytest.mark.parametrize("row", KERAS_VIS_ROWS)
+def test_a_line_for_tf_keras_vis_gives_its_numbers(row, keras_vis_names, by_keras_vis):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrulensWarning)  # of its softmax, as the page says
+        here = eval(row.here, keras_vis_names)
+    assert pages["error"](by_keras_vis[row.there], here) <= EXACT
