@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 
-BUILD = Path(__file__).parents[2] / "build"
+BUILD = Path(os.environ.get("TRULENS_DOCS_BUILD", Path(__file__).parents[2] / "build"))
 
 
 @event_priority(100)  # before the plugin that knows what a notebook is

@@ -74,7 +74,7 @@ class AttributionMethod:
         """The attributions for the records given as the model's arguments.
 
         Returns:
-            Shaped as the value at the source cut; [quantity][tensor] where there are several;
+            Shaped as the value at the source cut; `[quantity][tensor]` where there are several;
             dict in, dict out. NumPy in, NumPy out; tensor in, detached tensor out.
         """
         with self.model.backend.outside():
@@ -150,7 +150,8 @@ class InternalInfluence(AttributionMethod):
             the model's input.
         multiply_activation: whether the gradient is multiplied with the activation at the source
             cut, less the baseline's where the distribution has one.
-        rebatch_size: see `AttributionMethod`, as the other options.
+        **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
+            `AttributionMethod`.
 
     Example:
         Gradients of the class scores with respect to a layer, at the records themselves:
@@ -190,7 +191,8 @@ class InputAttribution(AttributionMethod):
         doi_cut: where the differentiable part begins; None is the input.
         doi: a distribution of interest or its short form; it acts at `doi_cut`.
         multiply_activation: see `InternalInfluence`.
-        rebatch_size: see `AttributionMethod`, as the other options.
+        **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
+            `AttributionMethod`.
 
     Raises:
         ValueError: for a distribution with another cut of its own.
@@ -245,7 +247,8 @@ class IntegratedGradients(AttributionMethod):
             a part of q(x) − q(b): each record gets 3, 9, 27, … midpoints until it meets it, see
             `trulens_core.adaptive`. `explain` tells `n_points` and `converged` per record.
         max_resolution: the most points a record may use to meet the tolerance.
-        rebatch_size: see `AttributionMethod`, as the other options.
+        **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
+            `AttributionMethod`.
 
     Example:
         >>> from trulens_core.testing import small_model

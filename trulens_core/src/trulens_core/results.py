@@ -15,7 +15,7 @@ class AttributionResult:
     """An explanation with all that tells how good it is.
 
     Arrays are of the caller's kind: NumPy in, NumPy out; tensors in, tensors out. Where there are
-    several quantities or tensors, lists: [quantity][tensor], lists of one unwrapped.
+    several quantities or tensors, lists: `[quantity][tensor]`, lists of one unwrapped.
 
     Attributes:
         attributions: shaped as the value at the source cut, in units of the quantity where the
