@@ -60,7 +60,9 @@ class AttributionMethod:
         return_doi: bool = False,
         progress: bool = False,
     ) -> None:
-        self.model = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
+        self.model: ModelWrapper = (
+            model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
+        )
         if rebatch_size not in (None, "auto"):
             rebatch_size = positive_int(rebatch_size, "rebatch_size")
         self.rebatch_size = rebatch_size

@@ -138,6 +138,8 @@ class LinearDoi(DoI):
     ) -> None:
         super().__init__(cut)
         self._baseline = baseline
+        self.rule: quadrature.Rule
+        self.resolution: int
         self.rule, self.resolution = quadrature.check(rule, resolution)
         self._nodes = quadrature.nodes(self.rule, self.resolution)
 
@@ -235,9 +237,9 @@ class GaussianDoi(DoI):
         super().__init__(cut)
         if not (float(var) >= 0 and math.isfinite(var)):
             raise ValueError(f"var is {var!r}; a variance is a finite number >= 0")
-        self.var = float(var)
-        self.resolution = quadrature.positive_int(resolution, "resolution")
-        self.seed = int(seed)
+        self.var: float = float(var)
+        self.resolution: int = quadrature.positive_int(resolution, "resolution")
+        self.seed: int = int(seed)
 
     def __repr__(self) -> str:
         cut = "" if self._cut is None else f", cut={self._cut!r}"

@@ -56,7 +56,7 @@ class ModelInputs:
         batched: Mapping[Name, bool] | None = None,
     ) -> None:
         self._given: Arguments | None = (tuple(args), dict(kwargs or {}))
-        self.batched = dict(batched or {})
+        self.batched: dict[Name, bool] = dict(batched or {})
         self._layout: Layout | None = None
         self._leaves: list[Leaf] = []
 

@@ -13,7 +13,7 @@ from trulens_core import calls, eager, naming, traced
 from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
 from trulens_core.cache import StepCache
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
-from trulens_core.inputs import ModelInputs, model_inputs
+from trulens_core.inputs import ModelInputs, Name, model_inputs
 from trulens_core.kinds import Kind
 from trulens_core.naming import Layer as Layer
 from trulens_core.options import get_model_wrapper as get_model_wrapper
@@ -62,7 +62,7 @@ class ModelWrapper(ABC):
     ) -> None:
         self.model = model
         self.logit_layer = logit_layer
-        self.batched = dict(batched or {})
+        self.batched: dict[Name, bool] = dict(batched or {})
         self._steps = StepCache(_KEPT_STEPS)
         self._part_sizes: dict[Cut, tuple[int, ...]] = {}
 
@@ -131,7 +131,7 @@ class ModelWrapper(ABC):
         Integers, and uint8 images, keep their type.
         """
         backend, like = self.backend, self.like()
-        if isinstance(value, np.ndarray) and not backend.is_tensor(value):
+        if isinstance(value, np.ndarray):  # also where arrays are the framework's tensors
             return backend.from_numpy(value, like=like)
         if not backend.is_tensor(value):
             raise TypeError(

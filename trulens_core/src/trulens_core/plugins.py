@@ -29,8 +29,8 @@ from trulens_core.errors import (
 )
 
 GROUP = "trulens.backends"
-hookspec = pluggy.HookspecMarker("trulens")
-hookimpl = pluggy.HookimplMarker("trulens")
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trulens")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("trulens")
 
 
 @dataclasses.dataclass(frozen=True)

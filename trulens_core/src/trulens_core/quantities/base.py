@@ -156,8 +156,8 @@ class CombinedQoI(QoI):
     """
 
     def __init__(self, coefficients: Sequence[Any], members: Sequence[QoI]) -> None:
-        self.coefficients = tuple(coefficients)
-        self.members = tuple(members)
+        self.coefficients: tuple[Any, ...] = tuple(coefficients)
+        self.members: tuple[QoI, ...] = tuple(members)
 
     @staticmethod
     def of(*terms: tuple[float, QoI]) -> CombinedQoI:

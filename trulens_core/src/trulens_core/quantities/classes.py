@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -100,10 +100,10 @@ class ClassQoI(QoI):
         1.0 * ClassQoI(3) + -1.0 * ClassQoI(5)
     """
 
-    arrays = ("cl",)
+    arrays: ClassVar[tuple[str, ...]] = ("cl",)
 
     def __init__(self, cl: Any) -> None:
-        self.cl = indices(cl, type(self).__name__)
+        self.cl: Any = indices(cl, type(self).__name__)
 
     def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
         if isinstance(self.cl, np.ndarray) and len(shapes) == 1 and len(shapes[0]) > 1:

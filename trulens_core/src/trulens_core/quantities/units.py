@@ -6,7 +6,7 @@ import copy
 import inspect
 import operator
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -54,7 +54,9 @@ class InternalChannelQoI(QoI):
         if not listed or any(isinstance(c, bool) for c in listed):
             raise ValueError(f"channel is {channel!r}; it must be an int or a list of ints")
         self.channels: tuple[Any, ...] = tuple(operator.index(c) for c in listed)
-        self.channel_axis = None if channel_axis is None else operator.index(channel_axis)
+        self.channel_axis: int | None = (
+            None if channel_axis is None else operator.index(channel_axis)
+        )
         self.agg_fn = agg_fn
         self._images_axis: int | None = None
 
@@ -140,7 +142,7 @@ class ThresholdQoI(QoI):
         ThresholdQoI(0.5, low_minus_high=False, activation='sigmoid')
     """
 
-    arrays = ("threshold",)
+    arrays: ClassVar[tuple[str, ...]] = ("threshold",)
 
     def __init__(
         self, threshold: float, low_minus_high: bool = False, activation: Activation = None
@@ -148,7 +150,7 @@ class ThresholdQoI(QoI):
         self.threshold: Any = np.asarray(threshold, "float64")
         if self.threshold.ndim:
             raise ValueError(f"threshold is {threshold!r}; it must be one number")
-        self.low_minus_high = bool(low_minus_high)
+        self.low_minus_high: bool = bool(low_minus_high)
         self.activation = checked_activation(activation)
         self._images_axis: int | None = None
 

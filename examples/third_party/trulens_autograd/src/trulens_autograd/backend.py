@@ -4,12 +4,15 @@ from types import SimpleNamespace
 
 import autograd.numpy as anp
 import numpy as np
-from autograd.core import VJPNode, backward_pass
+from autograd.core import VJPNode, add_outgrads
 from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.tracer import trace
+from autograd.util import toposort
 
 from trulens_core import Backend
 from trulens_core.backends import Gradients
+
+TRACE = -0.5
+"""autograd counts its traces from 0, for the whole process: ours is outside of all of them."""
 
 
 def take(x, indices, axis):
@@ -25,21 +28,24 @@ def take_along_axis(x, indices, axis):
     return x[tuple(place)]
 
 
-class _Namespace(SimpleNamespace):
-    """autograd's NumPy under array-API names; what it lacks or cannot differentiate is given."""
+def add_up(x, axis=None, keepdims=False):
+    """The sum; of everything it is an array, where NumPy gives a number."""
+    total = anp.sum(x, axis=axis, keepdims=True)
+    return total if keepdims else anp.squeeze(total, axis=axis)
 
-    def __getattr__(self, name):
-        return getattr(anp, name)
 
-
-XP = _Namespace(
-    take=take,
-    take_along_axis=take_along_axis,
-    concat=lambda arrays, axis=0: anp.concatenate(arrays, axis=axis),
-    permute_dims=anp.transpose,
-    astype=lambda x, dtype: x.astype(dtype),
-    unstack=lambda x, axis=0: tuple(take(x, i, axis) for i in range(x.shape[axis])),
+XP = SimpleNamespace(
+    **vars(anp)
+    | {
+        "take": take,
+        "take_along_axis": take_along_axis,
+        "sum": add_up,
+        "concat": lambda arrays, axis=0: anp.concatenate(arrays, axis=axis),
+        "permute_dims": anp.transpose,
+        "astype": lambda x, dtype: x.astype(dtype),
+    }
 )
+"""autograd's NumPy under array-API names; what it lacks or cannot differentiate is added."""
 
 
 class AutogradBackend(Backend):
@@ -47,20 +53,22 @@ class AutogradBackend(Backend):
 
     name = "autograd"
     xp = XP
+    channel_axis = 1
 
     def is_tensor(self, x):
-        """Arrays, and arrays that are being differentiated."""
-        return isinstance(x, np.ndarray | ArrayBox)
+        """Arrays of real numbers, and those that are being differentiated."""
+        return isinstance(x, ArrayBox) or (isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
 
     def to_numpy(self, x):
         """A copy."""
         return np.array(x)
 
     def from_numpy(self, a, like=None):
-        """The array itself, in the floating type of `like`."""
-        if a.dtype.kind not in "fiubc":
-            raise TypeError(f"has dtype {a.dtype}; autograd differentiates numbers")
-        return a.astype(like.dtype, copy=False) if like is not None and a.dtype.kind == "f" else a
+        """The array, no subclass of it, in the floating type of `like`."""
+        if not self.is_tensor(a):
+            raise TypeError(f"has dtype {a.dtype}; autograd differentiates real numbers")
+        floating = like is not None and a.dtype.kind == "f"
+        return np.asarray(a, like.dtype if floating else a.dtype.newbyteorder("="))
 
     def softmax(self, x, axis):
         """exp(x) / Σ exp(x)."""
@@ -78,28 +86,29 @@ class AutogradBackend(Backend):
         return x
 
     def differentiate(self, run):
-        """One evaluation for the values, then one for each quantity and tensor."""
-        z = []
+        """One evaluation, recorded from the tap on, which is then walked back."""
+        values, roots = [], []
 
-        def record(values):
-            z.extend(values)
-            return values
+        def tap(z):
+            new = [(self.stop_gradient(t), VJPNode.new_root()) for t in z]
+            values.extend(t for t, _ in new)
+            roots.extend(root for _, root in new)
+            return [ArrayBox(t, TRACE, root) for t, root in new]
 
-        quantities = run(record)
+        quantities = run(tap)
+        plain = [self.stop_gradient(q) for q in quantities]
+        return Gradients(plain, values, [_pulled_back(q, roots) for q in quantities])
 
-        def gradient(i, j):
-            def quantity(t):
-                rest = iter([*z[:j], t, *z[j + 1 :]])
-                return anp.sum(run(lambda values: [next(rest) for _ in values])[i])
 
-            value, end = trace(VJPNode.new_root(), quantity, z[j])
-            return None if end is None else backward_pass(np.ones_like(value), end)
-
-        return Gradients(
-            quantities,
-            z,
-            [[gradient(i, j) for j in range(len(z))] for i in range(len(quantities))],
-        )
+def _pulled_back(quantity, roots):
+    """The gradients of Σ quantity at the roots; None where it does not depend on one."""
+    if not isinstance(quantity, ArrayBox):
+        return [None] * len(roots)
+    found = {quantity._node: (np.ones_like(quantity._value), False)}
+    for node in toposort(quantity._node):
+        for parent, gradient in zip(node.parents, node.vjp(found[node][0]), strict=True):
+            found[parent] = add_outgrads(found.get(parent), gradient)
+    return [found[root][0] if root in found else None for root in roots]
 
 
 BACKEND = AutogradBackend()

@@ -1,7 +1,5 @@
 """A model of named layers seen through its cuts."""
 
-import inspect
-
 import numpy as np
 
 from trulens_autograd.backend import BACKEND
@@ -17,7 +15,7 @@ class AutogradWrapper(ModelWrapper):
 
     def __init__(self, model, **options):
         super().__init__(model, **options)
-        self.parameters = tuple(inspect.signature(model.forward).parameters)[1:]
+        self.parameters = model.parameters
 
     def layers(self):
         """The layers by name."""

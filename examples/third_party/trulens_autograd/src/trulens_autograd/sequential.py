@@ -11,7 +11,12 @@ class Sequential:
     Args:
         layers: functions of arrays, by name.
         dtype: of the weights that these functions use.
+
+    Attributes:
+        parameters: the names of the arguments, in order.
     """
+
+    parameters = ("x",)
 
     def __init__(self, layers, dtype="float64"):
         self.layers = dict(layers)

@@ -17,6 +17,7 @@ from trulens_core import (
     InternalChannelQoI,
     InternalInfluence,
     MaxClassQoI,
+    NotConnectedError,
     PredictedClassQoI,
     QoI,
     QoiCutSupportError,
@@ -212,7 +213,6 @@ class Quantities(Harness):
             (lambda _: [], "empty list"),
             (lambda _: 3.0, "returned float"),
             (lambda _: None, "returned NoneType"),
-            (lambda _: np.zeros(4), "returned ndarray"),
             (lambda y: get_backend(y).xp.argmax(y, axis=1), r"int64.*no gradient"),
             (lambda y: y[:, 0] > 0, "bool.*no gradient"),
         ],
@@ -225,6 +225,17 @@ class Quantities(Harness):
             with pytest.raises(QoiError, match=message) as info:
                 getattr(InputAttribution(self.wrapper("mlp"), qoi=function), ask)(x)
             assert isinstance(info.value, ValueError)
+
+    def test_an_array_is_no_quantity(self) -> None:
+        """Or, where arrays are the framework's tensors, one that depends on nothing."""
+        (x,), _ = self.records("mlp", 4)
+        method = InputAttribution(self.wrapper("mlp"), qoi=lambda _: np.zeros(4))
+        arrays = self.backend.is_tensor(np.zeros(4))
+        with pytest.raises(
+            NotConnectedError if arrays else QoiError,
+            match="does not depend" if arrays else "returned ndarray",
+        ):
+            method.attributions(x)
 
     def test_errors_of_a_users_quantity_are_his_own(self) -> None:
         class MistakeError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -80,10 +80,11 @@ class Product(QoI):
 class Scaled(QoI):
     """A user's quantity with data for each record: scales · y₀, and a number."""
 
-    arrays = ("scales", "number")
+    arrays: ClassVar[tuple[str, ...]] = ("scales", "number")
 
     def __init__(self, scales: Any, number: float = 2.0) -> None:
-        self.scales, self.number = scales, number
+        self.scales: Any = scales
+        self.number: float = number
 
     def __call__(self, y: Any) -> Any:
         return y[:, 0] * self.scales + self.number * y[:, 1]

@@ -14,7 +14,7 @@ from trulens_core.plugins import BackendDescription, LoadedBackend, register_bac
 from trulens_core.slices import Cut
 from trulens_core.testing.reference.backend import BACKEND
 from trulens_core.testing.reference.layers import LAYERS, OPERATIONS
-from trulens_core.testing.reference.tensors import Tensor
+from trulens_core.testing.reference.tensors import Array, Tensor
 from trulens_core.testing.zoo import Architecture
 
 At = Callable[[Place, Any], Any]
@@ -38,7 +38,8 @@ class ReferenceModel:
 
     def __init__(self, architecture: Architecture, dtype: str = "float64") -> None:
         self.architecture = architecture
-        self.weights = {n: w.astype(dtype) for n, w in architecture.weights().items()}
+        weights = architecture.weights()
+        self.weights: dict[str, Array] = {n: w.astype(dtype) for n, w in weights.items()}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The output for tensors."""
@@ -70,7 +71,7 @@ class ReferenceWrapper(ModelWrapper):
 
     def __init__(self, model: ReferenceModel, **options: Any) -> None:
         super().__init__(model, **options)
-        self.parameters = model.architecture.parameters
+        self.parameters: Sequence[str] = model.architecture.parameters
 
     def layers(self) -> Sequence[Layer]:
         architecture = self.model.architecture

@@ -12,8 +12,12 @@ import numpy as np
 
 from trulens_core.testing.reference.tensors import Array, Tensor, binary, like, unbroadcast
 
-float32, float64 = np.dtype("float32"), np.dtype("float64")
-int32, int64, uint8, bool_ = map(np.dtype, ("int32", "int64", "uint8", "bool"))
+float32: np.dtype[Any] = np.dtype("float32")
+float64: np.dtype[Any] = np.dtype("float64")
+int32: np.dtype[Any] = np.dtype("int32")
+int64: np.dtype[Any] = np.dtype("int64")
+uint8: np.dtype[Any] = np.dtype("uint8")
+bool_: np.dtype[Any] = np.dtype("bool")
 Axis = int | tuple[int, ...] | None
 
 

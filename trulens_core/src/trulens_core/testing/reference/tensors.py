@@ -34,7 +34,7 @@ class Tensor:
 
     def __init__(self, data: Any, *sources: tuple[Tensor, Pullback], tracked: bool = False) -> None:
         self.data: Array = np.asarray(data)
-        self.sources = tuple(s for s in sources if s[0].depth)
+        self.sources: tuple[tuple[Tensor, Pullback], ...] = tuple(s for s in sources if s[0].depth)
         self.depth: int = max((s[0].depth + 1 for s in self.sources), default=int(tracked))
 
     @property
