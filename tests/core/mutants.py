@@ -1,10 +1,19 @@
-"""The reference backend with one defect at a time, as harnesses of the conformance suite."""
+"""The reference backend with one defect at a time, as harnesses of the conformance suite.
+
+As a script it runs the suite for several of them, each in a process forked from this one:
+
+    python mutants.py FOLDER MUTANT EXPRESSION MUTANT EXPRESSION ...
+"""
 
 import contextlib
 import dataclasses
+import os
+import sys
 import types
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from trulens_core import register_backend
 from trulens_core.plugins import BackendDescription, LoadedBackend
@@ -21,9 +30,10 @@ class Sound(Harness):
     backend_class = ReferenceBackend
     wrapper_class = ReferenceWrapper
 
-    def build(self, architecture, dtype):
-        backend = type("Mutant", (self.backend_class,), {"name": "mutant"})()
-        wrapper = type("Wrapper", (self.wrapper_class,), {"backend": backend})
+    @classmethod
+    def register(cls):
+        backend = type("Mutant", (cls.backend_class,), {"name": "mutant"})()
+        wrapper = type("Wrapper", (cls.wrapper_class,), {"backend": backend})
         register_backend(
             BackendDescription(
                 name="mutant",
@@ -34,24 +44,75 @@ class Sound(Harness):
                 before=("reference",),
             )
         )
-        return ReferenceModel(architecture, dtype)
+
+    def build(self, architecture, dtype):
+        self.register()
+        model = ReferenceModel(architecture, dtype)
+        model.training = True
+        return model
 
     def state(self, model):
-        return model.weights
+        return {**model.weights, "training": model.training}
 
 
-class SilentZeros(Sound):
-    """Zeros where nothing is connected."""
+Sound.register()
+
+
+# -- those that every kit must find ---------------------------------------------------------------
+
+
+class GradientScaled(Sound):
+    """Gradients twice as large."""
 
     class backend_class(ReferenceBackend):  # noqa: N801
         def differentiate(self, run):
             found = super().differentiate(run)
-            zeros = [Tensor(np.zeros_like(t.data)) for t in found.activations]
-            filled = [
-                [z if g is None else g for g, z in zip(gs, zeros, strict=True)]
-                for gs in found.gradients
-            ]
-            return found._replace(gradients=filled)
+            scaled = [[None if g is None else g * 2.0 for g in gs] for gs in found.gradients]
+            return found._replace(gradients=scaled)
+
+
+class BatchMixed(Sound):
+    """A record's gradient has a little of that of the one before it."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def differentiate(self, run):
+            def mixed(g):
+                return g if g is None else Tensor(g.data + 1e-6 * np.roll(g.data, 1, axis=0))
+
+            found = super().differentiate(run)
+            return found._replace(gradients=[list(map(mixed, gs)) for gs in found.gradients])
+
+
+class SecondCallIgnored(Sound):
+    """What is put in at the second call of a layer is ignored."""
+
+    class wrapper_class(ReferenceWrapper):  # noqa: N801
+        def forward(self, inputs, *, replace, tap, want):
+            kept = {c: v for c, v in replace.items() if getattr(c, "call", None) != 1}
+            return super().forward(inputs, replace=kept, tap=tap, want=want)
+
+
+class SecondEvaluationIgnored(Sound):
+    """What is put in at a cut is ignored when the cut is replaced for the second time."""
+
+    class wrapper_class(ReferenceWrapper):  # noqa: N801
+        def forward(self, inputs, *, replace, tap, want):
+            first = vars(self).setdefault("first", {})
+            kept = {c: first.setdefault(c, v) for c, v in replace.items()}
+            same = all(
+                a.shape == b.shape for c in kept for a, b in zip(kept[c], replace[c], strict=True)
+            )
+            return super().forward(inputs, replace=kept if same else replace, tap=tap, want=want)
+
+
+class EvalLeft(Sound):
+    """The model is set to evaluation mode, and left there."""
+
+    class wrapper_class(ReferenceWrapper):  # noqa: N801
+        @contextlib.contextmanager
+        def opened(self, inputs, at):
+            self.model.training = False
+            yield
 
 
 class LastOfTies(Sound):
@@ -66,6 +127,32 @@ class LastOfTies(Sound):
         return Tensor(x.shape[axis] - 1 - np.argmax(flipped, axis=axis, keepdims=keepdims))
 
     backend_class.xp.argmax = _argmax
+
+
+class DtypeWidened(Sound):
+    """Tensors are of float64 whatever the arrays are."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def from_numpy(self, a, like=None):
+            wide = a.astype("float64") if a.dtype.kind == "f" else a
+            return super().from_numpy(wide, like)
+
+
+# -- more -----------------------------------------------------------------------------------------
+
+
+class SilentZeros(Sound):
+    """Zeros where nothing is connected."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def differentiate(self, run):
+            found = super().differentiate(run)
+            zeros = [Tensor(np.zeros_like(t.data)) for t in found.activations]
+            filled = [
+                [z if g is None else g for g, z in zip(gs, zeros, strict=True)]
+                for gs in found.gradients
+            ]
+            return found._replace(gradients=filled)
 
 
 class RecordByRecord(Sound):
@@ -110,3 +197,27 @@ class LessExact(Sound):
         def from_numpy(self, a, like=None):
             narrow = a.astype("float32").astype(a.dtype) if a.dtype.kind == "f" else a
             return super().from_numpy(narrow, like)
+
+
+def run(folder, name, expression):
+    """Run the chosen tests of a mutant; what they print goes to a file, the exit code first."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    with (folder / name).open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        plugin = ("-p", "trulens_core.testing.plugin", "--trulens-backend", "mutant")
+        options = ("-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:xdist")
+        harness = ("--trulens-harness", f"{__file__}:{name}")
+        imported = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # by this process
+        code = pytest.main([*plugin, *harness, *options, *imported, "-k", expression])
+        os.write(1, f"exit code {int(code)}\n".encode())
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    into, *asked = sys.argv[1:]
+    for each in zip(asked[::2], asked[1::2], strict=True):
+        run(Path(into), *each)

@@ -66,6 +66,8 @@ class BackendDescription:
         install: the line that installs it.
         before: backends that step back where this one claims a model, too.
         serves: the models that it claims, in words, for people.
+        conformance: where its harness for the conformance suite is, `"module:class"`; imported
+            when the suite is asked for, see `trulens_core.testing.plugin`.
     """
 
     name: str
@@ -77,6 +79,7 @@ class BackendDescription:
     install: str = ""
     before: tuple[str, ...] = ()
     serves: str = ""
+    conformance: str = ""
 
 
 class _Spec:

@@ -1,10 +1,11 @@
 """The conformance suite as a pytest plug-in that prints a certificate.
 
-    pytest -p trulens_core.testing.plugin --trulens-backend NAME --trulens-harness FILE.py:CLASS
+    pytest -p trulens_core.testing.plugin --trulens-backend NAME
 
-The class is a `trulens_core.testing.conformance.Harness`: how the backend builds the models of the
-zoo, and what a call must leave as it was. FILE.py may be a module's name instead. The backend
-`reference` needs none. Nothing but the suite is run.
+The backend's description says where its `Harness` is (`BackendDescription.conformance`): how it
+builds the models of the zoo, and what a call must leave as it was. `--trulens-harness
+FILE.py:CLASS`, or `MODULE:CLASS`, gives another one. Nothing but the suite is run. A backend that
+is not installed, or broken, is an error, and never skipped.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import types
-from collections import Counter
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-import trulens_core
+from trulens_core.errors import BackendError, TrulensWarning
+from trulens_core.plugins import BackendDescription, list_backends, registry
+from trulens_core.testing.certificate import certificate, versions
 from trulens_core.testing.conformance import Conformance, Harness
-from trulens_core.testing.conformance.parity import DEVIATIONS
 from trulens_core.testing.reference import ReferenceModel, register_reference
 from trulens_core.testing.zoo import Architecture
 
@@ -36,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--trulens-harness",
         metavar="FILE.py:CLASS",
-        help="the Harness with which the backend builds the models of the zoo",
+        help="its Harness, where it is not the one that the backend ships",
     )
 
 
@@ -47,47 +48,39 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     tests = suite(name, config.getoption("--trulens-harness"))
     config.args[:] = [str(_HERE)]
-    config.pluginmanager.register(Certificate(name, tests), "trulens-certificate")
+    config.pluginmanager.register(Certificate(tests), "trulens-certificate")
 
 
 class Certificate:
     """Collects the suite of a backend and tells how it went.
 
     Args:
-        name: of the backend.
-        tests: its suite.
+        tests: the suite.
     """
 
-    def __init__(self, name: str, tests: type) -> None:
-        self.name, self.tests = name, tests
+    def __init__(self, tests: type[Harness]) -> None:
+        self.tests: type[Harness] = tests
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> Any:
         """The suite, in place of this file."""
         if file_path != _HERE:
             return None
-        module = types.ModuleType(f"conformance of {self.name}")
-        setattr(module, f"Test{self.name.title()}", self.tests)
+        name = self.tests.backend_name
+        module = types.ModuleType(f"conformance of {name}")
+        setattr(module, f"Test{name.title()}", self.tests)
         found = _Suite.from_parent(parent, path=file_path)
         found.made = module
         return found
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the certificate."""
-        counted = Counter({k: len(v) for k, v in terminalreporter.stats.items() if k})
-        failed = counted["failed"] + counted["error"]
-        passed, left_out = counted["passed"], counted["deselected"]
-        write = terminalreporter.write_line
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrulensWarning)  # other backends may be broken
+            infos = list_backends()
+        head = versions(infos[self.tests.backend_name], self.tests.frameworks)
         terminalreporter.section("certificate")
-        write(f"backend {self.name}, trulens-nn {trulens_core.__version__}, NumPy {np.__version__}")
-        write(
-            f"passed {passed}, failed {failed}, expected to fail {counted['xfailed']}, "
-            f"not run {counted['skipped'] + left_out}"
-        )
-        for report in terminalreporter.stats.get("xfailed", []):
-            write(f"  {report.nodeid.partition('::')[2]}: {report.wasxfail}")
-        for dtype, (error, model) in sorted(_worst(terminalreporter.stats).items()):
-            write(f"largest relative error in {dtype}: {error:.1e} ({model})")
-        write("CERTIFIED" if passed and not failed and not left_out else "NOT CERTIFIED")
+        for line in certificate(terminalreporter.stats, head):
+            terminalreporter.write_line(line)
 
 
 class _Suite(pytest.Module):
@@ -99,47 +92,52 @@ class _Suite(pytest.Module):
         return self.made
 
 
-def _worst(stats: Mapping[str, Any]) -> dict[str, tuple[float, str]]:
-    """The largest deviation from the reference backend per dtype, and the model it is of."""
-    found: dict[str, tuple[float, str]] = {}
-    for report in (*stats.get("passed", []), *stats.get("failed", [])):
-        for dtype, model, error in dict(report.user_properties).get(DEVIATIONS, []):
-            found[dtype] = max(found.get(dtype, (0.0, "")), (error, model))
-    return found
-
-
 class Reference(Harness):
     """The reference backend."""
 
     backend_name = "reference"
 
     def build(self, architecture: Architecture, dtype: str) -> ReferenceModel:
-        register_reference()
         return ReferenceModel(architecture, dtype)
 
     def state(self, model: ReferenceModel) -> Mapping[str, Any]:
         return model.weights
 
 
-def suite(name: str, harness: str | None) -> type[Harness]:
+def suite(name: str, harness: str | None = None) -> type[Harness]:
     """The tests of a backend.
 
     Args:
-        name: of the backend.
-        harness: where its harness is, `FILE.py:CLASS` or `MODULE:CLASS`.
+        name: of the backend, or an alias.
+        harness: where its harness is, `FILE.py:CLASS` or `MODULE:CLASS`; None: where the
+            backend's description says.
 
     Raises:
-        UsageError: where there is none, or one of another backend.
+        UsageError: where the backend is not installed or broken, or has no harness that fits.
     """
-    if harness is None and name != "reference":
+    register_reference()
+    kind = None if harness is None else _loaded(harness)  # it may register its backend
+    description = _described(name)
+    if kind is None and not description.conformance:
         raise pytest.UsageError(
-            f"say how {name!r} builds the models of the zoo: --trulens-harness FILE.py:CLASS, a "
-            "class that inherits trulens_core.testing.conformance.Harness"
+            f"the backend {name!r} ships no conformance harness: give --trulens-harness "
+            "FILE.py:CLASS, a class that inherits trulens_core.testing.conformance.Harness"
         )
-    kind = Reference if harness is None else _loaded(harness)
-    if kind.backend_name != name:
-        raise pytest.UsageError(f"the harness {harness} is of the backend {kind.backend_name!r}")
+    kind = kind or _loaded(description.conformance)
+    if kind.backend_name != description.name:
+        raise pytest.UsageError(
+            f"the harness {kind.__name__} is of the backend {kind.backend_name!r}, not {name!r}"
+        )
     return kind if issubclass(kind, Conformance) else type("Suite", (kind, Conformance), {})
+
+
+def _described(name: str) -> BackendDescription:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrulensWarning)
+        try:
+            return registry().named(name)
+        except BackendError as error:
+            raise pytest.UsageError(f"--trulens-backend {name}: {error}") from error
 
 
 def _loaded(harness: str) -> type[Harness]:
@@ -151,7 +149,12 @@ def _loaded(harness: str) -> type[Harness]:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     else:
-        module = importlib.import_module(where)
+        try:
+            module = importlib.import_module(where)
+        except ImportError as error:
+            raise pytest.UsageError(
+                f"{harness!r} cannot be imported: {error}"
+            ) from error
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, Harness)):
         raise pytest.UsageError(f"--trulens-harness: {where!r} has no Harness called {name!r}")

@@ -26,4 +26,5 @@ def trulens_backend():
         options=("logit_layer", "batched"),
         install="pip install trulens-autograd",
         serves="trulens_autograd.Sequential",
+        conformance="trulens_autograd.conformance:Harness",
     )

@@ -55,6 +55,8 @@ def _joined(parts: list[Any], axis: int) -> Any:
 class BatchIndependence(Harness):
     """The law of batch independence, for every distribution, quantity and kind of input."""
 
+    law = "batch independence"
+
     def _one_by_one(self, subject: Subject, n: int, ask: Any, axis: int) -> Any:
         """The records explained by themselves."""
         args, kwargs = self.records(subject.name, n)
@@ -118,8 +120,11 @@ class BatchIndependence(Harness):
 
         whole = asked().attributions(*args, **kwargs)
         assert max(np.abs(a).max() for _, a in arrays(whole, self.backend)) > 0
-        assert self.close(asked(rebatch_size=size).attributions(*args, **kwargs), whole)
-        assert self.close(self._one_by_one(subject, n, asked, axis), whole)
+        single = self._one_by_one(subject, n, asked, axis)
+        message = f"{n} records one by one, against one batch: does a record see the others?"
+        assert self.close(single, whole, what=message)
+        parts = asked(rebatch_size=size).attributions(*args, **kwargs)
+        assert self.close(parts, whole, what=f"{n} records with rebatch_size={size}")
 
     @pytest.mark.parametrize("size", [1, 3, 7, 4, 40, "auto"])
     def test_data_of_records_survive_rebatching(self, size: Any) -> None:

@@ -35,6 +35,12 @@ def deviation(found: Any, expected: Any, backend: Backend) -> float:
     return max(relative_error(a[k], b[k]) for k in b)
 
 
+def precision(value: Any, backend: Backend) -> str | None:
+    """The narrowest floating type of a result's arrays; None where they hold none."""
+    types = [a.dtype for _, a in arrays(value, backend) if a.dtype.kind == "f"]
+    return min(types, key=lambda t: t.itemsize).name if types else None
+
+
 def shapes(value: Any) -> Any:
     """The structure of a result with shapes in place of arrays and tensors."""
     if isinstance(value, Mapping):

@@ -37,6 +37,8 @@ def dense(x: Any, weights: Any, layer: str) -> Any:
 class Cuts(Harness):
     """Values at cuts, and the errors of cuts that a model cannot serve."""
 
+    law = "cuts"
+
     def _at(self, name: str, cut: Any, n: int = 3) -> Any:
         """The value at a cut."""
         args, kwargs = self.records(name, n)
@@ -73,8 +75,11 @@ class Cuts(Harness):
         h = dense(x, w, "start")
         for call in range(3):
             given, h = h, dense(h, w, "cell")
-            assert self.close(self._at("shared", Cut("cell", anchor="in", call=call)), given)
-            assert self.close(self._at("shared", Cut("cell", call=call)), h)
+            for cut, value in (
+                (Cut("cell", anchor="in", call=call), given),
+                (Cut("cell", call=call), h),
+            ):
+                assert self.close(self._at("shared", cut), value, what=f"the value at {cut!r}")
             h = np.tanh(h)
 
     def test_gradients_at_a_call(self) -> None:
@@ -88,18 +93,21 @@ class Cuts(Harness):
         for call in (2, 1, 0):
             gradient = gradient * slopes[call]
             found = self._influence("shared", Cut("cell", call=call), multiply_activation=False)
-            assert self.close(found, gradient)
+            assert self.close(found, gradient, what=f"the gradient at call {call}")
             gradient = gradient @ w["cell.weight"]
 
     def test_a_path_at_a_call(self) -> None:
         """Replacing the value at one call leaves the calls before it."""
         cut = Cut("cell", call=1)
-        found = self._influence(
-            "shared", cut, ClassQoI(1), LinearDoi(0.1, 50, cut=cut, rule="gauss-legendre")
-        )
         args, _ = self.records("shared", 3)
         wrapper = self.wrapper("shared")
         values = np.full((3, 4), 0.1)
+        there = wrapper.fprop(args, doi_cut=cut, intervention=values, to_cut=cut)
+        message = f"the value put in at {cut!r}, as the model goes on with it"
+        assert self.close(there, values, what=message)
+        found = self._influence(
+            "shared", cut, ClassQoI(1), LinearDoi(0.1, 50, cut=cut, rule="gauss-legendre")
+        )
         low = wrapper.fprop(args, doi_cut=cut, intervention=values)[:, 1]
         np.testing.assert_allclose(found.sum(1), wrapper(*args)[:, 1] - low, rtol=1e-9)
         before = wrapper.fprop(args, doi_cut=cut, intervention=values, to_cut=Cut("cell", call=0))

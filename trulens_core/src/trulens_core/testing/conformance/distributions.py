@@ -54,6 +54,8 @@ WRONG: dict[str, Any] = {
 class Distributions(Harness):
     """Points, weights, baselines and seeds."""
 
+    law = "distributions"
+
     def _explained_over(self, doi: Any, name: str = "mlp", cuts: Any = None, **options: Any) -> Any:
         args, kwargs = self.records(name, 3)
         method = InternalInfluence(

@@ -9,6 +9,7 @@ import pytest
 
 from trulens_core import (
     ClassQoI,
+    Cut,
     InputCut,
     InterventionError,
     ModelInputs,
@@ -23,6 +24,8 @@ from trulens_core.testing.zoo import ZOO
 
 class Evaluation(Harness):
     """`wrapper(x)`, `logits`, `probits`, `layers`, `fprop` and `qoi_bprop`."""
+
+    law = "evaluation"
 
     def test_the_output_is_the_models(self) -> None:
         """For all records, whatever their number."""
@@ -65,6 +68,17 @@ class Evaluation(Harness):
         assert wrapper.model is self.model("cnn")
 
     # -- interventions -----------------------------------------------------------------------
+
+    def test_replaced_again(self) -> None:
+        """What was put in at a cut before has no part in what is put in now."""
+        (x,), w = self.records("mlp", 3)[0], ZOO["mlp"].weights()
+        wrapper = self.wrapper("mlp")
+        for which, scale in (("first", 0.5), ("second", -1.5)):
+            values = np.full((3, 4), scale)
+            found = wrapper.fprop(x, doi_cut="hidden", intervention=values, to_cut="second")
+            expected = np.tanh(values) @ w["second.weight"].T + w["second.bias"]
+            message = f"what follows the {which} value put in at {Cut('hidden')!r}"
+            assert self.close(found, expected, what=message)
 
     def test_rows_of_an_intervention_are_point_by_point(self) -> None:
         """Row p·b + r belongs to record r."""

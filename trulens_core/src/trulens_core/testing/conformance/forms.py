@@ -54,6 +54,8 @@ QUANTITIES: dict[str, tuple[Any, Any]] = {
 class Forms(Harness):
     """Equal meanings give equal numbers, and the numbers are those of the definition."""
 
+    law = "short forms mean the same"
+
     def _of(self, method: Any, name: str = "mlp", n: int = 3) -> Any:
         args, kwargs = self.records(name, n)
         return method.attributions(*args, **kwargs)

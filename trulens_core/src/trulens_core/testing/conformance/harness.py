@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pytest
@@ -12,11 +12,24 @@ import pytest
 from trulens_core import get_model_wrapper
 from trulens_core.backends import Backend
 from trulens_core.models import ModelWrapper
-from trulens_core.testing.conformance.compare import EXACT, Array, deviation
+from trulens_core.testing.conformance.compare import EXACT, Array, deviation, precision
 from trulens_core.testing.zoo import ZOO, Architecture
 
 Call = tuple[list[Any], dict[str, Any]]
 """Positional and keyword arguments."""
+LAW, DEVIATIONS = "trulens law", "trulens deviations"
+"""The properties of a test's report: the law it checks, and its (type, relative error)s."""
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+def checks(law: str) -> Callable[[Test], Test]:
+    """Say which law a test checks, where it is not that of its class."""
+
+    def marked(test: Test) -> Test:
+        test.law = law  # type: ignore[attr-defined]
+        return test
+
+    return marked
 
 
 class Harness:
@@ -25,13 +38,19 @@ class Harness:
     Attributes:
         backend_name: as `backend=` takes it.
         channels_last: whether its images have their channels last.
-        expected_failures: by a test's name, why this backend cannot pass it. Such a test must
+        expected_failures: by a test's name, `"test_calls_are_told_apart"` or one case of it,
+            `"test_functions[float32-sum]"`, why this backend cannot pass it. Such a test must
             fail: one that passes after all fails the suite.
+        frameworks: distributions whose versions the certificate tells; none: those that the
+            backend's own distribution requires.
+        law: what the tests of a class check.
     """
 
     backend_name: ClassVar[str]
     channels_last: ClassVar[bool] = False
     expected_failures: ClassVar[Mapping[str, str]] = {}
+    frameworks: ClassVar[tuple[str, ...]] = ()
+    law: ClassVar[str] = "the suite itself"
 
     def build(self, architecture: Architecture, dtype: str) -> Any:
         """The framework's own model of an architecture, as a user would have made it."""
@@ -53,6 +72,20 @@ class Harness:
             if name in self.expected_failures:
                 reason = self.expected_failures[name]
                 request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+    @pytest.fixture(autouse=True)
+    def _report(self, request: pytest.FixtureRequest) -> None:
+        self._deviations: list[tuple[str, float]] = []
+        properties = request.node.user_properties
+        properties.append((LAW, self.law_of(request.node.originalname)))
+        properties.append((DEVIATIONS, self._deviations))
+
+    @classmethod
+    def law_of(cls, test: str) -> str:
+        """The law that a test checks."""
+        owner = next((c for c in cls.__mro__ if test in vars(c)), cls)
+        law: str = getattr(getattr(cls, test, None), "law", getattr(owner, "law", cls.law))
+        return law
 
     def test_expected_failures_are_of_tests_that_exist(self) -> None:
         assert all(hasattr(self, n.partition("[")[0]) for n in self.expected_failures)
@@ -101,11 +134,26 @@ class Harness:
             return {k: self.layout(v) for k, v in value.items()}
         return self.layout(value)
 
-    def close(self, found: Any, expected: Any, tolerance: float = EXACT) -> bool:
-        """Whether two results have one structure and agree."""
+    def close(
+        self, found: Any, expected: Any, tolerance: float = EXACT, what: str = "a result"
+    ) -> bool:
+        """Whether two results have one structure and agree; the certificate tells how well.
+
+        Args:
+            found: arrays and tensors, in lists and dicts.
+            expected: the same.
+            tolerance: the largest relative error that is allowed.
+            what: what was found, for the message.
+        """
         error = deviation(found, expected, self.backend)
-        assert error <= tolerance, f"relative error {error:.2g}, allowed {tolerance:.2g}"
+        self.measured(error, precision(found, self.backend))
+        assert error <= tolerance, f"{what}: relative error {error:.2g}, allowed {tolerance:.2g}"
         return True
+
+    def measured(self, error: float, dtype: str | None = "float64") -> None:
+        """Note a deviation for the certificate."""
+        if dtype is not None:
+            self._deviations.append((dtype, float(error)))
 
 
 @functools.cache

@@ -31,6 +31,8 @@ FLOATS = ["float16", "float32", "float64"]
 class Inputs(Harness):
     """Arguments of every kind, and results that follow them."""
 
+    law = "inputs and kinds of results"
+
     def _saliency(self, name: str, *args: Any, **kwargs: Any) -> Any:
         return InputAttribution(self.wrapper(name), qoi=ClassQoI(1)).attributions(*args, **kwargs)
 

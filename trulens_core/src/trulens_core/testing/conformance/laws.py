@@ -20,7 +20,7 @@ from trulens_core import (
 )
 from trulens_core.slices import source_cut
 from trulens_core.testing.conformance.compare import arrays
-from trulens_core.testing.conformance.harness import Harness
+from trulens_core.testing.conformance.harness import Harness, checks
 from trulens_core.testing.conformance.subjects import (
     SUBJECTS,
     Product,
@@ -64,6 +64,7 @@ class Laws(Harness):
         rest = iter(values)
         return [{k: next(rest) for k in a} if isinstance(a, dict) else next(rest, a) for a in args]
 
+    @checks("gradients are derivatives")
     @EVERY
     @PLACE
     def test_gradients_are_differences(self, subject: Subject, place: str) -> None:
@@ -92,8 +93,13 @@ class Laws(Harness):
             np.moveaxis(g * d, cut.batch_axis, 0).reshape(3, -1).sum(1)
             for g, d in zip(gradients, directions, strict=True)
         )
-        np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * STEP), rtol=1e-5, atol=1e-8)
+        quotient = (ends[0] - ends[1]) / (2 * STEP)
+        self.measured(np.abs(slope - quotient).max() / np.abs(quotient).max())
+        ratio = ", ".join(f"{r:.4g}" for r in np.atleast_1d(slope / quotient))
+        message = f"the gradients at {cut} are, per record, {ratio} times the difference quotients"
+        np.testing.assert_allclose(slope, quotient, rtol=1e-5, atol=1e-8, err_msg=message)
 
+    @checks("completeness")
     @EVERY
     @PLACE
     def test_completeness(self, subject: Subject, place: str) -> None:
@@ -118,11 +124,14 @@ class Laws(Harness):
             for _, a in arrays(result.attributions, self.backend)
         )
         scale = np.abs(q - q0).max()
-        assert np.abs(total - (q - q0)).max() < (1e-8 if smooth else 1e-2) * scale
+        error = np.abs(total - (q - q0)).max() / scale
+        self.measured(error, "float64" if smooth else None)  # at kinks it is the quadrature's
+        assert error < (1e-8 if smooth else 1e-2), f"Σ attributions misses {error:.2g} of q − q(b)"
         np.testing.assert_allclose(result.quantity, q, rtol=1e-12)
         np.testing.assert_allclose(result.baseline_quantity, q0, rtol=1e-12)
         np.testing.assert_allclose(result.residual, q - q0 - total, atol=1e-12 * scale)
 
+    @checks("completeness")
     def test_residual_is_the_error_of_the_quadrature(self) -> None:
         """It falls with the number of points as the rule says, and is not zero by construction."""
         args, _ = self.records("mlp", 4)
@@ -138,6 +147,7 @@ class Laws(Harness):
         assert 1.7 < residual("endpoints", 20) / residual("endpoints", 40) < 2.3
         assert residual("gauss-legendre", 4) > 1e-9 > residual("gauss-legendre", 20)
 
+    @checks("sensitivity")
     def test_sensitivity(self) -> None:
         """What alone differs from the baseline gets all; what the model ignores gets nothing."""
         args, _ = self.records("mlp", 3)
@@ -148,13 +158,13 @@ class Laws(Harness):
         result = method.explain(x)
         assert np.abs(result.attributions[:, 2]).min() > 1e-3
         assert not np.delete(result.attributions, 2, axis=1).any()
-        np.testing.assert_allclose(
-            result.attributions[:, 2], result.quantity - result.baseline_quantity, rtol=1e-8
-        )
+        change = result.quantity - result.baseline_quantity
+        assert self.close(result.attributions[:, 2], change, 1e-8)
         everything = InternalInfluence(self.wrapper("mlp"), (None, None), "max", "linear")
         assert not everything.attributions(x)[:, 4].any()
         assert everything.attributions(x)[:, :4].all()
 
+    @checks("linear agreement")
     @pytest.mark.parametrize("name", distributions())
     def test_linear_agreement(self, name: str) -> None:
         """On a linear model the influence is the weights, whatever the distribution."""
@@ -176,6 +186,7 @@ class Laws(Harness):
         method = InternalInfluence(self.wrapper("linear"), (None, None), ClassQoI(1), doi)
         assert self.close(method.attributions(x), total * w * moved)
 
+    @checks("distributional linearity")
     @pytest.mark.parametrize("name", ["mlp", "two_inputs", "cnn"])
     def test_distributional_linearity(self, name: str) -> None:
         """The influence over a mixture is the mixture of the influences."""
@@ -214,6 +225,7 @@ class Laws(Harness):
         assert not np.allclose(a[0], b[0])
         assert self.close(mixed, [0.3 * s + 0.7 * t for s, t in zip(a, b, strict=True)])
 
+    @checks("quantities are a vector space")
     @pytest.mark.parametrize("first", quantities(4))
     def test_quantities_are_a_vector_space(self, first: str) -> None:
         """The influence of a·q + b·r is a · that of q + b · that of r."""
@@ -244,8 +256,11 @@ class Laws(Harness):
         ):
             found = influence(combined)
             assert isinstance(found, list) == isinstance(of_q, list)
-            assert np.abs(np.asarray(found) - expected).max() < 1e-10
+            error = np.abs(np.asarray(found) - expected).max()
+            self.measured(error / max(np.abs(expected).max(), np.abs(a).max()))
+            assert error < 1e-10
 
+    @checks("quantities are a vector space")
     def test_comparative_is_a_difference(self) -> None:
         args, _ = self.records("mlp", 3)
 
@@ -258,6 +273,7 @@ class Laws(Harness):
         assert self.close(influence((2, 0)), expected)
         assert self.close(influence(ClassQoI(2) - ClassQoI(0)), expected)
 
+    @checks("quantities are a vector space")
     def test_predicted_is_the_class_of_the_record(self) -> None:
         """`predicted` fixes the class along a path, `max` takes the largest at every point."""
         args, _ = self.records("mlp", 8)

@@ -59,6 +59,8 @@ CONSTANT = {"sign", "zeros_like", "full_like"}
 class Namespace(Harness):
     """Each function that core uses, its types and its gradient."""
 
+    law = "functions of xp"
+
     def _applied(self, name: str, dtype: str) -> tuple[Any, Any]:
         function, given = FUNCTIONS[name]
         arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in given]
@@ -74,8 +76,9 @@ class Namespace(Harness):
         assert array.shape == expected.shape
         assert array.dtype.kind == expected.dtype.kind
         if expected.dtype.kind == "f":
-            assert array.dtype == expected.dtype
-        assert self.close(array, expected, 1e-6 if dtype == "float32" else 1e-14)
+            assert array.dtype == expected.dtype, f"{name} of {dtype} is {array.dtype}"
+        what = f"xp: {name} of {dtype}"
+        assert self.close(array, expected, 1e-6 if dtype == "float32" else 1e-14, what)
 
     @pytest.mark.parametrize("name", FUNCTIONS)
     def test_gradients_of_functions(self, name: str) -> None:
@@ -112,6 +115,8 @@ class Namespace(Harness):
 
 class BackendFunctions(Harness):
     """What a backend has beside `xp`."""
+
+    law = "functions of the backend"
 
     def _gradients(self, function: Any, *arrays: Any) -> Any:
         """Quantities, activations and gradients of a function of tapped tensors."""
@@ -197,7 +202,7 @@ class BackendFunctions(Harness):
         assert backend.is_tensor(a) == isinstance(t, np.ndarray)  # some have no others
         assert backend.is_floating(t) == (a.dtype.kind == "f")
         back = backend.to_numpy(t)
-        assert back.dtype == dtype
+        assert back.dtype == dtype, f"{dtype} made a tensor, and that an array, is {back.dtype}"
         assert (back == a).all()
         back[...] = 0
         assert (backend.to_numpy(t) == a).all()
@@ -218,7 +223,8 @@ class BackendFunctions(Harness):
     def test_rows_and_points(self) -> None:
         """Row p·b + r is point p of record r."""
         backend, x = self.backend, self.tensor(X)
-        assert self.close(backend.repeat(x, 3), np.concatenate([X, X, X]), 0.0)
+        what = "copies of all rows, point by point"
+        assert self.close(backend.repeat(x, 3), np.concatenate([X, X, X]), 0.0, what)
         assert self.close(backend.repeat(x, 1), X, 0.0)
         rows = backend.repeat(x, 2)
         assert self.close(backend.split_points(rows, 2), np.stack([X, X]), 0.0)

@@ -30,17 +30,12 @@ LIMITS |= {("float32", True): 1e-6, ("float32", False): 1e-4}
 EVERY = pytest.mark.parametrize("subject", SUBJECTS.values(), ids=str)
 PRECISION = pytest.mark.parametrize("dtype", ["float64", "float32"])
 RECORDS = 4
-DEVIATIONS = "trulens deviations"
-"""The name under which a test's report has (dtype, model, relative error) of its comparisons."""
 
 
 class FrameworkIndependence(Harness):
     """Attributions of every model, compared with the reference backend's."""
 
-    @pytest.fixture(autouse=True)
-    def _report_deviations(self, request: pytest.FixtureRequest) -> None:
-        self._deviations: list[tuple[str, str, float]] = []
-        request.node.user_properties.append((DEVIATIONS, self._deviations))
+    law = "framework independence"
 
     def _reference(self, name: str, dtype: str) -> ModelWrapper:
         """The reference model, in float64, with the weights that the other one has."""
@@ -72,7 +67,7 @@ class FrameworkIndependence(Harness):
                 found if several else [found], expected if several else [expected], strict=True
             )
         )
-        self._deviations.append((dtype, subject.name, error))
+        self.measured(error, dtype)
         limit = LIMITS[dtype, ZOO[subject.name].smooth]
         assert error <= limit, f"{error:.2g} from {source} over {doi!r} of {qoi!r}"
 

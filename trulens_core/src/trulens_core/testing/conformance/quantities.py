@@ -113,6 +113,8 @@ IMAGES: dict[str, tuple[Any, Callable[[Any], Any]]] = {
 class Quantities(Harness):
     """Values and gradients of every quantity, and errors that say what is wrong."""
 
+    law = "quantities"
+
     def _quantity(self, qoi: Any, name: str = "mlp", cut: Any = None) -> Any:
         args, kwargs = self.records(name, 4)
         method = InternalInfluence(self.wrapper(name), (None, cut), qoi, "point")
@@ -189,7 +191,7 @@ class Quantities(Harness):
         (x,), _ = self.records("mlp", 3)
         wrapper = self.wrapper("mlp")
         found = wrapper.qoi_bprop("max", x, doi_cut="logits", intervention=z)
-        assert self.close(found, expected)
+        assert self.close(found, expected, what="`max` of equal scores, where the first counts")
         bound = PredictedClassQoI().bind(self.tensor(z))
         assert self.close(wrapper.qoi_bprop(bound, x, doi_cut="logits", intervention=z), expected)
 

@@ -34,6 +34,8 @@ from trulens_core.testing.conformance.subjects import (
 class Results(Harness):
     """Structures, points, quantities and residuals."""
 
+    law = "results"
+
     def _explained(
         self, name: str, cuts: Any, qoi: Any, doi: Any, *more: Any, **options: Any
     ) -> Any:

@@ -103,6 +103,7 @@ DESCRIPTION = BackendDescription(
     claims_tensor=lambda x: isinstance(x, Tensor),
     load=lambda: LoadedBackend(BACKEND, ReferenceWrapper),
     options=("logit_layer", "batched"),
+    conformance="trulens_core.testing.plugin:Reference",
 )
 
 
