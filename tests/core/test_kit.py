@@ -32,8 +32,18 @@ def test_no_part_of_the_suite_hides_another():
     parts = [c for c in Conformance.__mro__ if c not in (Conformance, Harness, object)]
     for a, b in itertools.combinations(parts, 2):
         both = {n for n in vars(a) if not n.startswith("__")} & vars(b).keys()
-        assert both == set(), f"{a.__name__} and {b.__name__}"
+        assert both <= {"law"}, f"{a.__name__} and {b.__name__}"
     assert sum(n.startswith("test_") for c in parts for n in vars(c)) > 120
+
+
+def test_every_test_says_which_law_it_checks():
+    laws = {n: Conformance.law_of(n) for n in dir(Conformance) if n.startswith("test_")}
+    assert [n for n, law in laws.items() if law == Harness.law] == [
+        "test_expected_failures_are_of_tests_that_exist"
+    ]
+    assert laws["test_completeness"] == "completeness"
+    assert laws["test_threads"] == "no trace"
+    assert {"sensitivity", "linear agreement", "batch independence"} <= set(laws.values())
 
 
 def test_every_model_is_a_subject():

@@ -46,9 +46,20 @@ class Environment:
         return self.folder / scripts / "python"
 
     def install(self, *requirements):
-        options = ("--no-compile", "--quiet", "--disable-pip-version-check", "--no-input")
-        pip = (sys.executable, "-m", "pip", "--python", self.interpreter, "install", *options)
-        run(*pip, *requirements, cwd=self.folder)
+        self._pip("install", "--no-compile", *requirements)
+
+    def uninstall(self, *distributions):
+        self._pip("uninstall", "--yes", *distributions)
+
+    def _pip(self, command, *arguments):
+        options = ("--quiet", "--disable-pip-version-check", "--no-input")
+        pip = (sys.executable, "-m", "pip", "--python", self.interpreter, command, *options)
+        run(*pip, *arguments, cwd=self.folder)
+
+    @property
+    def packages(self):
+        """The folder that packages are installed into."""
+        return Path(self.python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
 
     def python(self, *arguments, check=True):
         """What `python ...` prints here."""

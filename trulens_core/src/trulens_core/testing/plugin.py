@@ -152,9 +152,7 @@ def _loaded(harness: str) -> type[Harness]:
         try:
             module = importlib.import_module(where)
         except ImportError as error:
-            raise pytest.UsageError(
-                f"{harness!r} cannot be imported: {error}"
-            ) from error
+            raise pytest.UsageError(f"{harness!r} cannot be imported: {error}") from error
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, Harness)):
         raise pytest.UsageError(f"--trulens-harness: {where!r} has no Harness called {name!r}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from trulens_core import (
@@ -36,6 +36,7 @@ REPEATABLE = settings(
     deadline=None,
     derandomize=True,
     database=None,
+    phases=[Phase.generate, Phase.shrink],
     # one suite serves several backends in one process
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
