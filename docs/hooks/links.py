@@ -18,7 +18,7 @@ from typing import Any
 DOCS = Path(__file__).parents[1]
 PAPERS = "papers.md"
 _TAG = re.compile(r"(<[^>]+>)")
-_NAME = re.compile(r"([A-Z]\w+|[a-z]\w*_\w+)(?:\(.*\))?")
+_NAME = re.compile(r"(\w+)(?:\(\))?")
 # inside these nothing is linked
 _CLOSED = ("a", "pre", "script", "style", "h1", "h2", "h3", "h4", "label")
 
@@ -66,7 +66,8 @@ def linked(content: str, cited: dict[str, str], named: dict[str, str]) -> str:
         cited: the address of each citation, as it reads.
         named: the address of each name.
     """
-    citation = re.compile("|".join(map(re.escape, cited)) or r"(?!)")
+    lines = ("\\s+".join(map(re.escape, label.split())) for label in cited)  # may break anywhere
+    citation = re.compile("|".join(lines) or r"(?!)")
     closed, in_code, found = 0, False, []
     for part in _TAG.split(content):
         if part.startswith("<"):
@@ -78,10 +79,14 @@ def linked(content: str, cited: dict[str, str], named: dict[str, str]) -> str:
         elif in_code:
             name = _NAME.fullmatch(part)
             address = named.get(name[1]) if name else None
-            found.append(f'<a href="{address}">{part}</a>' if address else part)
+            found.append(_link(address, part) if address else part)
         else:
-            found.append(citation.sub(lambda m: f'<a href="{cited[m[0]]}">{m[0]}</a>', part))
+            found.append(citation.sub(lambda m: _link(cited[" ".join(m[0].split())], m[0]), part))
     return "".join(found)
+
+
+def _link(address: str, text: str) -> str:
+    return f'<a href="{address}">{text}</a>'
 
 
 def _opens(tag: str) -> int:

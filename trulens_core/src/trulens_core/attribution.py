@@ -49,6 +49,17 @@ class AttributionMethod:
         return_grads: whether `explain` returns each point's gradients.
         return_doi: whether `explain` returns the distribution's points.
         progress: whether to show a progress bar (needs tqdm).
+
+    Raises:
+        ValueError: for a `rebatch_size` that is none of these.
+        NoBackendError: for a model that no installed backend serves.
+
+    Example:
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> method = InputAttribution(model, rebatch_size=8)
+        >>> isinstance(method, AttributionMethod), method.attributions(x).shape
+        (True, (2, 5))
     """
 
     def __init__(
@@ -75,9 +86,22 @@ class AttributionMethod:
     def attributions(self, *model_args: Any, **model_kwargs: Any) -> Any:
         """The attributions for the records given as the model's arguments.
 
+        Args:
+            *model_args: positional arguments of the model, (records, …) each, arrays or tensors;
+                or one list of them, or one `ModelInputs`.
+            **model_kwargs: keyword arguments of the model.
+
         Returns:
-            Shaped as the value at the source cut; `[quantity][tensor]` where there are several;
-            dict in, dict out. NumPy in, NumPy out; tensor in, detached tensor out.
+            Shaped as the value at the source cut, (records, …); `[quantity][tensor]` where there
+            are several; dict in, dict out. NumPy in, NumPy out; tensor in, detached tensor out. In
+            units of the quantity, or of quantity per activation where nothing is multiplied.
+
+        Raises:
+            CutError: for a cut that this call cannot serve, by its kinds.
+            QoiError: for a quantity that is not one number per record, or several.
+            DoiError: for points or a baseline that do not fit the value at their cut.
+            IndexError: for a class or channel out of range.
+            TypeError: for arguments that hold no array or tensor with a row per record.
         """
         with self.model.backend.outside():
             inputs, kind, found = self._answers(model_args, model_kwargs, explain=False)
@@ -85,9 +109,16 @@ class AttributionMethod:
 
     @final
     def explain(self, *model_args: Any, **model_kwargs: Any) -> AttributionResult:
-        """The attributions and what tells how good they are, see `AttributionResult`.
+        """The attributions and what tells how good they are.
 
         Warns once where completeness fails by more than 10 % of q(x) − q(baseline).
+
+        Args:
+            *model_args: as for `attributions`.
+            **model_kwargs: as for `attributions`.
+
+        Returns:
+            An `AttributionResult`; errors are those of `attributions`.
         """
         with self.model.backend.outside():
             inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
@@ -155,6 +186,10 @@ class InternalInfluence(AttributionMethod):
         **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
             `AttributionMethod`.
 
+    Raises:
+        UnknownLayerError: for a cut that names no layer of the model.
+        ValueError: for anything that is no slice, quantity or distribution.
+
     Example:
         Gradients of the class scores with respect to a layer, at the records themselves:
 
@@ -186,6 +221,9 @@ class InputAttribution(AttributionMethod):
 
     InputAttribution(m, qc, q, dc, d) = InternalInfluence(m, (dc, qc), q, d placed at dc).
 
+    With `"point"` these are input × gradient, and saliency (Simonyan et al., 2014) where nothing
+    is multiplied.
+
     Args:
         model: a model or its wrapper.
         qoi_cut: where the quantity is read; None is the output.
@@ -197,7 +235,9 @@ class InputAttribution(AttributionMethod):
             `AttributionMethod`.
 
     Raises:
-        ValueError: for a distribution with another cut of its own.
+        ValueError: for a distribution with another cut of its own, or anything that is no cut,
+            quantity or distribution.
+        UnknownLayerError: for a cut that names no layer of the model.
 
     Example:
         >>> from trulens_core.testing import small_model
@@ -251,6 +291,11 @@ class IntegratedGradients(AttributionMethod):
         max_resolution: the most points a record may use to meet the tolerance.
         **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
             `AttributionMethod`.
+
+    Raises:
+        ValueError: for a resolution, rule or tolerance that cannot be used, or two of them that
+            exclude each other.
+        UnknownLayerError: for a cut that names no layer of the model.
 
     Example:
         >>> from trulens_core.testing import small_model

@@ -43,6 +43,11 @@ class Gradients(NamedTuple):
         quantities: n tensors of shape (rows,).
         activations: the t tensors at the source cut, (rows, …).
         gradients: n lists of t tensors shaped as the activations; None where unconnected.
+
+    Example:
+        >>> q, z = np.ones(2), np.ones((2, 3))
+        >>> Gradients([q], [z], [[z]]).gradients[0][0].shape
+        (2, 3)
     """
 
     quantities: list[Tensor]
@@ -108,6 +113,12 @@ class Backend(ABC):
             step, so that a new one compiles nothing; needs `halves`.
         channel_axis: the axis of channels in images (rank 4 and 5) unless a wrapper knows better;
             None where the framework has no custom.
+
+    Example:
+        >>> from trulens_core.testing.reference import BACKEND
+        >>> x = BACKEND.from_numpy(np.array([[1.0, 3.0]]))
+        >>> BACKEND.to_numpy(BACKEND.xp.sum(x, axis=1))
+        array([4.])
     """
 
     name: ClassVar[str]

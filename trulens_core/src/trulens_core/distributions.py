@@ -30,9 +30,25 @@ class DoI(ABC):
     Write `__call__(self, z)`, or `__call__(self, z, *, model_inputs)`, with any operations: it is
     called eagerly with the records' own tensors. Everything else has a default.
 
+    Influence is linear in the distribution: over a mixture it is the mixture of the influences
+    (Leino et al., 2018).
+
     Args:
         cut: where the points live; None is the model's input (in `InputAttribution` and
             `IntegratedGradients`, their `doi_cut`).
+
+    Raises:
+        DoiError: when used, for points that do not fit the value at the cut.
+
+    Example:
+        >>> class Halfway(DoI):
+        ...     def __call__(self, z):
+        ...         return [0.5 * z]
+        >>> from trulens_core import InputAttribution
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> InputAttribution(model, doi=Halfway()).attributions(x).shape
+        (2, 5)
     """
 
     def __init__(self, cut: Cut | str | int | None = None) -> None:
@@ -44,8 +60,14 @@ class DoI(ABC):
     def __call__(self, *args: Any, **kwargs: Any) -> Iterable[Any] | Points:
         """The points for the value z: tensors shaped like z, or `Points` with weights.
 
-        Where the cut holds several tensors, z is a list and so is what is returned: one list of
-        points per tensor.
+        Args:
+            *args: z, the value at the cut, (records, …); where the cut holds several tensors, a
+                list of them.
+            **kwargs: `model_inputs`, the records' `ModelInputs`, if the signature names it.
+
+        Returns:
+            An iterable of points, (records, …) each; where z is a list, one such iterable per
+            tensor.
         """
 
     def cut(self) -> Cut | None:
@@ -53,13 +75,20 @@ class DoI(ABC):
         return self._cut
 
     def baseline(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - a hook
-        """The point that a path starts from, shaped like z; None where there is no such point."""
+        """The point that a path starts from, shaped like z; None where there is no such point.
+
+        Args:
+            *args: z, as for the call.
+            **kwargs: `model_inputs`, as for the call.
+        """
         return None
 
     def get_activation_multiplier(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        """What the averaged gradient is multiplied with, given the activation at the source cut.
+        """What the averaged gradient is multiplied with: by default the activation itself.
 
-        By default the activation itself.
+        Args:
+            *args: the activation at the source cut, (records, …), or a list of them.
+            **kwargs: `model_inputs`, as for the call.
         """
         return args[0]
 
@@ -84,7 +113,9 @@ class DoI(ABC):
 
 @final
 class PointDoi(DoI):
-    """The value itself: an explanation faithful to this one point (saliency, input × gradient).
+    """The value itself: an explanation faithful to this one point.
+
+    It gives input × gradient, and saliency (Simonyan et al., 2014) where nothing is multiplied.
 
     Args:
         cut: where the point lives; it matters for the multiplier only.
@@ -122,6 +153,11 @@ class LinearDoi(DoI):
             "endpoints" (equal weights, both ends in; with one point, the value itself),
             "midpoint", "trapezoid" or "gauss-legendre". `IntegratedGradients` has another
             default, "midpoint".
+
+    Raises:
+        ValueError: for an unknown rule, or a resolution that it cannot have.
+        DoiError: when used, for a baseline that does not fit the value at the cut.
+        DoiCutSupportError: when used, at a cut of integers, between which there is no path.
 
     Example:
         >>> LinearDoi(resolution=3)
@@ -225,6 +261,10 @@ class GaussianDoi(DoI):
         resolution: how many points.
         cut: where the noise is added; None is the model's input.
         seed: of the noise.
+
+    Raises:
+        ValueError: for a variance that is negative or not finite, or a resolution below 1.
+        DoiCutSupportError: when used, at a cut of integers.
 
     Example:
         >>> GaussianDoi(var=0.01, resolution=25)

@@ -38,9 +38,11 @@ class ModelInputs:
     Args:
         args: positional arguments.
         kwargs: keyword arguments.
-        batched: by argument name (or position), whether its tensors have a row per record.
-            Arguments not named here are judged by the length of their first axis, which cannot
-            tell a length that is equal by chance.
+        batched: by argument name (or position), whether its tensors have a row per record. Others
+            are judged by the length of their first axis, which may be equal by chance.
+
+    Raises:
+        TypeError: when used, if they hold no array or tensor with a batch axis.
 
     Example:
         >>> import numpy as np

@@ -35,7 +35,7 @@ _KEPT_STEPS = 64
 
 
 class ModelWrapper(ABC):
-    """A model seen through its cuts.
+    """A model seen through its cuts, made by `get_model_wrapper`; printed, a table of its layers.
 
     A backend implements `backend`, `layers`, `forward` and, where its framework needs it,
     `place`, `opened`, `state`, `channel_axis` and `like`. The rest is core's.
@@ -48,6 +48,13 @@ class ModelWrapper(ABC):
     Attributes:
         model: the user's model.
         parameters: the names of its positional parameters, as far as they are known.
+
+    Example:
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> wrapper = get_model_wrapper(model)
+        >>> wrapper(x).shape, wrapper.fprop(x, to_cut="hidden").shape
+        ((2, 3), (2, 4))
     """
 
     backend: Backend
@@ -296,12 +303,15 @@ class ModelWrapper(ABC):
 
     @final
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's output for all records."""
+        """The model's output for all records, (records, …); arguments are the model's own."""
         return self._evaluated(model_inputs(args, kwargs), OutputCut())
 
     @final
     def logits(self, *args: Any, **kwargs: Any) -> Any:
-        """The scores before the softmax: the value at LogitCut, or the output without one."""
+        """The scores before the softmax: the value at LogitCut, or the output without one.
+
+        Arguments are the model's own; the result is (records, classes), of the caller's kind.
+        """
         inputs = model_inputs(args, kwargs)
         try:
             return self._evaluated(inputs, LogitCut())
@@ -350,7 +360,9 @@ class ModelWrapper(ABC):
             One tensor or a list; with an attribution_cut the pair (value at to_cut, value there).
 
         Raises:
-            ValueError: for an inner `doi_cut` without intervention.
+            InterventionError: for an inner `doi_cut` without intervention, or one that does not
+                fit the value there.
+            CutError: for a cut that this call cannot serve, by its kinds.
         """
         with self.backend.outside():
             call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
@@ -369,7 +381,9 @@ class ModelWrapper(ABC):
     ) -> Any:
         """Gradients of the quantity at `to_cut` with respect to the value at `attribution_cut`.
 
-        Arguments as for `fprop`; attribution_cut defaults to the doi_cut.
+        `qoi` is a quantity of interest or its short form; the other arguments are as for `fprop`,
+        but that attribution_cut defaults to the doi_cut. Errors are those of `fprop` and of the
+        quantity.
 
         Returns:
             One tensor of the cut's shape per row; a list where the quantity or the cut has

@@ -19,6 +19,10 @@ class Layer(NamedTuple):
         shape: of its output without the records' axis; None where it is not known.
         calls: how often one pass calls it; None where it is not known.
         within: the control flow that it runs in, as "scan"; empty where it is not known.
+
+    Example:
+        >>> Layer("conv1", "Conv2d").calls is None
+        True
     """
 
     name: str

@@ -54,7 +54,12 @@ def token_baseline(
 
     Returns:
         The baseline in ids; with `ids_to_embeddings` the pair (ids, embeddings), of which
-        embeddings is for a distribution at the output of the embedding layer.
+        embeddings is for a distribution at the output of the embedding layer. Ids are (records,
+        tokens), embeddings (records, tokens, dimensions), of the kind that was given.
+
+    Raises:
+        ValueError: for ids that are no ints, or several replacements without `ids_to_embeddings`;
+            when used, for an accessor that does not give ids.
 
     Example:
         >>> from trulens_core import ModelInputs
@@ -105,6 +110,9 @@ def token_baseline_swap(
 
     Returns:
         As `token_baseline`.
+
+    Raises:
+        ValueError: for pairs that are not two ints, or an id in two of them.
 
     Example:
         >>> from trulens_core import ModelInputs

@@ -53,9 +53,14 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
               TensorFlow graphs.
             - params, state, method: JAX.
 
+    Returns:
+        The `ModelWrapper`. The model is neither copied nor changed, but for `device=`.
+
     Raises:
         NoBackendError: no installed backend fits; the message says which is missing.
-        AmbiguousBackendError: more than one fits.
+        AmbiguousBackendError: more than one fits; name one with `backend=`.
+        BrokenBackendError: the one that fits is installed, and does not import.
+        UnsupportedModelError: a model, or a part of one, that the backend cannot explain.
         TypeError: an unknown option, or one of another framework with another value than its
             default.
 

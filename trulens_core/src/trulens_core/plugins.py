@@ -68,6 +68,13 @@ class BackendDescription:
         serves: the models that it claims, in words, for people.
         conformance: where its harness for the conformance suite is, `"module:class"`; imported
             when the suite is asked for, see `trulens_core.testing.plugin`.
+
+    Example:
+        >>> from trulens_core.testing.reference import BACKEND, ReferenceModel, ReferenceWrapper
+        >>> def claims(model):
+        ...     return isinstance(model, ReferenceModel)
+        >>> BackendDescription("mine", claims, lambda: LoadedBackend(BACKEND, ReferenceWrapper)).name
+        'mine'
     """
 
     name: str
@@ -331,6 +338,11 @@ def registry() -> Registry:
 def list_backends() -> Mapping[str, BackendInfo]:
     """All backends by name, the broken ones with the error that broke them.
 
+    Nothing of a framework is imported for it. `python -m trulens_core backends` prints the same.
+
+    Returns:
+        A read-only mapping from the name to the `BackendInfo`.
+
     Example:
         >>> isinstance(list_backends(), Mapping)
         True
@@ -339,17 +351,45 @@ def list_backends() -> Mapping[str, BackendInfo]:
 
 
 def register_backend(description: BackendDescription) -> None:
-    """Add a backend in this process, as an installed plug-in would."""
+    """Add a backend in this process, in place of one registered with the same name before.
+
+    Args:
+        description: of the backend.
+
+    Raises:
+        TypeError: for anything else.
+
+    Example:
+        >>> from trulens_core.testing.reference import DESCRIPTION
+        >>> register_backend(DESCRIPTION)
+        >>> "reference" in list_backends()
+        True
+    """
     registry().register(description)
 
 
 def get_backend(wrapper_or_tensor: Any = None) -> Backend:
     """The backend of a model wrapper or of a tensor, one being traced included.
 
+    A quantity or a distribution that is to work on every framework is written over its `xp`.
+
+    Args:
+        wrapper_or_tensor: a `ModelWrapper`, or a tensor of any installed framework.
+
+    Returns:
+        The `Backend`: one for all models and tensors of a framework.
+
     Raises:
         TypeError: without an argument: models of several frameworks live in one process, and
             there is no current backend.
         NoBackendError: for anything that no installed backend knows.
+
+    Example:
+        >>> from trulens_core.models import get_model_wrapper
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> get_backend(get_model_wrapper(model)).name
+        'reference'
     """
     if wrapper_or_tensor is None:
         raise TypeError(

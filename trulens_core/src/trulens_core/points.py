@@ -42,6 +42,9 @@ class Points(NamedTuple):
         weights: one number per point. They are used as they are; a mean has weights that sum
             to 1.
 
+    Raises:
+        DoiError: when used, if there are not as many weights as points.
+
     Example:
         >>> import numpy as np
         >>> Points([np.zeros(2), np.ones(2)], [0.25, 0.75]).weights

@@ -43,6 +43,10 @@ class Cut:
             Quantities and distributions see the records on axis 0; results have the layer's
             own layout.
 
+    Raises:
+        CutError: for arguments that cannot be a cut. Whether the model has the layer is found out
+            when the cut is used.
+
     Example:
         >>> Cut("layer4.0")
         Cut('layer4.0')
@@ -113,6 +117,10 @@ class InputCut(Cut):
             the `ModelInputs`: `lambda inputs: inputs.kwargs["image"]`.
         names: names of the model's arguments whose tensors the cut holds.
 
+    Raises:
+        CutError: for names given as one str. When used: for names that are not given, or an
+            accessor that computes.
+
     Example:
         >>> InputCut(names=["pixel_values"])
         InputCut(names=['pixel_values'])
@@ -174,6 +182,9 @@ class LogitCut(Cut):
     Args:
         accessor: a function of that layer's whole output, see `Cut`.
 
+    Raises:
+        UnknownLayerError: when used, with a model that has neither.
+
     Example:
         >>> LogitCut()
         LogitCut()
@@ -199,6 +210,9 @@ class Slice:
         from_cut: a `Cut` or its short form: a name, an index, a list of names; None or 0 is the
             model's input.
         to_cut: the same; None is the model's output and 0 layer 0.
+
+    Raises:
+        CutError: for anything that is no cut, nor short for one.
 
     Example:
         >>> Slice("conv1", None)

@@ -69,6 +69,12 @@ def tap(x: Any, name: str) -> Any:
         x: an array or a tree of arrays.
         name: of the cut.
 
+    Returns:
+        `x` itself, in value and structure.
+
+    Raises:
+        TypeError: for a name that is no str, or an empty one.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from trulens_core import InternalInfluence, get_model_wrapper

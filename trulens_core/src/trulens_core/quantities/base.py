@@ -37,18 +37,28 @@ class QoI(ABC):
     A quantity with data for each record names the attributes: y has a row per record *and* point,
     so that a closure over such an array would not fit.
 
-        class Chosen(QoI):
-            arrays = ("targets",)
-
-            def __init__(self, targets):
-                self.targets = targets
-
-            def __call__(self, y):
-                return y.gather(1, self.targets[:, None])[:, 0]
-
     Attributes:
         arrays: names of attributes that are arrays with a row per record, or single numbers.
             They are sliced, repeated and traced by the library, as tensors of the framework.
+
+    Raises:
+        QoiError: when used, if it does not return floating numbers of these shapes, or an array
+            of it does not have a row per record.
+
+    Example:
+        >>> class Loss(QoI):
+        ...     arrays = ("targets",)
+        ...
+        ...     def __init__(self, targets):
+        ...         self.targets = targets
+        ...
+        ...     def __call__(self, y):
+        ...         return (y[:, 0] - self.targets) ** 2
+        >>> from trulens_core import InputAttribution
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> InputAttribution(model, qoi=Loss(np.array([0.0, 1.0]))).attributions(x).shape
+        (2, 5)
     """
 
     arrays: ClassVar[tuple[str, ...]] = ()
@@ -56,7 +66,14 @@ class QoI(ABC):
 
     @abstractmethod
     def __call__(self, y: Any) -> Any:
-        """The quantities of the value `y` at the target cut."""
+        """The quantities of the value `y` at the target cut.
+
+        Args:
+            y: (rows, …), a row per record and point; a list where the cut holds several tensors.
+
+        Returns:
+            (rows,), (rows, k) for k quantities, or a list of (rows,).
+        """
 
     # What follows is core's; a user's quantity inherits it. The standard ones refine it.
 

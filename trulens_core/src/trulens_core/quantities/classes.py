@@ -22,7 +22,7 @@ from trulens_core.quantities.reading import (
 
 @final
 class MaxClassQoI(QoI):
-    """The largest score of each record: max over classes of y, at every point.
+    """The largest score of each record: max over classes of y, (rows, classes), at every point.
 
     The class may change along a path; the function is continuous, so completeness holds. Ties go
     to the first class.
@@ -30,6 +30,10 @@ class MaxClassQoI(QoI):
     Args:
         axis: the axis of the classes.
         activation: applied to y first: a function, "sigmoid" or "softmax" (over `axis`).
+
+    Raises:
+        ValueError: for another activation.
+        QoiCutSupportError: when used, at a cut of several tensors or without that axis.
 
     Example:
         >>> MaxClassQoI(activation="softmax")
@@ -56,8 +60,13 @@ class MaxClassQoI(QoI):
 class PredictedClassQoI(QoI):
     """The score of the class that is predicted for the unmodified record, whatever the point.
 
+    Law: it is `ClassQoI` of the classes with the largest scores, (records,).
+
     Args:
-        axis: the axis of the classes.
+        axis: the axis of the classes in scores of (records, classes).
+
+    Raises:
+        QoiCutSupportError: when used, for scores of another rank or several tensors.
 
     Example:
         >>> PredictedClassQoI()
@@ -86,13 +95,14 @@ class PredictedClassQoI(QoI):
 
 
 class ClassQoI(QoI):
-    """The score of one class: y[:, cl], or y[i, cl[i]] for record i.
+    """The score of one class, (records,): y[:, cl], or y[i, cl[i]] for record i.
 
     Args:
-        cl: the index of the class, or an array of one per record. Negative ones count from the
-            end.
+        cl: the index of the class, or an array of one per record, (records,). Negative ones count
+            from the end.
 
     Raises:
+        ValueError: for anything that is no int, nor one per record.
         IndexError: when used, for a class that y does not have.
 
     Example:
@@ -140,6 +150,10 @@ class ClassSeqQoI(ClassQoI):
     Args:
         seq_labels: the class of each record, (records,).
 
+    Raises:
+        ValueError: for anything that is not one class per record.
+        IndexError: when used, for a class that y does not have.
+
     Example:
         >>> ClassSeqQoI([2, 0])
         ClassSeqQoI([2, 0])
@@ -153,11 +167,15 @@ class ClassSeqQoI(ClassQoI):
 
 @final
 class ComparativeQoI(CombinedQoI):
-    """The score of one class less that of another: ClassQoI(cl1) − ClassQoI(cl2).
+    """The score of one class less that of another, (records,): ClassQoI(cl1) − ClassQoI(cl2).
 
     Args:
         cl1: the class, or one per record.
         cl2: the class that it is compared with, or one per record.
+
+    Raises:
+        ValueError: for anything that is no int, nor one per record.
+        IndexError: when used, for a class that y does not have.
 
     Example:
         >>> ComparativeQoI(3, 5)

@@ -27,7 +27,7 @@ class InternalChannelQoI(QoI):
     """The activation of one channel (or unit) of a layer, summed over its other axes.
 
     y[:, channel] for values of shape (records, units); y[..., channel] summed over the rest for
-    rank 3; the channel's map, summed, for images.
+    rank 3; the channel's map, summed, for images. One number per record, (records,).
 
     Args:
         channel: an index, or a list of them, whose quantities are summed.
@@ -130,12 +130,16 @@ class InternalChannelQoI(QoI):
 
 @final
 class ThresholdQoI(QoI):
-    """The elements of y above a threshold less those below: Σ sign(y − threshold) · y.
+    """The elements of y above a threshold less those below: Σ sign(y − threshold) · y, (records,).
 
     Args:
-        threshold: elements above it count as high.
+        threshold: elements above it count as high; in the units of y, after the activation.
         low_minus_high: whether the low elements count positively instead.
         activation: applied to y first: a function, "sigmoid" or "softmax" (over the channels).
+
+    Raises:
+        ValueError: for a threshold that is not one number, or another activation.
+        QoiCutSupportError: when used, at a cut of several tensors.
 
     Example:
         >>> ThresholdQoI(0.5, activation="sigmoid")
@@ -184,8 +188,8 @@ class LambdaQoI(QoI):
     """A quantity given as a function of the value at the target cut.
 
     Args:
-        function: takes one argument, y, and returns what a `QoI` returns. Arguments that have
-            defaults may follow.
+        function: takes one argument, y, (rows, …), and returns what a `QoI` returns. Arguments
+            that have defaults may follow.
 
     Raises:
         ValueError: for a function of another number of arguments.

@@ -13,6 +13,9 @@ from trulens_core.testing.zoo import ZOO
 def small_model() -> tuple[ReferenceModel, np.ndarray[Any, Any]]:
     """A model of three classes with a layer `hidden` of four units, and two records for it.
 
+    Returns:
+        A `ReferenceModel`, and an array of (2, 5).
+
     Example:
         >>> model, x = small_model()
         >>> x.shape

@@ -13,6 +13,16 @@ def relative_error(a: Any, b: Any) -> float:
     Records lie along the first axis. Where a record of `b` is all zeros, so must that of `a` be:
     the error is infinite otherwise, as it is where shapes differ or a number is not finite.
 
+    "Equal" is, in float64, an error of at most 1e-10; in float32, 1e-6 on smooth models and 1e-4
+    where ReLUs or max pooling can tie.
+
+    Args:
+        a: what was found: an array, or anything that NumPy makes one of.
+        b: what was expected, of the same shape.
+
+    Returns:
+        A float ≥ 0, without a unit.
+
     Example:
         >>> relative_error([[1.0, 2.0], [3.0, 0.0]], [[1.0, 2.0], [4.0, 0.0]])
         0.25

@@ -43,8 +43,8 @@ def reviews(n: int, seed: int = 0) -> Reviews:
 
     Example:
         >>> texts, labels = reviews(2, seed=6)
-        >>> for text, label in zip(texts, labels):
-        ...     print(f"{LABELS[label]}: {text}")
+        >>> texts[0], LABELS[labels[0]]
+        ('the music was very clever', 'positive')
     """
     rng = np.random.default_rng(seed)
     found = [_review(rng) for _ in range(n)]

@@ -34,6 +34,20 @@ class ChannelMaskVisualizer:
         combine_channels: As in MaskVisualizer.
         use_attr_as_opacity: As in MaskVisualizer.
         positive_only: As in MaskVisualizer.
+
+    Raises:
+        ValueError: for an option out of its range; in a call, for images that do not fit.
+        UnknownLayerError: for a cut that names no layer of the model.
+        IndexError: when called, for a channel that the layer does not have.
+
+    Example:
+        >>> from trulens_core.testing import ZOO, ReferenceModel, register_reference
+        >>> register_reference()
+        >>> (images,), _ = ZOO["cnn"].inputs(1)
+        >>> show = ChannelMaskVisualizer(ReferenceModel(ZOO["cnn"]), "conv1", 0, blur=0)
+        >>> grey = images.mean(1, keepdims=True)
+        >>> show(grey, images, imshow=False, channel_axis=1).shape == images.shape[2:]
+        True
     """
 
     model: Any
@@ -101,6 +115,12 @@ class ChannelMaskVisualizer:
             use_attr_as_opacity: As in MaskVisualizer.
             positive_only: As in MaskVisualizer.
             channel_axis: That of the images, as in MaskVisualizer; not the layer's.
+
+        Returns:
+            As MaskVisualizer.
+
+        Raises:
+            ValueError: as MaskVisualizer.
         """
         explained = x if x_preprocessed is None else x_preprocessed
         attributions = self._influence.attributions(explained)

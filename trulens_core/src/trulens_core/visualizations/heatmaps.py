@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np  # noqa: F401 - for the example
+
 from trulens_core.visualizations.colors import ColorMap, check_cmap, displayable, on_white, over
 from trulens_core.visualizations.images import Array, Images
 from trulens_core.visualizations.maps import AttributionMap
@@ -33,6 +35,14 @@ class HeatmapVisualizer:
         cmap: As in Visualizer.
         combine_channels: As in Visualizer. If not, several channels are laid over as colours.
         channel_axis: As in Tiler, for the attributions and for the images.
+
+    Raises:
+        ValueError: for an option out of its range; in a call, for images that do not fit.
+
+    Example:
+        >>> attributions, images = np.ones((2, 3, 8, 8)), np.zeros((2, 3, 8, 8))
+        >>> HeatmapVisualizer(blur=0)(attributions, images, imshow=False).shape
+        (2, 1, 8, 8)
     """
 
     overlay_opacity: float = 0.5
@@ -81,6 +91,12 @@ class HeatmapVisualizer:
             cmap: As in the class, and an error if there are several channels left.
             overlay_opacity: As in the class.
             channel_axis: As in the class.
+
+        Returns:
+            The numbers of the heat map, (records, …) in the layout of the attributions, or tiled.
+
+        Raises:
+            ValueError: for images that do not fit the attributions, or an option that has no use.
         """
         options = overridden(
             self,

@@ -84,6 +84,10 @@ class Visualizer:
             attributions have a sign, and one that gets brighter where they have none.
         channel_axis: 1 or 3, as in Tiler.
 
+    Raises:
+        ValueError: for an option out of its range; in a call, for an array that is no batch of
+            images.
+
     Example:
         >>> attributions = np.array([[[[0.0, 2.0], [-1.0, 0.0]]]])
         >>> Visualizer()(attributions, imshow=False).tolist()
@@ -132,6 +136,12 @@ class Visualizer:
             blur: As in the class.
             cmap: As in the class, and an error if there are several channels left.
             channel_axis: As in the class.
+
+        Returns:
+            The numbers shown, (records, …) in the layout of the attributions, or tiled.
+
+        Raises:
+            ValueError: for an array that is no batch of images, or a `cmap` that has no use.
         """
         options = overridden(
             self,

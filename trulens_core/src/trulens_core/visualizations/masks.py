@@ -41,6 +41,14 @@ class MaskVisualizer:
         positive_only: Whether attributions below zero count as zero, so that no such pixel is
             ever seen in full.
         channel_axis: As in Tiler, for the attributions and for the images.
+
+    Raises:
+        ValueError: for an option out of its range; in a call, for images that do not fit.
+
+    Example:
+        >>> attributions = np.array([[[[0.0, 2.0], [-1.0, 0.0]]]])
+        >>> MaskVisualizer(blur=0)(attributions, np.ones((1, 1, 2, 2)), imshow=False).tolist()
+        [[0.2, 1.0], [0.2, 0.2]]
     """
 
     blur: float = 5.0
@@ -90,6 +98,13 @@ class MaskVisualizer:
             use_attr_as_opacity: As in the class.
             positive_only: As in the class.
             channel_axis: As in the class.
+
+        Returns:
+            The masked images, with numbers from 0 to 1: tiled, or (records, …) in the layout of
+            `x`.
+
+        Raises:
+            ValueError: for images that do not fit the attributions, or an option that has no use.
         """
         options = overridden(
             self,

@@ -46,6 +46,9 @@ class NLP:
         words: whether the pieces of a word become one, with the sum of their attributions.
             Otherwise they stand together, each with its own colour.
 
+    Raises:
+        ValueError: for an output that is none of the three, or hidden tokens that are no ids.
+
     Example:
         Which of seven tokens raise the largest score:
 
@@ -109,6 +112,11 @@ class NLP:
 
         Returns:
             A str for `PlainText` and `HTML`, an object that a notebook shows for `IPython`.
+
+        Raises:
+            ValueError: for texts without `tokenize`, ids that are not found, attributions that do
+                not have a row per token, or scores that are not (records, classes).
+            IndexError: for a class that `labels` does not name.
         """
         tokenized = self._tokenized(texts)
         inputs = as_inputs(tokenized)

@@ -19,6 +19,9 @@ class Tiler:
         channel_axis: 1 or 3, where a batch of rank 4 has its channels. None: the one of the two
             with size 1, 3 or 4; if both have, the one whose other two axes are equal.
 
+    Raises:
+        ValueError: for another axis; when used, where the axis cannot be found.
+
     Example:
         >>> Tiler().tile(np.zeros((5, 3, 8, 8))).shape  # two rows of three, the last one empty
         (16, 24, 3)
@@ -30,12 +33,15 @@ class Tiler:
         check_channel_axis(self.channel_axis)
 
     def tile(self, a: Any, *, channel_axis: int | None = None) -> Array:
-        """One picture of the batch: (height, width, channels), or (height, width) if grey.
+        """One picture of the batch, in a grid.
 
         Args:
             a: Array or tensor, (records, channels, height, width), (records, height, width,
                 channels) or (records, height, width). The result has its dtype.
             channel_axis: In place of the Tiler's own.
+
+        Returns:
+            (height, width, channels), or (height, width) if grey.
         """
         check_channel_axis(channel_axis)
         axis = self.channel_axis if channel_axis is None else channel_axis

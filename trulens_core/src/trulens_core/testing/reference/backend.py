@@ -13,7 +13,13 @@ from trulens_core.testing.reference.tensors import Array, Tensor, pulled_back
 
 
 class ReferenceBackend(Backend):
-    """NumPy with hand-written derivatives: what every law is tested on without a framework."""
+    """NumPy with hand-written derivatives: what every law is tested on without a framework.
+
+    Example:
+        >>> backend = ReferenceBackend()
+        >>> backend.to_numpy(backend.softmax(backend.from_numpy(np.zeros((1, 2))), 1))
+        array([[0.5, 0.5]])
+    """
 
     name: ClassVar[str] = "reference"
     xp = namespace

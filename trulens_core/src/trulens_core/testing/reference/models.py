@@ -34,6 +34,14 @@ class ReferenceModel:
 
     Attributes:
         weights: by the names that the architecture gives them.
+
+    Example:
+        >>> from trulens_core import get_model_wrapper
+        >>> from trulens_core.testing import ZOO
+        >>> register_reference()
+        >>> args, kwargs = ZOO["mlp"].inputs(2)
+        >>> get_model_wrapper(ReferenceModel(ZOO["mlp"]))(*args, **kwargs).shape
+        (2, 3)
     """
 
     def __init__(self, architecture: Architecture, dtype: str = "float64") -> None:
@@ -108,5 +116,12 @@ DESCRIPTION = BackendDescription(
 
 
 def register_reference() -> None:
-    """Make the reference backend known in this process, as an installed plug-in would be."""
+    """Make the reference backend known in this process, as an installed plug-in would be.
+
+    Example:
+        >>> register_reference()
+        >>> from trulens_core import list_backends
+        >>> list_backends()["reference"].name
+        'reference'
+    """
     register_backend(DESCRIPTION)

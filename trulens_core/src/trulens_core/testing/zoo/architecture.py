@@ -79,6 +79,11 @@ class Architecture:
         smooth: whether it is differentiable everywhere.
         unused: columns of weights that are zero.
         seed: of the weights; such that float32 is exact enough to be compared.
+
+    Example:
+        >>> from trulens_core.testing import ZOO
+        >>> ZOO["mlp"].weights()["hidden.weight"].shape
+        (4, 5)
     """
 
     name: str
