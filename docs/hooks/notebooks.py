@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 
 BUILD = Path(os.environ.get("TRULENS_DOCS_BUILD", Path(__file__).parents[2] / "build"))
+SCRIPT = re.compile(r"(?s)<script\b[^>]*>(?:(?!</script>).)*?https?://(?:(?!</script>).)*</script>")
 
 
 @event_priority(100)  # before the plugin that knows what a notebook is
@@ -22,3 +24,11 @@ def on_files(files: Any, config: Any) -> Any:
             raise PluginError(f"{source.name} has not been executed: call `make docs`")
         files.append(File(page, str(BUILD), config.site_dir, config.use_directory_urls))
     return files
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Leave out the scripts that a notebook's page would fetch other scripts with."""
+    del config, files
+    if not page.file.src_uri.endswith(".ipynb"):
+        return content
+    return SCRIPT.sub("", content)

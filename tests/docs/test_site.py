@@ -27,7 +27,8 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.links, self.loaded, self.anchors = set(), set(), {""}
+        self.links, self.loaded, self.anchors, self.scripts = set(), set(), {""}, ""
+        self._in_script = False
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
@@ -37,6 +38,14 @@ class Page(HTMLParser):
             self.links.add(found["href"])
         if found.get(LOADED.get(tag)):
             self.loaded.add(found[LOADED[tag]])
+        self._in_script = tag == "script"
+
+    def handle_data(self, data):
+        if self._in_script:
+            self.scripts += data
+
+    def handle_endtag(self, tag):
+        self._in_script = False
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +93,7 @@ def test_every_link_leads_somewhere(pages):
 
 def test_nothing_is_loaded_from_elsewhere(site, pages):
     assert not [link for page in pages.values() for link in page.loaded if urlsplit(link).netloc]
+    assert not [path.name for path, page in pages.items() if "://" in page.scripts]
     styles = "".join(path.read_text() for path in site.rglob("*.css"))
     assert not re.findall(r"url\(['\"]?(?:https?:)?//", styles)
 

@@ -73,7 +73,8 @@ class BackendDescription:
         >>> from trulens_core.testing.reference import BACKEND, ReferenceModel, ReferenceWrapper
         >>> def claims(model):
         ...     return isinstance(model, ReferenceModel)
-        >>> BackendDescription("mine", claims, lambda: LoadedBackend(BACKEND, ReferenceWrapper)).name
+        >>> load = lambda: LoadedBackend(BACKEND, ReferenceWrapper)
+        >>> BackendDescription("mine", claims, load).name
         'mine'
     """
 
