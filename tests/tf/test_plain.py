@@ -8,6 +8,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from trulens_core import (
     Cut,
     InputAttribution,
+    InputCut,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
@@ -58,6 +59,20 @@ class Net(tf.Module):
         return 2.0 * self.blocks[1](self.last)
 
 
+class Aliased(tf.Module):
+    """Attributes out of order, one layer at two of them, and a way back to the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.z = Inlined(W)
+        self.a = Dense(V)
+        self.b = self.z
+        self.back = [self]
+
+    def __call__(self, x):
+        return 2.0 * self.a(self.b(x))
+
+
 def hidden(x):
     return tf.tanh(x @ W, name="h")
 
@@ -99,6 +114,35 @@ def check_all(wrapper, inner, draw, gradients, equal):
     steps = [gradients(lambda t: scores(hidden(t))[:, 0], np.float32(a) * x)[0] for a in alphas]
     ig = IntegratedGradients(wrapper, resolution=4, qoi=lambda y: y[:, 0])
     equal(ig.attributions(x), x * np.mean(steps, axis=0))
+
+
+def test_a_module_at_two_attributes(draw, gradients, equal):
+    wrapper = get_model_wrapper(Aliased())
+    assert [layer.name for layer in wrapper.layers()] == ["z", "a"]
+    for inner in ("z", "b", Cut(0), wrapper.model.b):
+        check_all(wrapper, inner, draw, gradients, equal)
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_channels_are_where_the_graph_has_them(layout, equal):
+    kernel = RNG.normal(size=(2, 2, 3, 5)).astype("float32")
+    shape = [None, 6, 6, 3] if layout == "NHWC" else [None, 3, 6, 6]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
+    def f(x):
+        h = tf.nn.conv2d(x, kernel, 1, "VALID", data_format=layout, name="conv")
+        return tf.tanh(h, name="act")
+
+    wrapper = get_model_wrapper(f.get_concrete_function())
+    assert [wrapper.channel_axis(Cut(n)) for n in ("conv", "act")] == [
+        -1 if layout == "NHWC" else 1
+    ] * 2
+    assert wrapper.channel_axis(InputCut()) == wrapper.channel_axis(Cut(["conv", "act"]))
+    if layout == "NHWC":  # TensorFlow on CPUs computes the other one only for some operations
+        x = RNG.normal(size=(2, 6, 6, 3)).astype("float32")
+        explained = InternalInfluence(wrapper, (0, "conv"), 4, "point").explain(x)
+        value = tf.nn.conv2d(x, kernel, 1, "VALID").numpy()
+        equal(explained.quantity, value[..., 4].sum((1, 2)))
 
 
 def test_module(net, draw, gradients, equal):

@@ -79,6 +79,10 @@ OPERATIONS = {
 }
 
 
+# classes of their own, as a user's layers have
+KINDS = {k: type(k.title().replace("_", ""), (Layer,), {}) for k in LAYERS}
+
+
 class Zoo(tf.Module):
     """A model of the zoo; its layers are attributes, in order."""
 
@@ -92,7 +96,7 @@ class Zoo(tf.Module):
                 for full, w in weights.items()
                 if full.partition(".")[0] == name
             }
-            setattr(self, name, Layer(LAYERS[kind], own, name))
+            setattr(self, name, KINDS[kind](LAYERS[kind], own, name))
 
     def evaluate(self, args, kwargs):
         def run(name, operands):

@@ -152,17 +152,22 @@ def _layers_of(operation: Any) -> list[Any]:
 
 def parameters(model: Any) -> tuple[str, ...]:
     """The names of the positional parameters of a model's `call`."""
+    return positional(model.call)
+
+
+def positional(call: Any) -> tuple[str, ...]:
+    """The names of the positional parameters of a function, a `tf.function` among them."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(n for n, p in _signature(model).items() if p.kind in kinds)
+    return tuple(n for n, p in _signature(call).items() if p.kind in kinds)
 
 
 def takes_any_keyword(model: Any) -> bool:
     """Whether a model's `call` takes `**kwargs`."""
-    return any(p.kind is p.VAR_KEYWORD for p in _signature(model).values())
+    return any(p.kind is p.VAR_KEYWORD for p in _signature(model.call).values())
 
 
-def _signature(model: Any) -> Any:
-    call = getattr(model.call, "python_function", model.call)
+def _signature(call: Any) -> Any:
+    call = getattr(call, "python_function", call)
     try:
         return inspect.signature(call).parameters
     except (TypeError, ValueError):  # builtins do not say

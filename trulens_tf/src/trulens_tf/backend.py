@@ -31,6 +31,7 @@ class TensorFlowBackend(Backend):
     name: ClassVar[str] = "tensorflow"
     xp = namespace
     traces: ClassVar[bool] = True
+    channel_axis: ClassVar[int | None] = -1
 
     def __init__(self, jit_compile: bool = False) -> None:
         self.jit_compile = bool(jit_compile)

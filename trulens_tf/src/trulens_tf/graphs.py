@@ -58,6 +58,10 @@ class GraphWrapper(ModelWrapper):
             return cut.name, cut.anchor
         return self._names.find(cut.name), cut.anchor
 
+    def channel_axis(self, cut: Cut) -> int:
+        inner = isinstance(cut.name, str | int) and cut.name not in (INPUT, OUTPUT)
+        return self._names.channel_axis(self._names.find(cut.name) if inner else None)
+
     def like(self) -> tf.Tensor | None:
         held = (v.dtype for v in self._program.variables)
         floating = (d for d in (*held, *self._program.dtypes) if d.is_floating)

@@ -16,7 +16,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import Cut
-from trulens_keras.flavours import unwritten
+from trulens_keras.flavours import positional, unwritten
 from trulens_keras.patches import LOCK, undisturbed
 from trulens_tf.backend import TensorFlowBackend
 
@@ -46,7 +46,11 @@ class ModuleWrapper(ModelWrapper):
             )
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.backend = backend
-        self._modules = _named(model)
+        self.parameters = positional(model.__call__)
+        by_path = _named(model)
+        self._names = {id(m): n for n, m in reversed(by_path.items())}  # the first path of each
+        self._aliases = {n: self._names[id(m)] for n, m in by_path.items()}
+        self._modules = {n: m for n, m in by_path.items() if self._aliases[n] == n}
         self._all = [model, *self._modules.values()]
 
     def layers(self) -> Sequence[Layer]:
@@ -54,10 +58,11 @@ class ModuleWrapper(ModelWrapper):
 
     def place(self, cut: Cut) -> Place:
         if isinstance(cut.name, tf.Module):
-            name = next((n for n, m in self._modules.items() if m is cut.name), None)
-            if name is None:
+            if id(cut.name) not in self._names:
                 raise UnknownLayerError(f"{cut.name!r} is no submodule of {self._owner}")
-            return name, cut.anchor
+            return self._names[id(cut.name)], cut.anchor
+        if isinstance(cut.name, str) and cut.name in self._aliases:
+            return self._aliases[cut.name], cut.anchor
         return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
 
     def like(self) -> tf.Variable | None:
@@ -85,10 +90,9 @@ class ModuleWrapper(ModelWrapper):
     ) -> list[list[tf.Tensor]]:
         p = Pass(self, replace=replace, tap=tap, want=want)
         wanted = {place[0] for place in p.places}
-        names = {id(m): n for n, m in self._modules.items()}
         with contextlib.ExitStack() as undo:
             for module in self._all:
-                name = names.get(id(module), "")
+                name = self._names.get(id(module), "")
                 if name in wanted or _traced(module):
                     undo.enter_context(_seen(module, name, p))
             entered = p.enter(inputs)
@@ -97,8 +101,12 @@ class ModuleWrapper(ModelWrapper):
 
 
 def _named(model: tf.Module) -> dict[str, tf.Module]:
-    """The submodules by their paths, each once."""
-    found = model._flatten(predicate=lambda x: isinstance(x, tf.Module), with_path=True)
+    """The submodules by their paths, in the order in which attributes were set; own ones first."""
+    found = model._flatten(
+        predicate=lambda x: isinstance(x, tf.Module) and x is not model,
+        attribute_traversal_key=lambda _: 0,  # TensorFlow would sort by name
+        with_path=True,
+    )
     return {".".join(map(str, path)): m for path, m in found}
 
 

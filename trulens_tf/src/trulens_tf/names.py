@@ -92,9 +92,22 @@ class Names:
             return list(operation.inputs)
         return [self.tensor(name)] if ":" in name else list(operation.outputs)
 
+    def channel_axis(self, name: str | None) -> int:
+        """The axis of images' channels at a layer, or in general: the last but where one says."""
+        here = [] if name is None else [self._operations[name.partition(":")[0]]]
+        layouts = (_layout(op) for op in (*here, *self._operations.values()))
+        first = next((x for x in layouts if x is not None), "NHWC")
+        return 1 if first.startswith("NC") else -1
+
     def order(self, name: str) -> int:
         """Where a layer stands when every operation follows those that it depends on."""
         return self._order[name.partition(":")[0]]
+
+
+def _layout(operation: Any) -> str | None:
+    """Such as NHWC or NCDHW, of operations on images."""
+    held = operation.node_def.attr
+    return held["data_format"].s.decode() if "data_format" in held else None
 
 
 def _shape(tensor: Any) -> tuple[int | None, ...] | None:

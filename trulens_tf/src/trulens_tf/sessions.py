@@ -144,6 +144,10 @@ class SessionWrapper(ModelWrapper):
             raise CutError(f"{cut}: graphs of TensorFlow 1 need the records on axis 0")
         return self._names.find(cut.name), cut.anchor
 
+    def channel_axis(self, cut: Cut) -> int:
+        inner = isinstance(cut.name, str | int) and cut.name not in (INPUT, OUTPUT)
+        return self._names.channel_axis(self._names.find(cut.name) if inner else None)
+
     def like(self) -> tf.Tensor | None:
         floating = (t.dtype for t in self._inputs if t.dtype.is_floating)
         first = next(floating, None)
