@@ -1,25 +1,27 @@
-"""Attributions of a model of keras.applications, on the framework of KERAS_BACKEND.
+"""Attributions of models of keras.applications, on the framework of KERAS_BACKEND.
 
-    python applications.py NAME FILE
+    python applications.py FILE
 
 Weights are drawn from a seed, so that they are the same on each framework; float64.
 """
 
+import runpy
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from trulens_core import (
     ClassQoI,
-    GaussianDoi,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
     get_model_wrapper,
 )
 
-INNER = {"MobileNetV2": "block_6_project_BN", "ResNet50": "conv3_block1_out"}
+ZOO_KERAS = runpy.run_path(str(Path(__file__).parents[1] / "keras" / "zoo_keras.py"))
+MODELS = {"MobileNetV2": ({"alpha": 0.35, "classifier_activation": None}, "block_6_project_BN")}
 
 
 def drawn(weight, name, rng):
@@ -36,26 +38,29 @@ def drawn(weight, name, rng):
     return 0.1 * noise
 
 
-def main(name, file):
-    keras.config.set_floatx("float64")
-    model = getattr(keras.applications, name)(
-        weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None
-    )
+def attributions(name):
+    """The output and the attributions of a model, by name."""
+    options, inner = MODELS[name]
+    model = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), **options)
     rng = np.random.default_rng(0)
     model.set_weights(
         [drawn(w, v.name, rng) for w, v in zip(model.get_weights(), model.weights, strict=True)]
     )
-    x = rng.uniform(-1, 1, (2, 64, 64, 3))
-    wrapper, inner = get_model_wrapper(model), INNER[name]
+    x = rng.uniform(-1, 1, (2, 32, 32, 3))
+    wrapper = get_model_wrapper(model)
     methods = {
-        "input": InternalInfluence(wrapper, (0, None), "max", "point"),
         "path": IntegratedGradients(wrapper, baseline=0.1, resolution=4, qoi=ClassQoI(3)),
-        "inner": InternalInfluence(wrapper, inner, (1, 2), LinearDoi(resolution=3, cut=inner)),
-        "noise": InternalInfluence(wrapper, (inner, None), "predicted", GaussianDoi(0.01, 2)),
-        "channel": InternalInfluence(wrapper, (0, inner), 5, "point"),
+        "inner": InternalInfluence(wrapper, inner, (1, 2), LinearDoi(resolution=4, cut=inner)),
     }
-    found = {k: m.attributions(x) for k, m in methods.items()}
-    np.savez(file, output=wrapper(x), **found)
+    return {"output": wrapper(x), **{k: m.attributions(x) for k, m in methods.items()}}
+
+
+def main(file):
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")  # of layers, which the line above leaves as it is
+    with ZOO_KERAS["float64_is_kept"]():
+        found = {f"{m}: {k}": v for m in MODELS for k, v in attributions(m).items()}
+    np.savez(file, **found)
 
 
 if __name__ == "__main__":
