@@ -41,17 +41,17 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
             "tensorflow", "keras", "tf_keras" or "tf.keras", "jax", or any registered name.
         **options: of the frameworks; one of another framework is ignored at its default.
 
-            - logit_layer: the layer that `LogitCut` means (every framework).
-            - batched: by argument name, whether it has a row per record (every framework).
-            - device: PyTorch; moves the model there, once. By default it stays where it is.
-            - force_eval: PyTorch; False keeps each module's train or eval state during a call.
-            - skip_prefix: PyTorch; False computes what comes before a cut anew for every block of
+            - `logit_layer`: the layer that `LogitCut` means (every framework).
+            - `batched`: by argument name, whether it has a row per record (every framework).
+            - `device`: PyTorch; moves the model there, once. By default it stays where it is.
+            - `force_eval`: PyTorch; False keeps each module's train or eval state during a call.
+            - `skip_prefix`: PyTorch; False computes what comes before a cut anew for every block of
               points.
-            - replace_softmax, softmax_layer, custom_objects: Keras.
-            - jit_compile: TensorFlow, and Keras on it; whether XLA compiles each step.
-            - input_tensors, output_tensors, internal_tensor_dict, default_feed_dict, session:
-              TensorFlow graphs.
-            - params, state, method: JAX.
+            - `replace_softmax`, `softmax_layer`, `custom_objects`: Keras.
+            - `jit_compile`: TensorFlow, and Keras on it; whether XLA compiles each step.
+            - `input_tensors`, `output_tensors`, `internal_tensor_dict`, `default_feed_dict`,
+              `session`: TensorFlow graphs.
+            - `params`, `state`, `method`: JAX.
 
     Returns:
         The `ModelWrapper`. The model is neither copied nor changed, but for `device=`.
