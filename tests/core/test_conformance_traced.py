@@ -37,7 +37,8 @@ class TracingBackend(ReferenceBackend):
                 sums = [xp.sum(v * xp.reshape(c, v.shape)) for v, c in given]
                 gradients = pulled_back(xp.stack(sums), leaves) if sums else [None] * len(leaves)
                 tensors = [None if g is None else Tensor(g) for g in gradients]
-                return [self._combine(g, weights, k, want) for g in tensors]
+                w = self.from_numpy(weights)
+                return [self._combine(g, w, k, want) for g in tensors]
 
             plain = [[self.split_points(Tensor(t.data), k) for t in ts] for ts in (values, leaves)]
             return Halves(*plain, pull)

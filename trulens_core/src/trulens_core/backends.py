@@ -7,6 +7,7 @@ sums are core's, written over `Backend.xp`.
 from __future__ import annotations
 
 import contextlib
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -82,20 +83,20 @@ class Halves(NamedTuple):
         values: the tensors at the target cut, (k, b, …).
         activations: those at the source cut, (k, b, …), in the order of tapping.
         pull: the second half. Given a cotangent per value, (k, b, …) or None, and the weights of
-            the points, (k,), it gives the gradients at the source cut, as a `BlockStep` does;
-            None where unconnected.
+            the points, (k,) in NumPy, it gives the gradients at the source cut, as a `BlockStep`
+            does; None where unconnected.
     """
 
     values: list[Tensor]
     activations: list[Tensor]
-    pull: Callable[[list[Tensor | None], Tensor], list[Tensor | None]]
+    pull: Callable[[list[Tensor | None], np.ndarray[Any, Any]], list[Tensor | None]]
 
 
 Step = Callable[[StepArguments], Gradients]
 """Evaluates rows: every tensor in `points`, `batched` and `per_record` has a row per row."""
 
 Want = Literal["quantities", "activations", "points"]
-BlockStep = Callable[[StepArguments, Tensor], Gradients]
+BlockStep = Callable[[StepArguments, np.ndarray[Any, Any]], Gradients]
 """Evaluates k points × b records: `points` are (k, b, …), the rest has b rows, weights are (k,)."""
 
 
@@ -213,6 +214,14 @@ class Backend(ABC):
         """`step` as the framework runs it best; eager frameworks return it unchanged."""
         return step
 
+    def pure(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """A function of tensors as the framework runs it best; `function` gets the backend first.
+
+        It is one of core's at the level of a module, so that what is made of it can be kept. The
+        tensors may be NumPy arrays, which it makes tensors of where they still are none.
+        """
+        return functools.partial(function, self)
+
     def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
         """How a step over rows evaluates k points × b records.
 
@@ -221,8 +230,8 @@ class Backend(ABC):
         """
         compiled = self.compiled(step)
 
-        def block(arguments: StepArguments, weights: Tensor) -> Gradients:
-            k = int(weights.shape[0])
+        def block(arguments: StepArguments, given: np.ndarray[Any, Any]) -> Gradients:
+            k, weights = len(given), self.from_numpy(given)
             got = compiled(self._rows(arguments, k))
             return Gradients(
                 [self.split_points(q, k) for q in got.quantities],

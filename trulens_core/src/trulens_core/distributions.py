@@ -234,17 +234,12 @@ class LinearDoi(DoI):
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
         assert baseline is not None
         alphas, weights = self._nodes
-        backend, xp, wide = group.backend, group.backend.xp, group.backend.accumulator
+        backend = group.backend
+        between = backend.pure(_between)
 
         def stack(i: int, j: int) -> list[Tensor]:
-            out = []
-            for t, end in zip(group.z, baseline, strict=True):
-                z, b = wide(xp.expand_dims(t, axis=0)), wide(xp.expand_dims(end, axis=0))
-                shape = (j - i, *[1] * len(t.shape))
-                a = backend.from_numpy(np.asarray(alphas[i:j]).reshape(shape), like=z)
-                # not b + a (z - b): the ends of the line are met exactly
-                out.append(backend.cast(a * z + (1 - a) * b, t))
-            return out
+            some = np.asarray(alphas[i:j])
+            return [between(t, b, some) for t, b in zip(group.z, baseline, strict=True)]
 
         return LazyPoints(weights, stack)
 
@@ -334,6 +329,17 @@ def check_floating(doi: DoI, z: list[Tensor], cut: Cut, backend: Backend) -> Non
                 f"{type(doi).__name__} moves the value at {cut}, which is {t.dtype}, and nothing "
                 "is cast to integers; give the distribution the cut= of an embedding's output"
             )
+
+
+def _between(backend: Backend, z: Tensor, end: Tensor, alphas: Any) -> Tensor:
+    """Points of the line to `z`, of shape (b, …), from `end`: (k, b, …) for k numbers in [0, 1]."""
+    xp, wide = backend.xp, backend.accumulator
+    near, far = wide(xp.expand_dims(z, axis=0)), wide(xp.expand_dims(end, axis=0))
+    given = alphas.reshape((-1, *[1] * len(z.shape)))
+    tensor = backend.is_tensor(given)
+    a = backend.cast(given, near) if tensor else backend.from_numpy(given, like=near)
+    # not b + a (z - b): the ends of the line are met exactly
+    return backend.cast(a * near + (1 - a) * far, z)
 
 
 def _alone(z: Any, inputs: ModelInputs | None) -> Group:

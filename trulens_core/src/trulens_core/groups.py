@@ -146,10 +146,9 @@ class GroupRun:
             want += ["quantities"] if request.quantities else []
             want += ["activations"] if q.multiply and not isinstance(q.source, InputCut) else []
         summed = RunningSum(self._backend, keep=request.gradients)
+        over = q.wrapper.over_blocks(self._inputs, wrt=q.source, of=q.target, qoi=qoi, want=want)
         for block, count in self._blocks(points):
-            got = q.wrapper.gradients(
-                self._inputs, wrt=q.source, of=q.target, qoi=qoi, block=block, want=want
-            )
+            got = over(block)
             summed.add(got.gradients, block.weights, count)
             if points.stack is None:
                 summed.activations = {q.source: [z[0] for z in got.activations]}

@@ -267,8 +267,16 @@ class ModelWrapper(ABC):
         "points" gives each point's own, (k, b, …); "quantities" and "activations" those of the
         points, (k, b) and (k, b, …). Call it inside `opened`.
         """
-        gradients = traced.gradients if self.backend.traces else eager.gradients
-        return gradients(self, inputs, (wrt, of), qoi, block, want)
+        return self.over_blocks(inputs, wrt=wrt, of=of, qoi=qoi, want=want)(block)
+
+    @final
+    def over_blocks(
+        self, inputs: ModelInputs, *, wrt: Cut, of: Cut, qoi: QoI, want: Sequence[Want] = ()
+    ) -> Callable[[Block], Gradients]:
+        """`gradients` as a function of blocks of one distribution; they have one structure."""
+        if self.backend.traces:
+            return traced.TracedBlocks(self, inputs, (wrt, of), qoi, want)
+        return lambda block: eager.gradients(self, inputs, (wrt, of), qoi, block, want)
 
     @final
     def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:

@@ -50,11 +50,10 @@ class SplitStep:
         backend, want, k = self._backend, self._key.want, len(weights)
         half = self._compiled.first(a)
         got = self._quantities(half, a, k)
-        w = backend.from_numpy(weights)
         gradients = []
         for gs in got.gradients:
             cotangents = [None if g is None else backend.split_points(g, k) for g in gs]
-            gradients.append(half.pull(cotangents, w))
+            gradients.append(half.pull(cotangents, weights))
         model = self._compiled.model
         like = [backend.accumulator(z if "points" in want else z[0]) for z in half.activations]
         return Gradients(

@@ -82,8 +82,8 @@ def layout_key(layout: Layout) -> Hashable:
 
 
 def _cut_key(cut: Cut | None) -> Hashable:
-    if cut is None:
-        return None
+    if cut is None or cut.accessor is None:
+        return cut
     plain = dataclasses.replace(cut, accessor=None)
     return plain, keys.by_value(cut.accessor)
 
@@ -109,7 +109,7 @@ class Step:
 
     def run(self, arguments: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
         """Evaluate a block."""
-        got = self._block(arguments, self._wrapper.backend.from_numpy(weights))
+        got = self._block(arguments, weights)
         self._check_records(got, arguments)
         return got
 

@@ -1,4 +1,4 @@
-"""A block as a framework evaluates it that traces: by a step that is built once and kept."""
+"""Blocks as a framework evaluates them that traces: by a step that is built once and kept."""
 
 from __future__ import annotations
 
@@ -16,36 +16,56 @@ if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
 
 
-def gradients(
-    wrapper: ModelWrapper,
-    inputs: ModelInputs,
-    cuts: tuple[Cut, Cut],
-    qoi: QoI,
-    block: Block,
-    want: Collection[Want],
-) -> Gradients:
-    """The gradients of a quantity over a block; the arguments are those of `eager.gradients`."""
-    at_input: list[int] = []
-    points = block.points
-    if isinstance(block.cut, InputCut) and points:
-        at_input = inputs.at(block.cut, wrapper.backend, wrapper.parameters)
-        points = [p for _, p in sorted(zip(at_input, points, strict=True), key=lambda x: x[0])]
-    layout, batched, shared = inputs.split(at_input)
-    replaced = block.cut if points and not at_input else None
-    qoi = qoi.placed(wrapper.channel_axis(cuts[1]))
-    shapes = shapes_key(points, [*batched, *shared])
-    step = _step(wrapper, StepKey(*cuts, replaced, layout, frozenset(want), qoi, shapes))
-    step.validate(qoi)
-    arrays = tensors_of(qoi, inputs, wrapper)
-    arguments = StepArguments(
-        wrapper.state(),
-        points,
-        batched,
-        shared,
-        [a for a, per_record in arrays if per_record],
-        [a for a, per_record in arrays if not per_record],
-    )
-    return step.run(arguments, block.weights)
+class TracedBlocks:
+    """The gradients of a quantity over blocks of one distribution and one group of records.
+
+    The step is found and its arguments are put together at the first block; from then on only the
+    points and their weights differ. The arguments are those of `eager.gradients`.
+    """
+
+    def __init__(
+        self,
+        wrapper: ModelWrapper,
+        inputs: ModelInputs,
+        cuts: tuple[Cut, Cut],
+        qoi: QoI,
+        want: Collection[Want],
+    ) -> None:
+        self._wrapper, self._inputs, self._cuts = wrapper, inputs, cuts
+        self._qoi = qoi.placed(wrapper.channel_axis(cuts[1]))
+        self._want = frozenset(want)
+        self._step: Step | SplitStep | None = None
+        self._order: list[int] = []
+
+    def __call__(self, block: Block) -> Gradients:
+        """The gradients over one block."""
+        if self._step is None:
+            self._step = self._prepared(block)
+        points = [block.points[i] for i in self._order]
+        return self._step.run(self._arguments._replace(points=points), block.weights)
+
+    def _prepared(self, block: Block) -> Step | SplitStep:
+        wrapper, inputs, qoi = self._wrapper, self._inputs, self._qoi
+        at_input: list[int] = []
+        if isinstance(block.cut, InputCut) and block.points:
+            at_input = inputs.at(block.cut, wrapper.backend, wrapper.parameters)
+        places = at_input or range(len(block.points))
+        self._order = sorted(range(len(block.points)), key=places.__getitem__)
+        layout, batched, shared = inputs.split(at_input)
+        replaced = block.cut if block.points and not at_input else None
+        shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
+        step = _step(wrapper, StepKey(*self._cuts, replaced, layout, self._want, qoi, shapes))
+        step.validate(qoi)
+        arrays = tensors_of(qoi, inputs, wrapper)
+        self._arguments = StepArguments(
+            wrapper.state(),
+            [],
+            batched,
+            shared,
+            [a for a, per_record in arrays if per_record],
+            [a for a, per_record in arrays if not per_record],
+        )
+        return step
 
 
 def _step(wrapper: ModelWrapper, key: StepKey) -> Step | SplitStep:

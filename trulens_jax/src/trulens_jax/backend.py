@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -54,7 +55,7 @@ class JaxBackend(Backend):
         _check_range(a)
         floating = like is not None and jnp.issubdtype(a.dtype, np.floating)
         dtype = like.dtype if floating else jax.dtypes.canonicalize_dtype(a.dtype)
-        return jnp.array(a, dtype)  # asarray may alias memory that the caller changes later
+        return jnp.asarray(np.array(a, dtype))  # a copy, which JAX may keep as it is
 
     def cast(self, x: Any, like: Any) -> Any:
         return placed(super().cast(x, like), like)
@@ -82,6 +83,9 @@ class JaxBackend(Backend):
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return jax.jit(step)
+
+    def pure(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return _jitted(function)
 
     def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
         """Points are mapped over: what does not depend on them is computed once."""
@@ -129,14 +133,19 @@ class JaxBackend(Backend):
 
 
 def placed(x: Any, like: Any) -> Any:
-    """`x` on the devices of `like`; arrays that are being traced have no place."""
-    if isinstance(x, Tracer) or not isinstance(like, jax.Array) or isinstance(like, Tracer):
+    """`x` on the devices of `like`; what is being traced, or NumPy's, has no place."""
+    if any(isinstance(a, Tracer) or not isinstance(a, jax.Array) for a in (x, like)):
         return x
     if x.sharding.device_set == like.sharding.device_set:
         return x
     mesh = getattr(like.sharding, "mesh", None)  # all of `x` on each of its devices
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()) if mesh else None
     return jax.device_put(x, whole or like.sharding)
+
+
+@functools.cache
+def _jitted(function: Callable[..., Any]) -> Callable[..., Any]:
+    return jax.jit(functools.partial(function, BACKEND))
 
 
 def _over_points(function: Callable[[list[Any]], Any], points: list[Any]) -> Any:

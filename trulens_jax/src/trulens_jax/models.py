@@ -82,7 +82,7 @@ class JaxModelWrapper(ModelWrapper):
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
         del inputs, at
         state = self._adapter.state()  # once per group of records
-        _refuse_tracers(jax.tree.leaves(state), "the model's weights are")
+        _refuse_tracers(jax.tree.leaves(state), "the model's weights are", _compat.being_traced())
         with self.using(state):
             yield
 
@@ -95,7 +95,7 @@ class JaxModelWrapper(ModelWrapper):
             self._now.state = before
 
     def like(self) -> Any:
-        leaves = jax.tree.leaves(self.state())
+        leaves = self._adapter.leaves()
         floating = (x for x in leaves if hasattr(x, "dtype") and BACKEND.is_floating(x))
         return next(floating, None)
 
@@ -107,7 +107,8 @@ class JaxModelWrapper(ModelWrapper):
         _refuse_tracers([value], "is")
         if isinstance(value, np.ndarray) and value.dtype == np.float64:
             self._warn_of_float64()
-        return placed(super().adopt(value), self.like())
+        adopted = super().adopt(value)
+        return adopted if BACKEND.is_floating(adopted) else placed(adopted, self.like())
 
     def _warn_of_float64(self) -> None:
         if self._warned_of_float64 or jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
@@ -197,8 +198,8 @@ class _Now(threading.local):
             self.program = before
 
 
-def _refuse_tracers(values: Sequence[Any], what: str) -> None:
-    if _compat.being_traced() or any(isinstance(v, _compat.Tracer) for v in values):
+def _refuse_tracers(values: Sequence[Any], what: str, traced: bool = False) -> None:
+    if traced or any(isinstance(v, _compat.Tracer) for v in values):
         raise TypeError(
             f"{what} being traced by JAX: explanations are not traceable, as they compile steps "
             "of their own. Call attributions() outside of jax.jit, jax.grad and jax.vmap"

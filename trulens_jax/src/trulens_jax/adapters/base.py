@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+import jax
 
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
@@ -32,6 +34,10 @@ class Adapter(ABC):
     @abstractmethod
     def state(self) -> Any:
         """The weights as they are now, a tree that JAX can trace."""
+
+    def leaves(self) -> Iterable[Any]:
+        """The leaves among the weights, as far as they are asked for."""
+        return jax.tree.leaves(self.state())
 
     @abstractmethod
     def apply(self, state: Any, inputs: ModelInputs) -> Any:

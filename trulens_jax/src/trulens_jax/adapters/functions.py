@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from trulens_core.inputs import ModelInputs
 from trulens_jax import weights
 from trulens_jax.adapters.base import Adapter, name_of, positional
@@ -27,6 +29,9 @@ class FunctionAdapter(Adapter):
 
     def state(self) -> Any:
         return weights.split(self._params)
+
+    def leaves(self) -> list[Any]:
+        return jax.tree.leaves(self._params)
 
     def update(self, weights: Any) -> None:
         self._params = weights

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
 from flax import nnx
 
 from trulens_core.inputs import ModelInputs
@@ -37,6 +38,9 @@ class NnxAdapter(Adapter):
 
     def state(self) -> Any:
         return nnx.split(self._module)
+
+    def leaves(self) -> Iterator[Any]:
+        return _values(self._module)
 
     def update(self, weights: Any) -> None:
         del weights
@@ -76,6 +80,17 @@ def _walk(value: Any, path: tuple[str, ...] = (), above: tuple[int, ...] = ()) -
         yield ".".join(path), value
     for name, item in _items(value):
         yield from _walk(item, (*path, str(name)), (*above, id(value)))
+
+
+def _values(value: Any, above: tuple[int, ...] = ()) -> Iterator[Any]:
+    """The arrays of a module's variables, one after the other: splitting it takes longer."""
+    if isinstance(value, nnx.Variable):
+        yield from jax.tree.leaves(
+            value.get_value() if hasattr(value, "get_value") else value.value
+        )
+    elif id(value) not in above:
+        for _, item in _items(value):
+            yield from _values(item, (*above, id(value)))
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:
