@@ -1,7 +1,10 @@
 """A user's type checker sees our types in the installed wheel, by every path."""
 
+import importlib.util
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 PATHS = {
     "trulens_core": "IntegratedGradients",
@@ -27,3 +30,18 @@ def test_types_are_found(core_environment, tmp_path):
     revealed = [line for line in done.stdout.splitlines() if "Revealed type" in line]
     for line, name in zip(revealed, PATHS.values(), strict=True):
         assert name in line
+
+
+def test_every_public_name_is_typed():
+    """Of the package that the tests import, as a user's strict type checker sees it."""
+    command = (sys.executable, "-m", "basedpyright", "--verifytypes", "trulens_core")
+    done = subprocess.run(
+        [*command, "--ignoreexternal", "--outputjson"], text=True, capture_output=True, check=False
+    )
+    found = json.loads(done.stdout)["typeCompleteness"]
+    (source,) = importlib.util.find_spec("trulens_core").submodule_search_locations
+    assert Path(source).is_relative_to(found["packageRootDirectory"])
+    unknown = [s["name"] for s in found["symbols"] if s["isExported"] and not s["isTypeKnown"]]
+    assert len(found["symbols"]) > 1000
+    assert unknown == []
+    assert found["completenessScore"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,12 @@ class Flavour(ABC):
 
     def __init__(self, module: Any) -> None:
         self.module = module
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"module": self.module.__name__}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.module = importlib.import_module(state["module"])
 
     @property
     @abstractmethod

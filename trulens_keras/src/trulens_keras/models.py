@@ -65,6 +65,13 @@ class KerasModelWrapper(ModelWrapper):
         self._hinted = logit_layer is not None or replace_softmax
         self._ran = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_operations": None}  # they are known by identity
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._operations = Operations(self.model, self._flavour)
+
     def _names_of_inputs(self) -> tuple[str, ...]:
         """The names of a functional model's inputs, where there are several in a list."""
         declared = getattr(self.model, "input", None) if len(self._takes) == 1 else None
