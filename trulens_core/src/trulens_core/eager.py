@@ -43,7 +43,8 @@ def gradients(
     part = ModelPart(wrapper, *cuts, block.cut if replace else None)
 
     def run(tap: Tap) -> list[Tensor]:
-        y, n = part.at_target(rows, replace, tap)
+        with wrapper.using(wrapper.state()):
+            y, n = part.at_target(rows, replace, tap)
         host.validate([tuple(t.shape) for t in y])
         return evaluate(qoi, y, n, backend)
 
