@@ -3,10 +3,25 @@
 import runpy
 from pathlib import Path
 
+import keras
+import pytest
+
 from trulens_core.testing.conformance import Conformance
 
 ZOO_KERAS = runpy.run_path(str(Path(__file__).with_name("zoo_keras.py")))  # tests are no package
-# a loop over all steps of a layer is one call of it
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _float64():
+    with ZOO_KERAS["float64_is_kept"]():
+        if keras.config.backend() != "jax":
+            yield
+            return
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        yield
+        jax.config.update("jax_enable_x64", False)
 
 
 class TestKeras(Conformance):

@@ -1,4 +1,4 @@
-"""On TensorFlow a step is traced once: what changes between calls is data."""
+"""A step is traced once, on TensorFlow and JAX: what changes between calls is data."""
 
 import keras
 import numpy as np
@@ -16,8 +16,7 @@ from trulens_core import (
     get_model_wrapper,
 )
 
-Compiled = pytest.importorskip("trulens_tf.compiling").Compiled
-pytestmark = pytest.mark.skipif(
+ON_TENSORFLOW = pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="the other frameworks trace otherwise"
 )
 
@@ -46,6 +45,19 @@ def model():
     return model
 
 
+def test_what_changes_between_calls_is_data(model, draw, equal, framework):
+    wrapper, x = get_model_wrapper(model), draw(3, 4)
+    explain = InternalInfluence(wrapper, "h", ClassQoI(0), "point", False).attributions
+    first, runs = explain(x), Counting.runs
+    before = model.get_weights()
+    model.set_weights([*before[:-2], 2 * before[-2], before[-1]])
+    equal(explain(x), 2 * first, 1e-6)
+    last = InternalInfluence(wrapper, "h", ClassQoI(2), "point", False).attributions(x)
+    equal(last, np.broadcast_to(2 * before[-2][:, 2], (3, 6)), 1e-6)
+    assert framework == "torch" or Counting.runs == runs
+
+
+@ON_TENSORFLOW
 def test_one_trace_serves_batches_classes_points_and_weights(model, draw, equal):
     wrapper, x = get_model_wrapper(model), draw(7, 4)
     by_points = IntegratedGradients(wrapper, resolution=5, qoi=ClassQoI(0)).attributions
@@ -62,6 +74,7 @@ def test_one_trace_serves_batches_classes_points_and_weights(model, draw, equal)
     assert Counting.runs == 3
 
 
+@ON_TENSORFLOW
 def test_equal_functions_share_a_trace_and_changed_ones_do_not(model, draw):
     wrapper, x = get_model_wrapper(model), draw(2, 4)
     found = [
@@ -73,6 +86,7 @@ def test_equal_functions_share_a_trace_and_changed_ones_do_not(model, draw):
     assert not np.array_equal(found[0], found[2])
 
 
+@ON_TENSORFLOW
 def test_the_step_count_of_a_path_is_no_part_of_the_trace(model, draw):
     wrapper, x = get_model_wrapper(model), draw(2, 4)
     for n in (3, 4, 5):
@@ -81,6 +95,7 @@ def test_the_step_count_of_a_path_is_no_part_of_the_trace(model, draw):
     assert Counting.runs == 1
 
 
+@ON_TENSORFLOW
 def test_another_shape_or_type_is_traced_again(draw):
     model = keras.Sequential([layers.Input((None, 3)), Counting(), layers.GlobalAveragePooling1D()])
     Counting.runs = 0
@@ -92,6 +107,7 @@ def test_another_shape_or_type_is_traced_again(draw):
     assert Counting.runs == 2
 
 
+@ON_TENSORFLOW
 def test_a_class_is_checked_against_the_scores_of_this_shape(draw):
     model = keras.Sequential([layers.Input((None, 3)), layers.Lambda(lambda t: t[..., 0] * 2.0)])
     wrapper = get_model_wrapper(model)
@@ -103,6 +119,7 @@ def test_a_class_is_checked_against_the_scores_of_this_shape(draw):
         InternalInfluence(wrapper, (0, None), ClassQoI(7), "point").attributions(draw(2, 6, 3))
 
 
+@ON_TENSORFLOW
 def test_jit_compile(model, draw, equal):
     x = draw(3, 4)
     plain, compiled = (
@@ -121,12 +138,15 @@ def recording(call, graphs):
     return recorded
 
 
+@ON_TENSORFLOW
 def test_the_prefix_of_a_replaced_value_is_pruned(draw, monkeypatch):
     """A step from an inner cut holds no operation of what comes before it."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [layers.Input((4,)), layers.Dense(6, activation="elu", name="h"), layers.Dense(3, name="y")]
     )
+    from trulens_tf.compiling import Compiled
+
     wrapper = get_model_wrapper(model)
     graphs = []
     monkeypatch.setattr(Compiled, "__call__", recording(Compiled.__call__, graphs))
@@ -143,6 +163,7 @@ def test_the_prefix_of_a_replaced_value_is_pruned(draw, monkeypatch):
     assert "MatMul" in kinds
 
 
+@ON_TENSORFLOW
 def test_an_input_of_several_records_per_row_is_an_error(draw):
     model = keras.Sequential(
         [
