@@ -105,3 +105,26 @@ def test_blocks_are_halved_when_memory_runs_out(error):
     assert rows[-1] <= 5
     with pytest.raises(error):
         IntegratedGradients(Hungry(), rebatch_size=6).attributions(X)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"doi_cut": "3"}, {"qoi_cut": "4", "qoi": 1}, {"doi_cut": "3", "qoi_cut": "8", "qoi": 1}],
+    ids=["whole", "from a layer", "to a layer", "between layers"],
+)
+def test_what_a_call_made_is_gone_without_the_garbage_collector(model, options):
+    """No cycle of references holds a tensor, and so a graph, until the collector comes by."""
+    method = IntegratedGradients(model, resolution=6, rebatch_size=6, **options)
+    method.attributions(X)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        method.attributions(X)
+        gc.collect()
+        held = [x for x in gc.garbage if isinstance(x, torch.Tensor)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not held

@@ -1,6 +1,6 @@
 """Attribution to a stated error: nested midpoint rules, each record with as many points as needed.
 
-The midpoints of 3, 9, 27, … intervals contain one another: going from n to 3n points costs 2n.
+The midpoints of 1, 3, 9, 27, … intervals contain one another: going from n to 3n points costs 2n.
 Record i stops when, with scale = max(|q(x) − q(b)|, 1e-3 · max(|q(x)|, |q(b)|)),
 
     |q(x) − q(b) − Σ attributions| ≤ tolerance · scale      (completeness)
@@ -26,7 +26,9 @@ from trulens_core.questions import Answer, Question, Request
 
 _FLOOR = 1e-3
 _CHANGE = 10.0
-_FIRST = 3
+_FIRST = 1
+"""Too few to tell convergence; but the one point is among the three, so it costs nothing."""
+_LEAST = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Tolerance:
                 f"tolerance is {self.error!r}; it must lie between 1e-5 (what float32 sums can "
                 "tell) and 1"
             )
-        if self.max_resolution < _FIRST:
+        if self.max_resolution < _LEAST:
             raise ValueError(f"max_resolution is {self.max_resolution}; it must be at least 3")
 
 

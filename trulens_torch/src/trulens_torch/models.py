@@ -193,6 +193,8 @@ class TorchModelWrapper(ModelWrapper):
         except _Stop as caught:
             if caught is not stop:
                 raise
+            # its frames hold what the model computed, and a hook among them holds it
+            stop.__traceback__ = None
             return p.stop()
         self._seen[1].update(place for place, n in p.calls.items() if n == 1)
         return p.leave(output)
