@@ -31,6 +31,7 @@ ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "HF_HUB_OFFLINE": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, where no widgets are installed
 }
 
 
@@ -58,6 +59,8 @@ def executed(name: str) -> Any:
         client = NotebookClient(
             notebook,
             timeout=SLOWEST,
+            # what C++ says when a framework begins is no part of a notebook
+            extra_arguments=["--IPKernelApp.capture_fd_output=False"],
             resources={"metadata": {"path": str(SOURCES)}},
             # over files that only their owner can open, rather than ports
             config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
