@@ -63,9 +63,8 @@ docs: $(INSTALLED) ## build the documentation into site/; notebooks run unless t
 	@echo "The documentation is in site/index.html; its search needs a server:" \
 		"$(BIN)/python -m http.server -d site"
 
-bench: $(INSTALLED) ## run every script of benchmarks/
-	@for script in benchmarks/*.py; do \
-		echo; echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+bench: $(INSTALLED) ## run the benchmarks and write docs/performance.md
+	$(BIN)/python benchmarks/report.py
 
 clean: ## remove .venv and everything that was generated
 	rm -rf $(VENV) dist build site demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
