@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -174,6 +175,10 @@ class Backend(ABC):
     def is_floating(self, x: Tensor) -> bool:
         """Whether `x` holds real floating numbers, of any width."""
         return bool(self.xp.isdtype(x.dtype, "real floating"))
+
+    def is_finite(self, x: Tensor) -> bool:
+        """Whether all of `x` is finite; a sum that overflows counts as not."""
+        return math.isfinite(float(self.xp.sum(x)))
 
     def cast(self, x: Tensor, like: Tensor) -> Tensor:
         """`x` in the dtype and on the device of `like`; itself where it is so already."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -231,7 +230,7 @@ class GroupRun:
         """The records whose gradients are not finite."""
         xp, bad = self._backend.xp, set()
         for g in (g for gs in total for g in gs):
-            if math.isfinite(float(xp.sum(g))):
+            if self._backend.is_finite(g):
                 continue
             axes = tuple(range(1, len(g.shape)))
             finite = self._backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))

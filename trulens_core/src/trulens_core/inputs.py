@@ -61,12 +61,14 @@ class ModelInputs:
         self.batched: dict[Name, bool] = dict(batched or {})
         self._layout: Layout | None = None
         self._leaves: list[Leaf] = []
+        self._asked: tuple[InputCut | None, list[int]] = None, []
 
     @classmethod
     def _of(cls, layout: Layout, leaves: list[Leaf], batched: Mapping[Name, bool]) -> ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
         new._given, new._layout, new._leaves, new.batched = None, layout, leaves, dict(batched)
+        new._asked = None, []
         return new
 
     @property
@@ -221,6 +223,11 @@ class ModelInputs:
             backend: tells what is a floating tensor.
             names: the names of the model's positional parameters, for `InputCut(names=...)`.
         """
+        if cut is not self._asked[0]:  # it is asked several times in one call
+            self._asked = cut, self._positions(cut, backend, names)
+        return self._asked[1]
+
+    def _positions(self, cut: InputCut, backend: Backend, names: Sequence[str]) -> list[int]:
         if cut.accessor is not None:
             return self._accessed(cut, backend)
         leaves = self.leaves

@@ -6,7 +6,7 @@ happens there is the same on all of them.
 
 from __future__ import annotations
 
-from collections import Counter
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +21,32 @@ if TYPE_CHECKING:
 
 Place = tuple[str, Anchor]
 """A layer's canonical name and the side of it."""
+
+
+class _Visit:
+    """What is to happen at one cut, and what did.
+
+    Attributes:
+        cut: where.
+        new: the tensors that take the place of the value, if any.
+        tap: what the value goes through, if anything.
+        wanted: whether it is captured.
+        seen: whether the cut was reached.
+        captured: the value there.
+    """
+
+    __slots__ = ("captured", "cut", "new", "seen", "tap", "wanted")
+
+    def __init__(self, cut: Cut) -> None:
+        self.cut, self.wanted, self.seen = cut, False, False
+        self.new: list[Tensor] | None = None
+        self.tap: Tap | None = None
+        self.captured: list[Tensor] = []
+
+    @property
+    def changes(self) -> bool:
+        """Whether something else than the value goes on."""
+        return self.new is not None or self.tap is not None
 
 
 class Pass:
@@ -50,25 +76,30 @@ class Pass:
     ) -> None:
         self._wrapper = wrapper
         self._backend = wrapper.backend
-        self._replace, self._tap, self._want = replace, tap, want
         self._rows: int | None = None
-        self._cuts: dict[Place, list[Cut]] = {}
-        for cut in dict.fromkeys((*replace, *tap, *want)):
-            self._cuts.setdefault(wrapper.place(cut), []).append(cut)
-        self._calls: Counter[Place] = Counter()
-        self._seen: set[Cut] = set()
-        self._captured: dict[Cut, list[Tensor]] = {}
+        visits = {cut: _Visit(cut) for cut in (*replace, *tap, *want)}
+        for cut, tensors in replace.items():
+            visits[cut].new = tensors
+        for cut, at in tap.items():
+            visits[cut].tap = at
+        self._want = [visits[cut] for cut in want]
+        self._visits: dict[Place, list[_Visit]] = {}
+        for cut, visit in visits.items():
+            self._visits.setdefault(wrapper.place(cut), []).append(visit)
+        for visit in self._want:
+            visit.wanted = True
+        self._calls: dict[Place, int] = {}
         self._over = False
 
     @property
     def places(self) -> list[Place]:
         """The layers' sides that a backend shows to `at`."""
-        return [p for p in self._cuts if p[0] not in (INPUT, OUTPUT)]
+        return [p for p in self._visits if p[0] not in (INPUT, OUTPUT)]
 
     @property
     def complete(self) -> bool:
         """Whether every cut was seen, so that the rest of the model need not run."""
-        return all(c in self._seen for cuts in self._cuts.values() for c in cuts)
+        return all(v.seen for visits in self._visits.values() for v in visits)
 
     @property
     def over(self) -> bool:
@@ -85,42 +116,39 @@ class Pass:
         fresh = self._backend.fresh
         is_tensor = self._backend.is_tensor
         self._rows = inputs.n_rows
-        cuts = self._cuts.get((INPUT, "in"), [])
         changed: set[int] = set()
-        for cut in cuts:
-            assert isinstance(cut, InputCut)
-            at = inputs.at(cut, self._backend, self._wrapper.parameters)
+        for visit in self._visits.get((INPUT, "in"), []):
+            assert isinstance(visit.cut, InputCut)
+            at = inputs.at(visit.cut, self._backend, self._wrapper.parameters)
             now = [inputs.leaves[i].value for i in at]
-            if cut in self._replace or cut in self._tap:
+            if visit.changes:
                 changed |= set(at)
-                inputs = inputs.with_values(at, self._changed(cut, now))
-                now = [inputs.leaves[i].value for i in at]
-            self._capture(cut, now)
-            if cut in self._want:
+                now = self._changed(visit, now)
+                inputs = inputs.with_values(at, now)
+            if visit.wanted:
+                visit.captured = now
                 inputs = inputs.with_values(at, [fresh(t) for t in now])
-            self._seen.add(cut)
-        return inputs.with_values(
-            rest := [
-                i
-                for i, leaf in enumerate(inputs.leaves)
-                if i not in changed and is_tensor(leaf.value)
-            ],
-            [fresh(inputs.leaves[i].value) for i in rest],
-        )
+            visit.seen = True
+        leaves = inputs.leaves
+        rest = [i for i, x in enumerate(leaves) if i not in changed and is_tensor(x.value)]
+        return inputs.with_values(rest, [fresh(leaves[i].value) for i in rest]) if rest else inputs
 
     def at(self, place: Place, value: Any) -> Any:
         """What goes on in place of `value`, seen at `place`.
 
         At anchor "in" a value is the pair of a layer's arguments and keyword arguments.
         """
-        if self._over or place not in self._cuts:  # a recomputation during the backward pass
+        if self._over or place not in self._visits:  # a recomputation during the backward pass
             return value
-        call = self._calls[place]
-        self._calls[place] += 1
-        for cut in self._cuts[place]:
-            if cut.call == call or (cut.call is None and call == 0):
-                value = self._visit(cut, value)
+        for visit in self._called(place):
+            value = self._visit(visit, value)
         return value
+
+    def _called(self, place: Place) -> list[_Visit]:
+        """The visits that this call of a place is."""
+        call = self._calls.get(place, 0)
+        self._calls[place] = call + 1
+        return [v for v in self._visits[place] if (v.cut.call or 0) == call]
 
     def at_loop(self, place: Place, value: Any) -> tuple[Any, Any, Callable[[Any], None]]:
         """The same as `at` for a value inside a loop whose rounds are not run one by one.
@@ -133,27 +161,25 @@ class Pass:
             The value with its tensors replaced, the same with its tensors tapped too, and a
             function to call after the loop with what the value was.
         """
-        call = self._calls[place]
-        self._calls[place] += 1
-        cuts = [c for c in self._cuts[place] if c.call == call or (c.call is None and not call)]
-        self._seen.update(cuts)
-        for cut in (c for c in cuts if c in self._replace):
-            value = self._with(cut, value, self._replaced)
+        visits = self._called(place)
+        for visit in visits:
+            visit.seen = True
+            if visit.new is not None:
+                value = self._with(visit, value, self._replaced)
         replaced = value
-        for cut in (c for c in cuts if c in self._tap):
-            value = self._with(cut, value, self._tapped)
+        for visit in visits:
+            if visit.tap is not None:
+                value = self._with(visit, value, self._tapped)
+        return replaced, value, functools.partial(self._after_loop, visits)
 
-        def after(found: Any) -> None:
-            for cut in cuts:
-                if cut in self._tap:
-                    now = values.select(found, cut, self._backend).tensors
-                    cast(LoopTap, self._tap[cut]).saw(
-                        [values.to_front(t, cut, self._backend) for t in now]
-                    )
-                if cut in self._want:
-                    self._capture(cut, values.read(found, cut, self._backend))
-
-        return replaced, value, after
+    def _after_loop(self, visits: Sequence[_Visit], found: Any) -> None:
+        for visit in visits:
+            cut = visit.cut
+            if visit.tap is not None:
+                now = values.select(found, cut, self._backend).tensors
+                cast(LoopTap, visit.tap).saw([values.to_front(t, cut, self._backend) for t in now])
+            if visit.wanted:
+                visit.captured = values.read(found, cut, self._backend)
 
     def leave(self, output: Any) -> list[list[Tensor]]:
         """End the pass at the model's whole output; the values at the wanted cuts."""
@@ -163,46 +189,45 @@ class Pass:
     def stop(self) -> list[list[Tensor]]:
         """End the pass where it is; the values at the wanted cuts."""
         self._over = True
-        for place, cuts in self._cuts.items():
-            for cut in cuts:
-                self._check_calls(cut, place)
-        return [self._captured[cut] for cut in self._want]
+        for place, visits in self._visits.items():
+            for visit in visits:
+                self._check_calls(visit, place)
+        return [visit.captured for visit in self._want]
 
-    def _visit(self, cut: Cut, value: Any) -> Any:
-        self._seen.add(cut)
-        if cut in self._replace or cut in self._tap:
-            value = self._with(cut, value, self._changed)
-        if cut in self._want:
-            self._capture(cut, values.read(value, cut, self._backend))
-            value = self._protected(cut, value)
+    def _visit(self, visit: _Visit, value: Any) -> Any:
+        visit.seen = True
+        if visit.changes:
+            value = self._with(visit, value, self._changed)
+        if visit.wanted:
+            visit.captured = values.read(value, visit.cut, self._backend)
+            value = self._protected(visit.cut, value)
         return value
 
     def _with(
-        self, cut: Cut, value: Any, change: Callable[[Cut, list[Tensor]], list[Tensor]]
+        self, visit: _Visit, value: Any, change: Callable[[_Visit, list[Tensor]], list[Tensor]]
     ) -> Any:
         """`value` with the tensors of a cut, records first, changed."""
+        cut = visit.cut
         selection = values.select(value, cut, self._backend)
         now = [values.to_front(t, cut, self._backend) for t in selection.tensors]
-        changed = change(cut, now)
+        changed = change(visit, now)
         return selection.put([values.to_layer(t, cut, self._backend) for t in changed])
 
-    def _changed(self, cut: Cut, now: list[Tensor]) -> list[Tensor]:
-        if cut in self._replace:
-            now = self._replaced(cut, now)
-        if cut in self._tap:
-            return self._tapped(cut, now)
+    def _changed(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
+        if visit.new is not None:
+            now = self._replaced(visit, now)
+        if visit.tap is not None:
+            return self._tapped(visit, now)
         return [self._backend.fresh(t) for t in now]
 
-    def _replaced(self, cut: Cut, now: list[Tensor]) -> list[Tensor]:
-        return values.fitted(self._replace[cut], now, cut, self._backend)
+    def _replaced(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
+        assert visit.new is not None
+        return values.fitted(visit.new, now, visit.cut, self._backend)
 
-    def _tapped(self, cut: Cut, now: list[Tensor]) -> list[Tensor]:
-        values.check_differentiable(now, cut, self._backend, self._rows)
-        return self._tap[cut](now)
-
-    def _capture(self, cut: Cut, now: list[Tensor]) -> None:
-        if cut in self._want:
-            self._captured[cut] = now
+    def _tapped(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
+        assert visit.tap is not None
+        values.check_differentiable(now, visit.cut, self._backend, self._rows)
+        return visit.tap(now)
 
     def _protected(self, cut: Cut, value: Any) -> Any:
         """`value` with copies of its tensors where what follows could change them in place."""
@@ -212,12 +237,12 @@ class Pass:
         is_tensor, fresh = self._backend.is_tensor, self._backend.fresh
         return tree.unflatten([fresh(x) if is_tensor(x) else x for x in tree.leaves])
 
-    def _check_calls(self, cut: Cut, place: Place) -> None:
-        calls = self._calls[place]
+    def _check_calls(self, visit: _Visit, place: Place) -> None:
+        cut, calls = visit.cut, self._calls.get(place, 0)
         if cut.call is None and calls > 1:
             raise CalledSeveralTimesError(
                 f"the layer of {cut} is called {calls} times in one pass; say which call is "
                 f"meant, from {cut.name!r}, call=0 to call={calls - 1}"
             )
-        if cut not in self._seen:
+        if not visit.seen:
             raise LayerNotReachedError(self._wrapper.not_reached(cut, calls))

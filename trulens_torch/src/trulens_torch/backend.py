@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -35,6 +36,9 @@ class TorchBackend(Backend):
 
     def is_floating(self, x: torch.Tensor) -> bool:
         return x.is_floating_point()
+
+    def is_finite(self, x: torch.Tensor) -> bool:
+        return math.isfinite(x.sum().item())
 
     def to_numpy(self, x: torch.Tensor) -> np.ndarray[Any, Any]:
         x = x.detach()
