@@ -30,6 +30,7 @@ ENVIRONMENT = {
     # pictures and numbers that do not depend on the machine's cores, and nothing is fetched
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "HF_HUB_OFFLINE": "1",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # pictures are outputs of cells
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, where no widgets are installed
 }
