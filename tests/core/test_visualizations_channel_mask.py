@@ -14,9 +14,18 @@ A = np.random.default_rng(0).normal(size=(2, 3, 12, 8))
 X = np.random.default_rng(1).uniform(size=(2, 3, 12, 8))
 
 
+class FakeModel:
+    axis = None
+
+    def channel_axis(self, cut):
+        assert cut == InputCut()
+        return self.axis
+
+
 class FakeInfluence:
     made = ()
     explained = None
+    model = FakeModel()
 
     def __init__(self, *arguments):
         FakeInfluence.made = arguments
@@ -106,6 +115,24 @@ def test_channel_axis_of_the_call_is_that_of_the_images(monkeypatch):
     result = show(np.abs(square), imshow=False, channel_axis=3)
     expected = MaskVisualizer(channel_axis=3)(square, np.abs(square), imshow=False)
     np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_the_model_tells_the_axis_of_its_images(monkeypatch, axis):
+    square = np.random.default_rng(2).normal(size=(2, 4, 4, 4))
+    monkeypatch.setattr(FakeInfluence, "attributions", lambda self, x: square)
+    monkeypatch.setattr(FakeModel, "axis", axis)
+    result = ChannelMaskVisualizer("model", "conv", 0)(np.abs(square), imshow=False)
+    expected = MaskVisualizer(channel_axis=axis % 4)(square, np.abs(square), imshow=False)
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_images_laid_out_otherwise_than_the_models_are_looked_at(monkeypatch):
+    monkeypatch.setattr(FakeModel, "axis", 1)
+    shown = np.moveaxis(X, 1, 3)
+    for given in (shown, X):  # the model may take them as they are, or as it has them
+        result = ChannelMaskVisualizer("model", "conv", 0)(shown, given, imshow=False)
+        np.testing.assert_allclose(result, MaskVisualizer()(A, shown, imshow=False))
 
 
 def test_it_does_not_change():

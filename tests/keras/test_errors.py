@@ -12,6 +12,7 @@ from trulens_core import (
     InterventionError,
     LayerNotReachedError,
     NotConnectedError,
+    NotDifferentiableError,
     QoiError,
     UnknownLayerError,
     get_model_wrapper,
@@ -96,6 +97,16 @@ def test_a_tensor_of_another_framework(wrapper):
         InternalInfluence(wrapper, 0, 0, "point").attributions(Tensor())
 
 
+def test_the_framework_is_that_of_the_import(wrapper, monkeypatch):
+    """The environment chooses it then; what is set later has no effect, for Keras and here."""
+    before = explain(wrapper, "block/conv")
+    others = {"tensorflow", "torch", "jax"} - {keras.config.backend()}
+    for other in others:
+        monkeypatch.setenv("KERAS_BACKEND", other)
+        np.testing.assert_array_equal(explain(wrapper, "block/conv"), before)
+        assert get_model_wrapper(wrapper.model).backend is wrapper.backend
+
+
 @pytest.mark.parametrize(
     "function", [lambda y: None, lambda y: 3.0, lambda y: y[0], lambda y: y[:, :, None]]
 )
@@ -108,3 +119,13 @@ def test_kinds_of_input(wrapper):
     for kind in ("float64", "float32", "float16"):
         given = InternalInfluence(wrapper, 0, 0, "point").attributions(X.astype(kind))
         assert given.dtype == kind
+
+
+def test_integers_for_a_model_of_floats(wrapper):
+    """They have no gradient; further inside the type is the model's."""
+    whole = np.ones((2, 4), "int32")
+    with pytest.raises(NotDifferentiableError, match="int32"):
+        InternalInfluence(wrapper, 0, 0, "point").attributions(whole)
+    found = InternalInfluence(wrapper, "block/conv", 0, "point").attributions(whole)
+    np.testing.assert_array_equal(found, explain(wrapper, "block/conv"))
+    assert found.dtype == "float32"

@@ -163,3 +163,44 @@ def test_a_call_under_tf_function(gradients, equal, draw):
     with pytest.raises(NotDifferentiableError, match="a branch"):
         InternalInfluence(model, (0, "inner/branch"), 1, "point").attributions(x)
     assert dict(vars(model.layers[0])) == before
+
+
+def test_a_helper_under_tf_function(draw):
+    """What is inside it is part of a graph that was traced before, when the model was built."""
+    if keras.config.backend() != "tensorflow":
+        pytest.skip("tf.function is TensorFlow's")
+    import tensorflow as tf
+
+    class Helped(layers.Layer):
+        def __init__(self):
+            super().__init__(name="helped")
+            self.dense = layers.Dense(3, name="dense")
+
+        def build(self, shape):
+            self.dense.build(shape)
+
+        @tf.function
+        def helper(self, x):
+            return tf.tanh(self.dense(x))
+
+        def call(self, x):
+            return self.helper(x)
+
+    model, x = keras.Sequential([layers.Input((3,)), Helped()]), draw(2, 3)
+    assert influence(model, "helped").attributions(x).shape == (2, 3)
+    with pytest.raises(LayerNotReachedError, match=r"tf\.function"):
+        influence(model, "helped/dense").attributions(x)
+
+
+def test_quantized_layers(draw, equal):
+    """Keras runs another method of theirs, whose gradient is that of the float layer."""
+    keras.utils.set_random_seed(0)
+    parts = [layers.Input((4,)), layers.Dense(8, name="h"), layers.Dense(3, name="end")]
+    model, x = keras.Sequential(parts), draw(5, 4)
+    kernel = model.layers[1].get_weights()[0]
+    for layer in model.layers:
+        layer.quantize("int8")
+    found = influence(model, "h", qoi=1).attributions(x)
+    step = np.abs(kernel).max() / 100
+    np.testing.assert_allclose(found, np.tile(kernel[:, 1], (5, 1)), atol=step)
+    assert all("quantized_call" not in vars(layer) for layer in model.layers)

@@ -8,9 +8,11 @@ from typing import Any, final
 from trulens_core.attribution import InternalInfluence
 from trulens_core.quantities import InternalChannelQoI
 from trulens_core.slices import InputCut
-from trulens_core.visualizations.images import Array
+from trulens_core.visualizations.images import COLOR_COUNTS, Array
 from trulens_core.visualizations.masks import MaskVisualizer
 from trulens_core.visualizations.options import overridden
+
+_RANK = 4
 
 
 @final
@@ -46,7 +48,7 @@ class ChannelMaskVisualizer:
         >>> (images,), _ = ZOO["cnn"].inputs(1)
         >>> show = ChannelMaskVisualizer(ReferenceModel(ZOO["cnn"]), "conv1", 0, blur=0)
         >>> grey = images.mean(1, keepdims=True)
-        >>> show(grey, images, imshow=False, channel_axis=1).shape == images.shape[2:]
+        >>> show(grey, images, imshow=False).shape == images.shape[2:]
         True
     """
 
@@ -114,7 +116,8 @@ class ChannelMaskVisualizer:
             return_tiled: As in MaskVisualizer.
             use_attr_as_opacity: As in MaskVisualizer.
             positive_only: As in MaskVisualizer.
-            channel_axis: That of the images, as in MaskVisualizer; not the layer's.
+            channel_axis: That of the images, not the layer's. None is that of the model, unless
+                `x` is laid out otherwise than what is explained; then as in MaskVisualizer.
 
         Returns:
             As MaskVisualizer.
@@ -124,6 +127,8 @@ class ChannelMaskVisualizer:
         """
         explained = x if x_preprocessed is None else x_preprocessed
         attributions = self._influence.attributions(explained)
+        if channel_axis is None:
+            channel_axis = self._axis(x, explained)
         return self._masks(
             attributions,
             x,
@@ -139,3 +144,13 @@ class ChannelMaskVisualizer:
             positive_only,
             channel_axis=channel_axis,
         )
+
+    def _axis(self, x: Any, explained: Any) -> int | None:
+        """The images' channel axis as the model has it, where `x` has the layout of its input."""
+        axis = self._influence.model.channel_axis(InputCut())
+        shapes = [tuple(getattr(a, "shape", ())) for a in (x, explained)]
+        if axis is None or any(len(shape) != _RANK for shape in shapes):
+            return None
+        axis %= _RANK
+        shown, given = (shape[:axis] + shape[axis + 1 :] for shape in shapes)
+        return axis if shown == given and shapes[0][axis] in COLOR_COUNTS else None

@@ -1,0 +1,70 @@
+"""A step of a plain model is traced once: what changes between calls is data."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trulens_core import (
+    ClassQoI,
+    GaussianDoi,
+    IntegratedGradients,
+    InternalInfluence,
+    LinearDoi,
+    get_model_wrapper,
+)
+
+
+class Net(tf.Module):
+    """Counts how often Python runs it: once in a trace."""
+
+    runs = 0
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(0)
+        self.w = tf.Variable(rng.normal(size=(4, 5)).astype("float32"))
+        self.v = tf.Variable(rng.normal(size=(5, 3)).astype("float32"))
+
+    def __call__(self, x):
+        type(self).runs += 1
+        return tf.tanh(x @ self.w) @ self.v
+
+
+@pytest.fixture
+def net():
+    Net.runs = 0
+    return Net()
+
+
+def test_classes_batches_points_and_weights_are_data(net, draw, equal):
+    wrapper, x = get_model_wrapper(net), draw(7, 4)
+    explain = IntegratedGradients(wrapper, resolution=5, qoi=ClassQoI(0)).attributions
+    first = explain(x)
+    assert Net.runs == 1
+    equal(explain(x[:3]), first[:3])
+    IntegratedGradients(wrapper, resolution=9, qoi=ClassQoI(2), rebatch_size=4).attributions(x)
+    for doi in (LinearDoi(resolution=3), GaussianDoi(0.1, 4)):
+        InternalInfluence(wrapper, (0, None), ClassQoI(1), doi).attributions(x)
+    net.v.assign(2 * net.v)
+    equal(explain(x), 2 * first)
+    assert Net.runs == 1
+
+
+def test_another_quantity_is_traced_anew(net, draw):
+    wrapper, x = get_model_wrapper(net), draw(2, 4)
+    found = [
+        InternalInfluence(wrapper, (0, None), qoi, "point").attributions(x)
+        for qoi in (lambda y: y[:, 0], lambda y: y[:, 1], "max", 0)
+    ]
+    assert Net.runs == 4
+    np.testing.assert_array_equal(found[0], found[3])
+    assert not np.allclose(found[0], found[1])
+
+
+def test_jit_compile(net, draw, equal):
+    x = draw(3, 4)
+    plain, compiled = (
+        IntegratedGradients(get_model_wrapper(net, jit_compile=jit), resolution=4)
+        for jit in (False, True)
+    )
+    equal(compiled.attributions(x), plain.attributions(x))
