@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trulens_core import CutError, InputCut, ModelInputs
-from trulens_core.inputs import BATCHED, SHARED, STATIC, model_inputs
+from trulens_core.inputs import model_inputs
+from trulens_core.layouts import BATCHED, SHARED, STATIC
 from trulens_core.testing.reference import BACKEND
 
 
@@ -70,7 +71,7 @@ def test_a_step_gets_tensors_and_gives_the_call_back():
     assert [inputs.leaves[p].value is x for p, x in zip(at, (a, b), strict=True)] == [True] * 2
     layout, batched, shared = inputs.split(at)
     assert (batched[0] is i, shared[0] is w) == (True, True)
-    again = layout.join([b, a], batched, shared)
+    again = ModelInputs.joined(layout, [b, a], batched, shared)
     assert again.args[0] == {"a": b, "text": "t"}
     assert again.args[1][0] is a
     assert again.kwargs == {"ids": i, "flag": True}

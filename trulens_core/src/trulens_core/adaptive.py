@@ -20,7 +20,8 @@ import numpy as np
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.influence import answers
-from trulens_core.inputs import BATCHED, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import BATCHED
 from trulens_core.quantities import QoI
 from trulens_core.questions import Answer, Question, Request
 

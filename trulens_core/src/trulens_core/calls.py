@@ -21,6 +21,29 @@ if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
 
 
+def prepared(wrapper: ModelWrapper, inputs: ModelInputs) -> tuple[ModelInputs, Kind]:
+    """The caller's inputs as tensors of the model, and how to give results back."""
+    if wrapper.batched:
+        inputs = ModelInputs(inputs.args, inputs.kwargs, {**wrapper.batched, **inputs.batched})
+    inputs = inputs.renamed(wrapper.parameters)
+    if inputs.n_records == 0:
+        raise ValueError("the inputs hold 0 records; give at least one")
+    kind = Kind.of(inputs, wrapper.backend)
+
+    def adopted(leaf: Any) -> Tensor:
+        if isinstance(leaf.value, np.ma.MaskedArray):
+            raise TypeError(
+                f"input {leaf.name!r} is a masked array, and a model sees no mask; fill it "
+                "first, as x.filled(0) does"
+            )
+        try:
+            return wrapper.adopt(leaf.value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"input {leaf.name!r} {error}") from error
+
+    return inputs.map_tensors(adopted), kind
+
+
 @dataclasses.dataclass(frozen=True)
 class Call:
     """One call with an intervention.

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 
 from trulens_core.groups import GroupRun
-from trulens_core.inputs import BATCHED, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import BATCHED
 from trulens_core.questions import Answer, Question, Request
 
 _ELEMENTS_PER_PASS = 2**21

@@ -9,27 +9,25 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from trulens_core import trees
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import CutError
+from trulens_core.layouts import (
+    AT_CUT,
+    BATCHED,
+    SHARED,
+    STATIC,
+    Arguments,
+    Layout,
+    Leaf,
+    Name,
+    Part,
+)
 from trulens_core.slices import InputCut
-
-Name = str | int
-Role = str
-AT_CUT, BATCHED, SHARED, STATIC = "cut", "batched", "shared", "static"
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-
-
-class Leaf(NamedTuple):
-    """One leaf of one argument: its value, the argument's name or position, and its role."""
-
-    value: Any
-    name: Name
-    role: Role
 
 
 class ModelInputs:
@@ -70,6 +68,28 @@ class ModelInputs:
         new._given, new._layout, new._leaves, new.batched = None, layout, leaves, dict(batched)
         new._asked = None, []
         return new
+
+    @classmethod
+    def joined(
+        cls,
+        layout: Layout,
+        at_cut: Sequence[Tensor],
+        batched: Sequence[Tensor],
+        shared: Sequence[Tensor],
+    ) -> ModelInputs:
+        """The inverse of `split`, with any tensors of that layout.
+
+        `at_cut` are the tensors for the positions left out, in their order.
+        """
+        sources = {AT_CUT: iter(at_cut), BATCHED: iter(batched), SHARED: iter(shared)}
+        names = [n for n, p in zip(layout.names, layout.parts, strict=True) for _ in range(p.size)]
+        leaves = [
+            Leaf(s, n, r)
+            if r == STATIC
+            else Leaf(next(sources[r]), n, r if r != AT_CUT else BATCHED)
+            for n, r, s in zip(names, layout.roles, layout.static, strict=True)
+        ]
+        return cls._of(layout._replace(roles=(), static=()), leaves, {})
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -311,63 +331,6 @@ class ModelInputs:
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
         )
-
-
-class Part(NamedTuple):
-    """The structure of one argument."""
-
-    key: Any
-    size: int
-    unflatten: trees.Unflatten
-
-
-class Layout(NamedTuple):
-    """The structure of a call's inputs without their tensors.
-
-    Attributes:
-        names: positions and names of the arguments.
-        parts: the structure of each.
-        roles: of every leaf; set by `ModelInputs.split`.
-        static: the values of the leaves that are no tensors.
-    """
-
-    names: tuple[Name, ...]
-    parts: tuple[Part, ...]
-    roles: tuple[Role, ...] = ()
-    static: tuple[Any, ...] = ()
-
-    def join(
-        self, at_cut: Sequence[Tensor], batched: Sequence[Tensor], shared: Sequence[Tensor]
-    ) -> ModelInputs:
-        """The inverse of `ModelInputs.split`, with any tensors of that layout.
-
-        `at_cut` are the tensors for the positions left out, in their order.
-        """
-        sources = {AT_CUT: iter(at_cut), BATCHED: iter(batched), SHARED: iter(shared)}
-        values = [
-            s if r == STATIC else next(sources[r])
-            for r, s in zip(self.roles, self.static, strict=True)
-        ]
-        names = [n for n, p in zip(self.names, self.parts, strict=True) for _ in range(p.size)]
-        leaves = [
-            Leaf(v, n, BATCHED if r == AT_CUT else r)
-            for v, n, r in zip(values, names, self.roles, strict=True)
-        ]
-        return ModelInputs._of(self._replace(roles=(), static=()), leaves, {})
-
-    def build(self, values: list[Any]) -> Arguments:
-        """The arguments with these leaves."""
-        args: list[Any] = []
-        kwargs: dict[str, Any] = {}
-        start = 0
-        for name, part in zip(self.names, self.parts, strict=True):
-            value = part.unflatten(values[start : start + part.size])
-            start += part.size
-            if isinstance(name, int):
-                args.append(value)
-            else:
-                kwargs[name] = value
-        return tuple(args), kwargs
 
 
 _ABSENT = object()

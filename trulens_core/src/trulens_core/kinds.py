@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.inputs import STATIC, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import STATIC
 
 
 @dataclasses.dataclass(frozen=True)

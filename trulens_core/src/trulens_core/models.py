@@ -13,8 +13,9 @@ from trulens_core import calls, eager, naming, traced
 from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
 from trulens_core.cache import StepCache
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
-from trulens_core.inputs import ModelInputs, Name, model_inputs
+from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
+from trulens_core.layouts import Name
 from trulens_core.naming import Layer as Layer
 from trulens_core.options import get_model_wrapper as get_model_wrapper
 from trulens_core.quantities.base import QoI
@@ -204,25 +205,7 @@ class ModelWrapper(ABC):
     @final
     def prepared(self, inputs: ModelInputs) -> tuple[ModelInputs, Kind]:
         """The caller's inputs as tensors of the model, and how to give results back."""
-        if self.batched:
-            inputs = ModelInputs(inputs.args, inputs.kwargs, {**self.batched, **inputs.batched})
-        inputs = inputs.renamed(self.parameters)
-        if inputs.n_records == 0:
-            raise ValueError("the inputs hold 0 records; give at least one")
-        kind = Kind.of(inputs, self.backend)
-
-        def adopted(leaf: Any) -> Tensor:
-            if isinstance(leaf.value, np.ma.MaskedArray):
-                raise TypeError(
-                    f"input {leaf.name!r} is a masked array, and a model sees no mask; fill it "
-                    "first, as x.filled(0) does"
-                )
-            try:
-                return self.adopt(leaf.value)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"input {leaf.name!r} {error}") from error
-
-        return inputs.map_tensors(adopted), kind
+        return calls.prepared(self, inputs)
 
     # -- core: the two evaluations -----------------------------------------------------------
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.inputs import BATCHED, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import BATCHED
 from trulens_core.quantities import QoI
 
 

@@ -20,7 +20,8 @@ from trulens_core.backends import (
     static_shape,
 )
 from trulens_core.errors import LayerNotReachedError, NotConnectedError
-from trulens_core.inputs import Layout, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import Layout
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
 from trulens_core.slices import Cut, InputCut
@@ -208,8 +209,8 @@ def placed(
 ) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
     """The inputs and interventions of a step's arguments."""
     if key.replaced is None:
-        return key.layout.join(a.points, a.batched, a.shared), {}
-    inputs = key.layout.join([], a.batched, a.shared)
+        return ModelInputs.joined(key.layout, a.points, a.batched, a.shared), {}
+    inputs = ModelInputs.joined(key.layout, [], a.batched, a.shared)
     return inputs, wrapper.spread({key.replaced: a.points})
 
 
@@ -296,7 +297,7 @@ def one_pass(
         def rows(a: StepArguments) -> list[list[Tensor]]:
             points = iter(a.points)
             held = {cut: [next(points) for _ in range(n)] for cut, n in sizes.items()}
-            joined = layout.join([], a.batched, a.shared)
+            joined = ModelInputs.joined(layout, [], a.batched, a.shared)
             with wrapper.using(a.state):
                 return wrapper.forward(joined, replace=held, tap={}, want=want)
 

@@ -9,7 +9,8 @@ import jax
 
 from trulens_core import trees
 from trulens_core.errors import UnsupportedModelError
-from trulens_core.inputs import STATIC, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import STATIC
 from trulens_core.passes import Pass
 from trulens_core.steps import layout_key
 from trulens_jax import _compat

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from trulens_core.backends import StepArguments, Tap
 from trulens_core.errors import CutError
-from trulens_core.inputs import STATIC, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut

@@ -15,7 +15,8 @@ from torch import nn
 
 from trulens_core.backends import Tap
 from trulens_core.errors import UnsupportedModelError
-from trulens_core.inputs import BATCHED, STATIC, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import BATCHED, STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut

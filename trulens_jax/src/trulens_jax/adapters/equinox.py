@@ -9,7 +9,8 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from trulens_core.inputs import BATCHED, STATIC, ModelInputs
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import BATCHED, STATIC
 from trulens_jax import weights
 from trulens_jax.adapters.base import Adapter, entrance, has_call, positional
 from trulens_jax.taps import emit
