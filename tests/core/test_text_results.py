@@ -293,3 +293,18 @@ def test_what_cannot_be_drawn_is_told():
 def test_importing_the_library_imports_no_visualization():
     code = "import sys, trulens_core; print([m for m in sys.modules if 'visualizations' in m])"
     assert run(code).stdout.strip() == "[]"
+
+
+def test_a_printed_result_is_short():
+    """Shapes of arrays, numbers of a few records, and nothing of what was not asked for."""
+    result = AttributionResult(
+        {"x": R.normal(size=(20, 30))},
+        gradients=[R.normal(size=(5, 20, 30)).astype("float32")] * 2,
+        quantity=np.arange(20.0),
+        residual=np.array([0.123456, -1.0]),
+    )
+    assert repr(result) == (
+        "AttributionResult(attributions: {'x': float64 (20, 30)}, gradients: "
+        "[float32 (5, 20, 30), float32 (5, 20, 30)], quantity: float64 (20,), "
+        "residual: [ 0.1235 -1.    ])"
+    )

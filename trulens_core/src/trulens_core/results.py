@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from trulens_core.visualizations.text_outputs import TextPicture
 
+_SHOWN = 8
+"""Records whose numbers are printed."""
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class AttributionResult:
     """An explanation with all that tells how good it is.
 
@@ -34,8 +39,9 @@ class AttributionResult:
     A notebook shows a result as numbers and a picture; `plot` draws one.
 
     Example:
-        >>> AttributionResult(attributions=[0.5]).residual is None
-        True
+        >>> import numpy as np
+        >>> AttributionResult(attributions=np.ones((2, 3)), residual=np.array([0.25, 0.5]))
+        AttributionResult(attributions: float64 (2, 3), residual: [0.25 0.5])
     """
 
     attributions: Any
@@ -46,6 +52,11 @@ class AttributionResult:
     residual: Any = None
     n_points: Any = None
     converged: Any = None
+
+    def __repr__(self) -> str:
+        fields = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        known = [f"{name}: {_described(value)}" for name, value in fields if value is not None]
+        return f"AttributionResult({', '.join(known)})"
 
     def _repr_html_(self) -> str:
         from trulens_core.visualizations.result_html import result_as_html  # only when shown
@@ -92,3 +103,16 @@ class AttributionResult:
         from trulens_core.visualizations.result_plots import plotted  # only when drawn
 
         return plotted(self.attributions, kind, x, tokens, names, records, channel_axis, fig)
+
+
+def _described(value: Any) -> str:
+    """The type and shape of arrays; of a NumPy array with a number per record, the numbers."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_described, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{k!r}: {_described(v)}' for k, v in value.items())}}}"
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        return repr(value)
+    if isinstance(value, np.ndarray) and value.ndim == 1 and len(value) <= _SHOWN:
+        return np.array2string(value, precision=4)
+    return f"{value.dtype} {tuple(value.shape)}"
