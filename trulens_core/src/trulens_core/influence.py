@@ -54,11 +54,15 @@ def _group_size(question: Question, request: Request, rows: int, total: int) -> 
     """How many records a block holds.
 
     All of them unless the caller limits the rows, since his own functions may hold data of all;
-    else as many as fit, or few and many points where the backend prefers that.
+    else as many as fit, or, where the backend prefers points, as few as make the fewest blocks.
     """
     if request.rebatch_size is None:
         return total
     if question.wrapper.backend.prefers == "points":
-        points = min(getattr(question.doi, "resolution", 1), rows)
-        return max(1, min(total, rows // points))
+        points = getattr(question.doi, "resolution", 1)
+
+        def blocks(records: int) -> int:
+            return -(-total // records) * -(-points // (rows // records))
+
+        return min(range(1, min(total, rows) + 1), key=blocks)
     return min(total, rows)
