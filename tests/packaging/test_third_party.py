@@ -1,6 +1,7 @@
-"""A backend that is not ours, from its wheel, beside core and nothing else."""
+"""A backend that is not ours, made by following the page on it, beside core and nothing else."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -8,59 +9,98 @@ from pathlib import Path
 
 import pytest
 
+from trulens_core.testing.conformance import Conformance
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "third_party" / "trulens_autograd"
 SOURCES = sorted((FOLDER / "src").rglob("*.py"))
-EXPLAINED = """
-import autograd.numpy as np
-from trulens_autograd import Sequential
-from trulens_core import IntegratedGradients, InternalInfluence, list_backends
-
-rng = np.random.default_rng(0)
-w1, w2 = rng.standard_normal((5, 4)), rng.standard_normal((4, 3))
-model = Sequential({"hidden": lambda x: np.tanh(x @ w1), "scores": lambda h: h @ w2})
-x = rng.standard_normal((2, 5))
-result = IntegratedGradients(model, qoi=1).explain(x)
-assert abs(result.attributions.sum(1) - model(x)[:, 1]).max() < 1e-3
-units = InternalInfluence(model, "hidden", 2, "point", multiply_activation=False).attributions(x)
-assert abs(units - w2[:, 2]).max() < 1e-12
-found = list_backends()["autograd"]
-print(list(list_backends()), found.distribution, found.version, found.error)
-"""
+PAGE = (ROOT / "docs" / "add-a-backend.md").read_text()
+FILES = re.findall(r'(?ms)^```\w+ title="([^"]+)"\n(.*?)^```$', PAGE)
+COMMANDS = re.findall(r"(?ms)^```sh\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", PAGE)
+PYTEST = ("-m", "pytest", "-q", "-p", "trulens_core.testing.plugin", "--trulens-backend")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    dist = tmp_path_factory.mktemp("third-party-dist")
+def written():
+    """The files on the page; one that is shown in parts is put together."""
+    found = {}
+    for name, text in FILES:
+        found[name] = f"{found[name]}\n{text}" if name in found else text
+    return found
+
+
+def built(folder):
+    """The wheel of a distribution."""
+    dist = folder / "dist"
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", dist)
-    subprocess.run([*build, FOLDER], check=True, capture_output=True, cwd=dist)
-    (built,) = dist.glob("*.whl")
-    return built
+    subprocess.run([*build, folder], check=True, capture_output=True, cwd=folder)
+    (wheel,) = dist.glob("*.whl")
+    return wheel
 
 
-def test_it_comes_proves_itself_and_goes(new_environment, wheels, wheel):
-    environment = new_environment("third-party")
+class Reader:
+    """Types what the page says into a new environment."""
+
+    def __init__(self, environment, core):
+        self.environment, self.core = environment, core
+        self.folder = environment.folder / "my_backend"
+
+    def types(self, line):
+        """What a line prints."""
+        program, *words = shlex.split(line)
+        return getattr(self, program)(*words) or ""
+
+    def mkdir(self, *_):
+        for name, text in written().items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).write_text(text)
+
+    def pip(self, command, *what):
+        if command == "uninstall":
+            return self.environment.uninstall(*[x for x in what if x != "--yes"])
+        ours = {"./trulens_core[testing]": lambda: self.core}
+        ours["./my_backend"] = lambda: built(self.folder)
+        wheels = [ours.get(name, lambda name=name: name)() for name in what]
+        return self.environment.install("-c", ROOT / "constraints.txt", *wheels)
+
+    def python(self, *arguments):
+        return self.environment.python(*arguments)
+
+    def pytest(self, *arguments):
+        return self.environment.python("-m", "pytest", *arguments)
+
+
+@pytest.fixture
+def reader(new_environment, wheels):
     core = f"{wheels['trulens-nn'].path}[testing]"
-    environment.install("-c", ROOT / "constraints.txt", core, wheel)
-    assert environment.python("-c", EXPLAINED) == "['autograd'] trulens-autograd 0.1.0 None"
+    return Reader(new_environment("third-party"), core)
 
-    plugin = ("-m", "pytest", "-q", "-p", "trulens_core.testing.plugin")
-    text = environment.python(*plugin, "--trulens-backend", "autograd")
-    certificate = text[text.index(" certificate ") :]
-    assert "\nCERTIFIED\n" in certificate
-    assert "backend autograd: trulens-autograd 0.1.0\n" in certificate
-    assert re.search(r"\nframework: autograd \d\S+\nwith: trulens-nn 0\.1\.0, numpy ", certificate)
-    assert "not supported: nothing\n" in certificate
-    (passed,) = re.findall(r"passed (\d+), failed 0, expected to fail 0", certificate)
-    assert int(passed) > 600
-    for law in ("completeness", "batch independence", "framework independence", "no trace"):
-        assert re.search(rf"(?m)^{law} +\d+ +0 +0 ", certificate)
 
-    environment.uninstall("trulens-autograd")
+def test_the_commands_of_the_page(reader):
+    """From nothing to a certificate and away again; each prints what the page says."""
+    assert len(COMMANDS) == 5
+    for commands, expected in COMMANDS:
+        printed = "\n".join(map(reader.types, commands.splitlines())).splitlines()
+        for line in expected.splitlines():
+            pattern = ".*".join(map(re.escape, line.split("…")))
+            assert any(re.fullmatch(pattern, x.rstrip()) for x in printed), (line, printed)
+        if "pytest" in commands:
+            (passed,) = re.findall(r"passed (\d+), failed 0", "\n".join(printed))
+            assert int(passed) > 600
+    environment = reader.environment
     code = "from trulens_core import list_backends; print(dict(list_backends()))"
     assert environment.python("-c", code) == "{}"
-    gone = environment.python(*plugin, "--trulens-backend", "autograd", check=False)
-    assert "passed" not in gone
+    assert "passed" not in environment.python(*PYTEST, "autograd", check=False)
+
+
+def test_the_files_of_the_page_are_the_example():
+    files = written()
+    assert "print" in files.pop("explain.py")
+    example = [FOLDER / "pyproject.toml", *SOURCES]
+    assert sorted(files) == sorted(str(path.relative_to(FOLDER)) for path in example)
+    for path in example:
+        text = files[str(path.relative_to(FOLDER))]
+        shown, there = ([x for x in t.splitlines() if x.strip()] for t in (text, path.read_text()))
+        assert shown == there, path
 
 
 def test_it_is_small_and_depends_on_core_and_its_framework():
@@ -70,3 +110,26 @@ def test_it_is_small_and_depends_on_core_and_its_framework():
     names = [re.match(r"[a-z-]+", one)[0] for one in project["dependencies"]]
     assert names == ["trulens-nn", "autograd"]
     assert list(project["entry-points"]) == ["trulens.backends"]
+
+
+def test_the_page_lists_the_functions_that_core_uses():
+    core = ROOT / "trulens_core" / "src" / "trulens_core"
+    sources = [path for path in core.rglob("*.py") if "testing" not in path.parts]
+    used = {name for path in sources for name in re.findall(r"\bxp\.(\w+)", path.read_text())}
+    (listed,) = re.findall(r"(?m)((?:^> .*\n)+)", PAGE)
+    assert set(re.findall(r"`(\w+)`", listed)) == used
+
+
+def test_the_page_names_what_there_is():
+    """Tests of the suite, and members of the classes that a backend overrides."""
+    from trulens_core import Backend, BackendDescription, ModelWrapper
+
+    named = set(re.findall(r"\b(test_\w+)", PAGE))
+    assert len(named) > 8
+    assert [name for name in named if not hasattr(Conformance, name)] == []
+    for kind in (Backend, ModelWrapper):
+        public = {n for n in vars(kind) if not n.startswith("_")}
+        hooks = public - {n for n, f in vars(kind).items() if getattr(f, "__final__", False)}
+        assert [n for n in sorted(hooks) if not re.search(rf"\b{n}\b", PAGE)] == []
+    fields = BackendDescription.__dataclass_fields__
+    assert [name for name in fields if f"`{name}" not in PAGE] == []
