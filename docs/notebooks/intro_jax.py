@@ -219,3 +219,12 @@ print("before:             ", float(np.abs(units).max().round(3)))
 
 # %% tags=["check"]
 assert difference < 1e-4
+
+# %% [markdown]
+# ## Where to go on
+#
+# - [Choosing slice, quantity and distribution](choosing.ipynb): which explanation for which
+#   question.
+# - [Methods compared](methods.ipynb): saliency, integrated gradients, SmoothGrad and others, on
+#   the same digits.
+# - [Texts, on Keras](text_keras.ipynb): words instead of measurements.

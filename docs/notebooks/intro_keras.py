@@ -244,3 +244,12 @@ assert (wrapper(marked(others)).argmax(1) == 8).mean() < 0.2
 # every class, target and weight. The quantity above was written in plain Python, as
 # `lambda y: y[:, 8]`, in the framework's own operations; `8` as a short form would mean channel 8
 # of the layer that the quantity is read at, which is the same here.
+
+# %% [markdown]
+# ## Where to go on
+#
+# - [Choosing slice, quantity and distribution](choosing.ipynb): which explanation for which
+#   question.
+# - [Methods compared](methods.ipynb): saliency, integrated gradients, SmoothGrad and others, on
+#   the same digits.
+# - [Texts, on Keras](text_keras.ipynb): words instead of pixels.

@@ -228,3 +228,12 @@ show(
 
 # %%
 print("training mode:", model.training, "| hooks:", len(model.pool._forward_hooks))
+
+# %% [markdown]
+# ## Where to go on
+#
+# - [Choosing slice, quantity and distribution](choosing.ipynb): which explanation for which
+#   question.
+# - [Methods compared](methods.ipynb): saliency, integrated gradients, SmoothGrad and others, on
+#   the same digits.
+# - [Texts, on PyTorch](text_pytorch.ipynb): words instead of pixels.
