@@ -41,7 +41,7 @@ class AttributionResult:
     Example:
         >>> import numpy as np
         >>> AttributionResult(attributions=np.ones((2, 3)), residual=np.array([0.25, 0.5]))
-        AttributionResult(attributions: float64 (2, 3), residual: [0.25 0.5])
+        AttributionResult(attributions: float64 (2, 3), residual: [0.25 0.5 ])
     """
 
     attributions: Any
