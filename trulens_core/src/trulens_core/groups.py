@@ -19,6 +19,9 @@ from trulens_core.slices import Cut, InputCut
 from trulens_core.steps import Block, with_tensors
 from trulens_core.sums import RunningSum
 
+_ONE = np.ones(1, "float32")
+"""The weight of a single point."""
+
 
 class GroupRun:
     """The work for one group of records. State lives as long as the group's."""
@@ -162,7 +165,7 @@ class GroupRun:
         """
         cut, n = self._question.doi_cut, len(points.weights)
         if points.stack is None:
-            yield Block(cut, [], np.asarray(points.weights, "float32")), n
+            yield Block(cut, [], _ONE), n
             return
         weights = np.asarray(points.weights, self._weights_type())
         static = self._backend.static_shapes

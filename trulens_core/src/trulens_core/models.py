@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -109,13 +109,16 @@ class ModelWrapper(ABC):
         """
         return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
 
-    @contextlib.contextmanager
-    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:  # noqa: ARG002 - a hook
+    def opened(
+        self,
+        inputs: ModelInputs,  # noqa: ARG002 - a hook
+        at: Cut,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[None]:
         """The context of all evaluations for one group of records, distributed at the cut `at`.
 
         What has to be put right before a model can be evaluated, and put back after it.
         """
-        yield
+        return contextlib.nullcontext()
 
     def state(self) -> Any:
         """The weights where steps take them as arguments; empty elsewhere."""

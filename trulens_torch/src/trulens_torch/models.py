@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,18 +138,16 @@ class TorchModelWrapper(ModelWrapper):
             x = x.to(like.device, like.dtype if x.is_floating_point() else None)
         return x.clone() if x.is_inference() else x
 
-    @contextlib.contextmanager
-    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
-        with session(self._runner, self.force_eval):
-            around = self._prefix.open(inputs, at)
-            try:
-                yield
-            finally:
-                try:
-                    self._hooks.run()
-                finally:
-                    self._hooks.run()
-                    self._prefix.close(around)
+    def opened(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[None]:
+        def enter(undo: Undo) -> None:
+            self._prefix.open(inputs, at, undo)
+            undo.note(self._unhook)
+
+        return session(self._runner, self.force_eval, enter)
+
+    def _unhook(self) -> None:
+        """Remove the hooks of the last pass, which its backward pass may have called."""
+        self._hooks.run()
 
     def forward(
         self,
@@ -174,7 +172,7 @@ class TorchModelWrapper(ModelWrapper):
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
         p = Pass(self, replace=replace, tap=tap, want=want)
-        self._hooks.run()  # those of the pass before, which its backward pass may have called
+        self._unhook()
         places = p.places
         if not places:
             with gradients_enabled() if tap else torch.no_grad():

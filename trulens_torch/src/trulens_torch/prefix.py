@@ -24,6 +24,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch.recording import Recording, hooked, hooked_inside
 from trulens_torch.replay import Replay
 from trulens_torch.tape import Repetition, Tape
+from trulens_torch.undo import Undo
 from trulens_torch.watch import Watch, shown
 
 _KEPT = 64
@@ -72,12 +73,12 @@ class Prefix:
         self._group: Group | None = None
         self._watch: Watch | None = None
 
-    def open(self, inputs: ModelInputs, at: Cut) -> Group | None:
-        """Begin a group of records; the caller holds the model's lock. Gives the one around it."""
-        around, self._group = self._group, self._of(inputs, at)
-        return around
+    def open(self, inputs: ModelInputs, at: Cut, undo: Undo) -> None:
+        """Begin a group of records, which `undo` ends; the caller holds the model's lock."""
+        undo.note(self._close, self._group)
+        self._group = self._of(inputs, at)
 
-    def close(self, around: Group | None) -> None:
+    def _close(self, around: Group | None) -> None:
         """End a group: its tape goes, and the group around it, if any, goes on."""
         self._group = around
 

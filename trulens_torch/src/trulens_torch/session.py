@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
@@ -45,12 +45,19 @@ CLAIMS = _Claims()
 
 
 @contextlib.contextmanager
-def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
+def session(
+    model: nn.Module, force_eval: bool, enter: Callable[[Undo], object] = id
+) -> Iterator[None]:
     """The model in evaluation mode, its parameters frozen, and nothing else under way on it.
 
     Frozen parameters keep the graph small: autograd then saves no activations for weight
     gradients, and what comes before the cut has no graph at all. Everything is restored at the
     end, each step by itself, also after an interrupt.
+
+    Args:
+        model: the model.
+        force_eval: whether its modules are put into evaluation mode.
+        enter: what else is to be put right; it notes how that is put back.
     """
     survey = state.Survey.of(model)
     _check(type(model).__name__, survey)
@@ -75,6 +82,7 @@ def session(model: nn.Module, force_eval: bool) -> Iterator[None]:
             thawed = [p for p in survey.parameters if p.requires_grad]
             undo.note(_set_requires_grad, thawed, True)
             _set_requires_grad(thawed, False)
+            enter(undo)
             yield
         finally:
             try:

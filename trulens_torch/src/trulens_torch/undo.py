@@ -35,18 +35,15 @@ class Undo:
     def run(self) -> None:
         """Carry out all steps, each by itself; the last error is raised at the end."""
         raised: BaseException | None = None
-        while self._steps:
+        steps = self._steps
+        while steps:
             try:
-                self._carry_out_last()
-            except BaseException as error:  # noqa: BLE001 - the other steps must be carried out too
+                steps[-1]()
+                steps.pop()
+            except Exception as error:  # noqa: BLE001 - the other steps must be carried out too
+                raised = error
+                steps.pop()  # it would fail again
+            except BaseException as error:  # noqa: BLE001 - an interrupted one is carried out again
                 raised = error
         if raised is not None:
             raise raised
-
-    def _carry_out_last(self) -> None:
-        try:
-            self._steps[-1]()
-        except Exception:
-            self._steps.pop()  # it would fail again; an interrupted one is carried out again
-            raise
-        self._steps.pop()
