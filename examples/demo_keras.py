@@ -3,12 +3,13 @@
 It is trained on the digits that scikit-learn ships, in a few seconds on a CPU. Then, as in
 demo_torch.py: which pixels made it say so, and do the numbers add up; why this digit and not that
 one; what a channel inside looks at; and how an explanation finds out a network that cheats.
-Pictures go to demo/keras_*.png.
+Pictures go to demo/keras_*.png, or into the folder that is given.
 
-    python examples/demo_keras.py
+    python examples/demo_keras.py [FOLDER]
 """
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -30,7 +31,7 @@ from trulens_core import (
 )
 from trulens_core.visualizations import ChannelMaskVisualizer, HeatmapVisualizer, Visualizer
 
-DEMO = Path(__file__).parents[1] / "demo"
+DEMO = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "demo"
 HELD_OUT = 400
 CORNER = (..., 0, 0, 0)
 
@@ -125,7 +126,7 @@ def main():
     order = np.random.default_rng(0).permutation(len(digits.target))
     x = (digits.images[order, ..., None] / 16).astype("float32")
     y = digits.target[order]
-    DEMO.mkdir(exist_ok=True)
+    DEMO.mkdir(parents=True, exist_ok=True)
     wrapper = trained(x[:-HELD_OUT], y[:-HELD_OUT])
     print(wrapper)
     x_new, y_new = x[-HELD_OUT:], y[-HELD_OUT:]
