@@ -25,10 +25,12 @@ CLASSES = [0, 2]
 @pytest.fixture(scope="module", autouse=True)
 def exact():
     """Models of float64, so that two ways to compute the same differ by rounding alone."""
-    before = keras.config.floatx()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture(scope="module")
