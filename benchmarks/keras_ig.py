@@ -1,25 +1,27 @@
-"""Integrated gradients on Keras and TensorFlow, 50 steps, against a hand-written loop.
+"""Integrated gradients on Keras and TensorFlow, 50 steps, beside a traced loop written by hand.
 
-    python benchmarks/keras_ig.py             ours and the loop
-    python benchmarks/keras_ig.py xplique     Xplique and the loop, in an environment of its own
+    python benchmarks/keras_ig.py [CASE ...]
 
-Xplique pins an older TensorFlow, so that it cannot be in one process with ours: each is compared
-with the same loop, and the two ratios with one another. First call and medians of seven others.
+Xplique pins an older TensorFlow, so that it cannot be in one process with ours. Run by the Python
+of an environment that has it (`make bench-xplique` makes one), the script compares it with the same
+loop: ours is faster where its ratio to the loop is the smaller one.
 """
 
+import functools
+import importlib.util
 import os
-import statistics
 import sys
-import time
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import measure
 import numpy as np
 import tensorflow as tf
 
 STEPS, ROWS, CLASS = 50, 50, 3
+XPLIQUE = importlib.util.find_spec("xplique") is not None
 MODELS = {
     "4 convolutions, 4 images of 64 × 64": lambda: (small(), 4, 64),
     "ResNet50, 1 image of 96 × 96": lambda: (resnet(), 1, 96),
@@ -82,37 +84,25 @@ def xplique(model, x):
     return lambda: np.asarray(method(x, targets))
 
 
-def measured(runs):
-    """First and median seconds of each, taken in turns so that they meet the same noise."""
-    times = {name: [] for name in runs}
-    for _ in range(8):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: (t[0], statistics.median(t[1:])) for name, t in times.items()}
+def case(make, title):
+    keras.utils.set_random_seed(0)
+    model, n, side = make()
+    x = np.random.default_rng(0).uniform(0, 1, (n, side, side, 3)).astype("float32")
+    name, way = ("Xplique", xplique) if XPLIQUE else ("ours", ours)
+    ways = {name: way(model, x), "by hand": by_hand(model, x)}
+
+    def check():
+        a, b = (run() for run in ways.values())
+        assert np.abs(a - b).max() < 1e-4 * np.abs(b).max(), title
+
+    # Xplique takes other points of the line, and the mean over the channels
+    return measure.Case(ways, {} if XPLIQUE else {"by hand": 1.05}, check=int if XPLIQUE else check)
 
 
-def main(other="ours"):
-    for title, make in MODELS.items():
-        keras.utils.set_random_seed(0)
-        model, n, side = make()
-        x = np.random.default_rng(0).uniform(0, 1, (n, side, side, 3)).astype("float32")
-        runs = {
-            "by hand": by_hand(model, x),
-            other: {"ours": ours, "xplique": xplique}[other](model, x),
-        }
-        found = measured(runs)
-        print(title)
-        for name, (first, median) in found.items():
-            print(f"  {name:8} first {first:6.2f} s   then {median:6.3f} s")
-        print(f"  ratio {found[other][1] / found['by hand'][1]:.2f}")
-        if other == "ours":
-            a, b = (run() for run in runs.values())
-            print(
-                f"  largest difference {np.abs(a - b).max() / np.abs(a).max():.0e} of the largest"
-            )
-
+CASES = {
+    f"{'Xplique, ' if XPLIQUE else ''}IG, {title}": functools.partial(case, make, title)
+    for title, make in MODELS.items()
+}
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(measure.main(CASES))
