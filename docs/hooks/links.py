@@ -27,8 +27,6 @@ def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
     """Link citations and names."""
     del config, files
     here = page.file.src_uri
-    if here.endswith(".ipynb"):
-        return content
 
     def to(target: str, anchor: str) -> str:
         path = posixpath.relpath(target, posixpath.dirname(here) or ".")

@@ -14,6 +14,8 @@ from mkdocs.structure.files import File
 BUILD = Path(os.environ.get("TRULENS_DOCS_BUILD", Path(__file__).parents[2] / "build"))
 SCRIPT = re.compile(r"(?s)<script\b[^>]*>(?:(?!</script>).)*?https?://(?:(?!</script>).)*</script>")
 
+SOURCE = re.compile(r'href="((?!https?:)[^"#]+)\.(?:ipynb|md)((?:#[^"]*)?)"')
+
 
 @event_priority(100)  # before the plugin that knows what a notebook is
 def on_files(files: Any, config: Any) -> Any:
@@ -27,8 +29,8 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
-    """Leave out the scripts that a notebook's page would fetch other scripts with."""
+    """Lead links to pages, and leave out the scripts that would fetch other scripts."""
     del config, files
     if not page.file.src_uri.endswith(".ipynb"):
         return content
-    return SCRIPT.sub("", content)
+    return SOURCE.sub(r'href="\1.html\2"', SCRIPT.sub("", content))
