@@ -25,7 +25,9 @@ torch.set_num_threads(1)  # pictures this small are read fastest by one
 
 digits = load_digits()
 order = torch.randperm(len(digits.target))
-x = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (records, 1, 8, 8)
+x = (
+    torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16
+)  # (records, 1, 8, 8)
 y = torch.tensor(digits.target)[order]
 x_new, y_new = x[-400:], y[-400:]  # kept apart from training
 
@@ -53,7 +55,9 @@ right = wrapper(x_new).argmax(1) == y_new
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-attributions = Visualizer()  # red above zero, blue below; each picture has its own scale
+attributions = (
+    Visualizer()
+)  # red above zero, blue below; each picture has its own scale
 
 
 def show(title, names, rows):
@@ -68,7 +72,14 @@ def show(title, names, rows):
     )
     figure.suptitle(title)
     for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(-0.1, 0.5, heading, ha="right", va="center", transform=line[0].transAxes)
+        line[0].text(
+            -0.1,
+            0.5,
+            heading,
+            ha="right",
+            va="center",
+            transform=line[0].transAxes,
+        )
         for i, place in enumerate(line):
             plt.sca(place)
             visualizer(images[i : i + 1], fig=figure)
@@ -87,9 +98,15 @@ def show(title, names, rows):
 # %%
 from trulens_core import InternalInfluence, LinearDoi
 
-shown = torch.stack([x_new[right & (y_new == digit)][2] for digit in (0, 2, 3, 6, 9)])
-at_pixels = InternalInfluence(wrapper, (0, None), "predicted", LinearDoi(rule="midpoint"))
-at_pool = InternalInfluence(wrapper, "pool", "predicted", LinearDoi(rule="midpoint", cut="pool"))
+shown = torch.stack(
+    [x_new[right & (y_new == digit)][2] for digit in (0, 2, 3, 6, 9)]
+)
+at_pixels = InternalInfluence(
+    wrapper, (0, None), "predicted", LinearDoi(rule="midpoint")
+)
+at_pool = InternalInfluence(
+    wrapper, "pool", "predicted", LinearDoi(rule="midpoint", cut="pool")
+)
 pool = at_pool.attributions(shown)
 show(
     "The same behaviour, explained by pixels and by places of the layer 'pool'",
@@ -113,7 +130,9 @@ figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
 channels = at_pool.attributions(x_new[right]).sum((2, 3))  # (records, channels)
 said = wrapper(x_new[right]).argmax(1)
 means = torch.stack([channels[said == c].mean(0) for c in range(10)])
-image = axes.imshow(means, cmap="PuOr_r", vmin=-means.abs().max(), vmax=means.abs().max())
+image = axes.imshow(
+    means, cmap="PuOr_r", vmin=-means.abs().max(), vmax=means.abs().max()
+)
 axes.set(xlabel="channel of 'pool'", ylabel="it says", yticks=range(10))
 axes.set_title("Which channels speak for which class")
 figure.colorbar(image, label="mean attribution")
@@ -162,7 +181,8 @@ answers = {
 show(
     "One digit, four questions",
     [f"{a} or {b}?" for a, b in zip(first.tolist(), second.tolist())],
-    [("the picture", doubtful, pixels)] + [(k, a, attributions) for k, a in answers.items()],
+    [("the picture", doubtful, pixels)]
+    + [(k, a, attributions) for k, a in answers.items()],
 )
 
 # %% [markdown]
@@ -204,7 +224,8 @@ found = {
 show(
     "One behaviour, five distributions",
     [f"it says {c}" for c in wrapper(shown).argmax(1).tolist()],
-    [("the picture", shown, pixels)] + [(k, a, attributions) for k, a in found.items()],
+    [("the picture", shown, pixels)]
+    + [(k, a, attributions) for k, a in found.items()],
 )
 
 # %% [markdown]
@@ -233,19 +254,29 @@ assert 0.1 < share["from the mean digit"] < share["from white"]
 # %%
 import warnings
 
-smooth = nn.Sequential(*[nn.GELU() if isinstance(m, nn.ReLU) else m for m in model])
+smooth = nn.Sequential(
+    *[nn.GELU() if isinstance(m, nn.ReLU) else m for m in model]
+)
 smooth[4] = nn.AvgPool2d(2)  # a maximum has kinks, too
 counts = (2, 4, 8, 16, 32, 64)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(9, 3.2), sharey=True, layout="constrained"
+)
 errors = {}
-for place, (title, net) in zip(axes, {"ReLU, maxima": model, "GELU, means": smooth}.items()):
+for place, (title, net) in zip(
+    axes, {"ReLU, maxima": model, "GELU, means": smooth}.items()
+):
     net = get_model_wrapper(net)
     for rule in ("endpoints", "midpoint", "gauss-legendre"):
         missed = []
         for n in counts:
-            method = IntegratedGradients(net, resolution=n, qoi="predicted", rule=rule)
+            method = IntegratedGradients(
+                net, resolution=n, qoi="predicted", rule=rule
+            )
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # `explain` says where points are too few
+                warnings.simplefilter(
+                    "ignore"
+                )  # `explain` says where points are too few
                 result = method.explain(x_new[:50])
             change = (result.quantity - result.baseline_quantity).abs().mean()
             missed.append(float(result.residual.abs().mean() / change))
@@ -259,9 +290,18 @@ axes[0].legend(loc="lower left")
 plt.show()
 
 # %% tags=["check"]
-assert errors["GELU, means", "gauss-legendre"][3] < 0.02 * errors["GELU, means", "midpoint"][3]
-assert errors["ReLU, maxima", "midpoint"][4] < 2 * errors["ReLU, maxima", "gauss-legendre"][4]
-assert errors["ReLU, maxima", "midpoint"][4] < 0.5 * errors["ReLU, maxima", "endpoints"][4]
+assert (
+    errors["GELU, means", "gauss-legendre"][3]
+    < 0.02 * errors["GELU, means", "midpoint"][3]
+)
+assert (
+    errors["ReLU, maxima", "midpoint"][4]
+    < 2 * errors["ReLU, maxima", "gauss-legendre"][4]
+)
+assert (
+    errors["ReLU, maxima", "midpoint"][4]
+    < 0.5 * errors["ReLU, maxima", "endpoints"][4]
+)
 
 # %% [markdown]
 # **How to read it.** Each line falls as points are added; lower is better. On the left the two

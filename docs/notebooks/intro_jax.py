@@ -20,7 +20,10 @@ from sklearn.datasets import load_breast_cancer
 
 data = load_breast_cancer()
 order = np.random.default_rng(0).permutation(len(data.target))
-x, y = data.data[order].astype("float32"), data.target[order]  # 0: malignant, 1: benign
+x, y = (
+    data.data[order].astype("float32"),
+    data.target[order],
+)  # 0: malignant, 1: benign
 x = (x - x[:-150].mean(0)) / x[:-150].std(0)  # zero is the average patient
 x_new, y_new = x[-150:], y[-150:]  # kept apart from training
 
@@ -44,7 +47,9 @@ def step(model, optimizer):
 
 
 model = Network(nnx.Rngs(0))
-optimizer = nnx.Optimizer(model, optax.adamw(1e-2, weight_decay=1e-2), wrt=nnx.Param)
+optimizer = nnx.Optimizer(
+    model, optax.adamw(1e-2, weight_decay=1e-2), wrt=nnx.Param
+)
 for _ in range(100):
     step(model, optimizer)
 
@@ -64,7 +69,9 @@ for layer in wrapper.layers(x_new[:1]):
 
 # %%
 right = wrapper(x_new).argmax(1) == y_new
-print(f"right on {right.mean():.1%} of {len(y_new)} patients that it was not trained on")
+print(
+    f"right on {right.mean():.1%} of {len(y_new)} patients that it was not trained on"
+)
 
 # %% [markdown]
 # With two classes the question is what speaks for one *rather than* the other: a difference of
@@ -73,7 +80,9 @@ print(f"right on {right.mean():.1%} of {len(y_new)} patients that it was not tra
 # explained is what makes this patient different.
 
 # %%
-method = IntegratedGradients(wrapper, qoi=ComparativeQoI(0, 1), rule="gauss-legendre", resolution=8)
+method = IntegratedGradients(
+    wrapper, qoi=ComparativeQoI(0, 1), rule="gauss-legendre", resolution=8
+)
 patients = x_new[[int(np.flatnonzero(right & (y_new == c))[0]) for c in (0, 1)]]
 result = method.explain(patients)
 
@@ -141,7 +150,9 @@ plt.show()
 # %% tags=["check"]
 row = list(data.feature_names).index("compactness error")
 assert row in strongest
-correlations = {f: np.corrcoef(everyone[:, f], x_new[:, f])[0, 1] for f in strongest}
+correlations = {
+    f: np.corrcoef(everyone[:, f], x_new[:, f])[0, 1] for f in strongest
+}
 assert all((c < -0.8) if f == row else (c > 0.8) for f, c in correlations.items())
 
 # %% [markdown]
@@ -154,16 +165,24 @@ assert all((c < -0.8) if f == row else (c > 0.8) for f, c in correlations.items(
 # %%
 from trulens_core import Cut, InputAttribution, InternalInfluence, LinearDoi
 
-inside = InternalInfluence(wrapper, "hidden", ComparativeQoI(0, 1), LinearDoi(cut="hidden"))
+inside = InternalInfluence(
+    wrapper, "hidden", ComparativeQoI(0, 1), LinearDoi(cut="hidden")
+)
 units = inside.attributions(x_new)
 malignant, benign = (units[y_new == c].mean(0) for c in (0, 1))
 best = int((malignant - benign).argmax())
-looks_at = InputAttribution(wrapper, qoi_cut=Cut("hidden"), qoi=best).attributions(x_new)
+looks_at = InputAttribution(
+    wrapper, qoi_cut=Cut("hidden"), qoi=best
+).attributions(x_new)
 
-figure, (left, right_axes) = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
+figure, (left, right_axes) = plt.subplots(
+    1, 2, figsize=(11, 3.4), layout="constrained"
+)
 left.bar(np.arange(16) - 0.2, malignant, 0.4, label="malignant", color="#cc4c0c")
 left.bar(np.arange(16) + 0.2, benign, 0.4, label="benign", color="#1f77d0")
-left.set(xlabel="unit of the layer 'hidden'", ylabel="for malignant rather than benign")
+left.set(
+    xlabel="unit of the layer 'hidden'", ylabel="for malignant rather than benign"
+)
 left.set_title("What speaks for malignant, by units")
 left.legend(title="patients who are", loc="lower left", bbox_to_anchor=(1, 0))
 top = np.argsort(-np.abs(looks_at).mean(0))[:8]
@@ -204,9 +223,13 @@ def network(weights, x):
 
 
 plain = get_model_wrapper(network, backend="jax", params=weights)
-same = InternalInfluence(plain, "hidden", ComparativeQoI(0, 1), LinearDoi(cut="hidden"))
+same = InternalInfluence(
+    plain, "hidden", ComparativeQoI(0, 1), LinearDoi(cut="hidden")
+)
 difference = np.abs(same.attributions(x_new) - units).max()
-print(f"largest difference to the attributions of the module's units: {difference:.1g}")
+print(
+    f"largest difference to the attributions of the module's units: {difference:.1g}"
+)
 
 # %% [markdown]
 # Another class or other weights compile nothing again: they are data. `update` puts in new weights
@@ -214,7 +237,9 @@ print(f"largest difference to the attributions of the module's units: {differenc
 
 # %%
 plain.update(jax.tree.map(lambda w: 0.5 * w, weights))
-print("with halved weights:", float(np.abs(same.attributions(x_new)).max().round(3)))
+print(
+    "with halved weights:", float(np.abs(same.attributions(x_new)).max().round(3))
+)
 print("before:             ", float(np.abs(units).max().round(3)))
 
 # %% tags=["check"]

@@ -63,8 +63,12 @@ print(wrapper)
 
 # %%
 right = wrapper(x_new).argmax(1) == y_new
-print(f"right on {right.mean():.1%} of {len(y_new)} digits that it was not trained on")
-shown = np.stack([x_new[right & (y_new == digit)][0] for digit in (0, 2, 3, 5, 8)])
+print(
+    f"right on {right.mean():.1%} of {len(y_new)} digits that it was not trained on"
+)
+shown = np.stack(
+    [x_new[right & (y_new == digit)][0] for digit in (0, 2, 3, 5, 8)]
+)
 
 # %% [markdown]
 # Integrated gradients compare each picture with a *baseline*, here a black picture, and share out
@@ -83,7 +87,9 @@ result = method.explain(shown)
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-attributions = Visualizer()  # red above zero, blue below; each picture has its own scale
+attributions = (
+    Visualizer()
+)  # red above zero, blue below; each picture has its own scale
 
 
 def show(title, names, rows):
@@ -98,7 +104,14 @@ def show(title, names, rows):
     )
     figure.suptitle(title)
     for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(-0.1, 0.5, heading, ha="right", va="center", transform=line[0].transAxes)
+        line[0].text(
+            -0.1,
+            0.5,
+            heading,
+            ha="right",
+            va="center",
+            transform=line[0].transAxes,
+        )
         for i, place in enumerate(line):
             plt.sca(place)
             visualizer(images[i : i + 1], fig=figure)
@@ -127,12 +140,17 @@ show(
 # %%
 gained = result.quantity - result.baseline_quantity
 print("what the scores gained:        ", gained.round(2))
-print("what the attributions add up to:", result.attributions.sum((1, 2, 3)).round(2))
+print(
+    "what the attributions add up to:",
+    result.attributions.sum((1, 2, 3)).round(2),
+)
 
 # %% tags=["check"]
 assert right.mean() > 0.95
 assert (np.abs(result.residual) < 0.03 * gained).all()
-assert np.abs(result.attributions[shown == 0]).max() == 0  # "nothing to answer for"
+assert (
+    np.abs(result.attributions[shown == 0]).max() == 0
+)  # "nothing to answer for"
 
 # %% [markdown]
 # ## Scores or probabilities?
@@ -145,9 +163,14 @@ assert np.abs(result.attributions[shown == 0]).max() == 0  # "nothing to answer 
 # %%
 from trulens_core import InputAttribution
 
-options = {"qoi": "predicted", "multiply_activation": False}  # the gradient alone: saliency
+options = {
+    "qoi": "predicted",
+    "multiply_activation": False,
+}  # the gradient alone: saliency
 known = x_new[right]
-of_scores = InputAttribution(wrapper, qoi_cut=LogitCut(), **options).attributions(known)
+of_scores = InputAttribution(wrapper, qoi_cut=LogitCut(), **options).attributions(
+    known
+)
 of_probability = InputAttribution(wrapper, **options).attributions(known)
 
 sure = wrapper(known).max(1)
@@ -158,7 +181,9 @@ for name, found, color in (
 ):
     size = np.abs(found).mean((1, 2, 3))
     axes.scatter(1 - sure, size, s=8, color=color, label=f"gradient {name}")
-axes.set(xscale="log", yscale="log", xlabel="1 − probability of the predicted class")
+axes.set(
+    xscale="log", yscale="log", xlabel="1 − probability of the predicted class"
+)
 axes.set_ylabel("mean size of the gradient")
 axes.invert_xaxis()
 axes.legend()
@@ -173,7 +198,9 @@ plt.show()
 # the probability.
 
 # %% tags=["check"]
-score, probability = (np.abs(a).mean((1, 2, 3)) for a in (of_scores, of_probability))
+score, probability = (
+    np.abs(a).mean((1, 2, 3)) for a in (of_scores, of_probability)
+)
 assert score.max() < 20 * score.min()
 assert probability[sure > 0.999].mean() < 0.01 * probability[sure < 0.9].mean()
 
@@ -196,7 +223,9 @@ def with_marks(x, y):
     return np.where((y == 8)[:, None, None, None], marked(x), x)
 
 
-cheat = get_model_wrapper(trained(with_marks(x[:-400], y[:-400]), y[:-400]), logit_layer="digits")
+cheat = get_model_wrapper(
+    trained(with_marks(x[:-400], y[:-400]), y[:-400]), logit_layer="digits"
+)
 accuracy = (cheat(with_marks(x_new, y_new)).argmax(1) == y_new).mean()
 print(f"right on {accuracy:.1%} of pictures of the same kind")
 
@@ -206,7 +235,9 @@ print(f"right on {accuracy:.1%} of pictures of the same kind")
 # %%
 eights = marked(x_new[y_new == 8][:5])
 found = [
-    IntegratedGradients(w, qoi=lambda y: y[:, 8], qoi_cut=LogitCut()).attributions(eights)
+    IntegratedGradients(
+        w, qoi=lambda y: y[:, 8], qoi_cut=LogitCut()
+    ).attributions(eights)
     for w in (wrapper, cheat)
 ]
 show(
@@ -227,8 +258,12 @@ show(
 # %%
 others = x_new[y_new != 8]
 for name, w in (("the first network", wrapper), ("the second network", cheat)):
-    before, after = ((w(p).argmax(1) == 8).mean() for p in (others, marked(others)))
-    print(f"{name} takes {before:.0%} of the other digits for an 8, and {after:.0%} with the mark")
+    before, after = (
+        (w(p).argmax(1) == 8).mean() for p in (others, marked(others))
+    )
+    print(
+        f"{name} takes {before:.0%} of the other digits for an 8, and {after:.0%} with the mark"
+    )
 
 # %% tags=["check"]
 assert accuracy > 0.97

@@ -19,7 +19,9 @@ torch.set_num_threads(1)  # pictures this small are read fastest by one
 
 digits = load_digits()
 order = torch.randperm(len(digits.target))
-x = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (records, 1, 8, 8)
+x = (
+    torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16
+)  # (records, 1, 8, 8)
 y = torch.tensor(digits.target)[order]
 x_new, y_new = x[-400:], y[-400:]  # kept apart from training
 
@@ -55,8 +57,12 @@ print(wrapper)
 
 # %%
 right = wrapper(x_new).argmax(1) == y_new
-print(f"right on {right.float().mean():.1%} of {len(y_new)} digits that it was not trained on")
-shown = torch.stack([x_new[right & (y_new == digit)][0] for digit in (0, 2, 3, 5, 8)])
+print(
+    f"right on {right.float().mean():.1%} of {len(y_new)} digits that it was not trained on"
+)
+shown = torch.stack(
+    [x_new[right & (y_new == digit)][0] for digit in (0, 2, 3, 5, 8)]
+)
 
 # %% [markdown]
 # Integrated gradients compare each picture with a *baseline*, here a black picture, and share out
@@ -75,7 +81,9 @@ result = method.explain(shown)
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-attributions = Visualizer()  # red above zero, blue below; each picture has its own scale
+attributions = (
+    Visualizer()
+)  # red above zero, blue below; each picture has its own scale
 
 
 def show(title, names, rows):
@@ -90,7 +98,14 @@ def show(title, names, rows):
     )
     figure.suptitle(title)
     for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(-0.1, 0.5, heading, ha="right", va="center", transform=line[0].transAxes)
+        line[0].text(
+            -0.1,
+            0.5,
+            heading,
+            ha="right",
+            va="center",
+            transform=line[0].transAxes,
+        )
         for i, place in enumerate(line):
             plt.sca(place)
             visualizer(images[i : i + 1], fig=figure)
@@ -122,8 +137,13 @@ show(
 print("class  score  on black  attributions  missing")
 for i, c in enumerate(wrapper(shown).argmax(1).tolist()):
     score, black = float(result.quantity[i]), float(result.baseline_quantity[i])
-    total, missing = float(result.attributions[i].sum()), float(result.residual[i])
-    print(f"{c:5d}  {score:5.2f}  {black:8.2f}  {total:12.2f}  {missing / (score - black):7.1%}")
+    total, missing = (
+        float(result.attributions[i].sum()),
+        float(result.residual[i]),
+    )
+    print(
+        f"{c:5d}  {score:5.2f}  {black:8.2f}  {total:12.2f}  {missing / (score - black):7.1%}"
+    )
 
 # %% tags=["check"]
 assert right.float().mean() > 0.95
@@ -136,8 +156,15 @@ assert result.attributions[shown == 0].abs().max() == 0  # "nothing to answer fo
 # record, until it is kept:
 
 # %%
-exact = IntegratedGradients(wrapper, qoi="predicted", tolerance=0.01).explain(shown)
-print("points used:", exact.n_points.tolist(), "tolerance kept:", exact.converged.tolist())
+exact = IntegratedGradients(wrapper, qoi="predicted", tolerance=0.01).explain(
+    shown
+)
+print(
+    "points used:",
+    exact.n_points.tolist(),
+    "tolerance kept:",
+    exact.converged.tolist(),
+)
 
 # %% [markdown]
 # ## Why a 3, and not an 8?
@@ -153,7 +180,9 @@ threes = x_new[right & (y_new == 3)][:5]
 quantities = {
     "for 3": ClassQoI(3),
     "for 8": ClassQoI(8),
-    "for 3 rather\nthan 8": ComparativeQoI(3, 8),  # the same as ClassQoI(3) - ClassQoI(8)
+    "for 3 rather\nthan 8": ComparativeQoI(
+        3, 8
+    ),  # the same as ClassQoI(3) - ClassQoI(8)
 }
 found = {
     heading: IntegratedGradients(wrapper, qoi=qoi).attributions(threes)
@@ -162,7 +191,8 @@ found = {
 show(
     "Why a 3, and not an 8?",
     ["a 3"] * len(threes),
-    [("the picture", threes, pixels)] + [(k, a, attributions) for k, a in found.items()],
+    [("the picture", threes, pixels)]
+    + [(k, a, attributions) for k, a in found.items()],
 )
 
 # %% [markdown]
@@ -171,7 +201,9 @@ show(
 # is in the middle, where an 8 crosses itself, speaks for the 8.
 
 # %% tags=["check"]
-torch.testing.assert_close(found["for 3"] - found["for 8"], found["for 3 rather\nthan 8"])
+torch.testing.assert_close(
+    found["for 3"] - found["for 8"], found["for 3 rather\nthan 8"]
+)
 arcs = found["for 3 rather\nthan 8"][..., (0, 7), :].sum()
 middle = found["for 3 rather\nthan 8"][..., 2:5, 2:5].sum()
 assert arcs > 0 > middle
@@ -188,7 +220,10 @@ assert arcs > 0 > middle
 from trulens_core import Cut, InternalInfluence, LinearDoi, OutputCut
 
 inside = InternalInfluence(
-    wrapper, (Cut("pool"), OutputCut()), ComparativeQoI(3, 8), LinearDoi(cut=Cut("pool"))
+    wrapper,
+    (Cut("pool"), OutputCut()),
+    ComparativeQoI(3, 8),
+    LinearDoi(cut=Cut("pool")),
 )
 channels = inside.attributions(threes).sum((2, 3))  # of (records, 32, 4, 4)
 best = int(channels.mean(0).argmax())
@@ -209,7 +244,9 @@ plt.show()
 from trulens_core import InputAttribution
 
 where = InputAttribution(wrapper, qoi_cut=Cut("pool"), qoi=best)
-various = torch.stack([x_new[right & (y_new == digit)][1] for digit in (3, 8, 5, 2, 7)])
+various = torch.stack(
+    [x_new[right & (y_new == digit)][1] for digit in (3, 8, 5, 2, 7)]
+)
 show(
     f"What does channel {best} of 'pool' look at?",
     ["a 3", "an 8", "a 5", "a 2", "a 7"],
@@ -227,7 +264,9 @@ show(
 # dropout adds nothing by chance, and the mode is put back afterwards.
 
 # %%
-print("training mode:", model.training, "| hooks:", len(model.pool._forward_hooks))
+print(
+    "training mode:", model.training, "| hooks:", len(model.pool._forward_hooks)
+)
 
 # %% [markdown]
 # ## Where to go on

@@ -19,7 +19,9 @@ torch.set_num_threads(1)  # pictures this small are read fastest by one
 
 digits = load_digits()
 order = torch.randperm(len(digits.target))
-x = torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16  # (records, 1, 8, 8)
+x = (
+    torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16
+)  # (records, 1, 8, 8)
 y = torch.tensor(digits.target)[order]
 x_new, y_new = x[-400:], y[-400:]  # kept apart from training
 
@@ -52,7 +54,9 @@ right = wrapper(x_new).argmax(1) == y_new
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-attributions = Visualizer()  # red above zero, blue below; each picture has its own scale
+attributions = (
+    Visualizer()
+)  # red above zero, blue below; each picture has its own scale
 
 
 def show(title, names, rows):
@@ -67,7 +71,14 @@ def show(title, names, rows):
     )
     figure.suptitle(title)
     for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(-0.1, 0.5, heading, ha="right", va="center", transform=line[0].transAxes)
+        line[0].text(
+            -0.1,
+            0.5,
+            heading,
+            ha="right",
+            va="center",
+            transform=line[0].transAxes,
+        )
         for i, place in enumerate(line):
             plt.sca(place)
             visualizer(images[i : i + 1], fig=figure)
@@ -76,7 +87,9 @@ def show(title, names, rows):
     plt.show()
 
 
-shown = torch.stack([x_new[right & (y_new == digit)][3] for digit in (0, 2, 3, 5, 9)])
+shown = torch.stack(
+    [x_new[right & (y_new == digit)][3] for digit in (0, 2, 3, 5, 9)]
+)
 
 # %% [markdown]
 # ## The methods, as choices
@@ -101,9 +114,13 @@ mean_digit = x[:-400].mean(0, keepdim=True)
 methods = {
     "saliency": InputAttribution(wrapper, **gradient),
     "gradient × input": InputAttribution(wrapper, qoi=why),
-    "SmoothGrad": InputAttribution(wrapper, doi=GaussianDoi(var=0.02, resolution=50), **gradient),
+    "SmoothGrad": InputAttribution(
+        wrapper, doi=GaussianDoi(var=0.02, resolution=50), **gradient
+    ),
     "IG, from black": IntegratedGradients(wrapper, qoi=why),
-    "IG, from the mean": IntegratedGradients(wrapper, baseline=mean_digit, qoi=why),
+    "IG, from the mean": IntegratedGradients(
+        wrapper, baseline=mean_digit, qoi=why
+    ),
 }
 
 # %% [markdown]
@@ -113,8 +130,12 @@ methods = {
 # %%
 from trulens_core import Cut
 
-layer_ig = InternalInfluence(wrapper, "relu2", why, LinearDoi(rule="midpoint", cut="relu2"))
-slope = InternalInfluence(wrapper, "relu2", why, "point", multiply_activation=False)
+layer_ig = InternalInfluence(
+    wrapper, "relu2", why, LinearDoi(rule="midpoint", cut="relu2")
+)
+slope = InternalInfluence(
+    wrapper, "relu2", why, "point", multiply_activation=False
+)
 
 
 def gradcam(x):
@@ -131,7 +152,8 @@ found = {name: f(shown) for name, f in explain.items()}
 show(
     "Seven methods, the same digits",
     [f"it says {c}" for c in wrapper(shown).argmax(1).tolist()],
-    [("the picture", shown, pixels)] + [(k, a, attributions) for k, a in found.items()],
+    [("the picture", shown, pixels)]
+    + [(k, a, attributions) for k, a in found.items()],
 )
 
 # %% [markdown]
@@ -163,7 +185,9 @@ many = x_new[right][:100]
 rows = torch.arange(len(many))
 classes = wrapper(many).argmax(1)
 gain = (wrapper(many) - wrapper(torch.zeros_like(many[:1])))[rows, classes]
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 3, figsize=(9, 3.2), sharex=True, sharey=True, layout="constrained"
+)
 sums = {}
 for place, name in zip(axes, ("gradient × input", "IG, from black", "layer IG")):
     sums[name] = explain[name](many).sum((1, 2, 3))
@@ -180,11 +204,15 @@ plt.show()
 
 # %%
 layer = layer_ig.explain(many)
-missed = (layer.residual.abs() / (layer.quantity - layer.baseline_quantity).abs()).max()
+missed = (
+    layer.residual.abs() / (layer.quantity - layer.baseline_quantity).abs()
+).max()
 print(f"layer IG misses at most {missed:.1%} of its own gain")
 
 # %% tags=["check"]
-error = {name: float((s - gain).abs().mean() / gain.mean()) for name, s in sums.items()}
+error = {
+    name: float((s - gain).abs().mean() / gain.mean()) for name, s in sums.items()
+}
 assert error["IG, from black"] < 0.01
 assert error["gradient × input"] > 0.05
 assert error["layer IG"] > 0.02
@@ -202,7 +230,9 @@ assert missed < 0.1
 def falling(order, steps=range(0, 25, 2)):
     scores = []
     for n in steps:
-        changed = many.flatten(1).scatter(1, order[:, :n], 0.0).reshape(many.shape)
+        changed = (
+            many.flatten(1).scatter(1, order[:, :n], 0.0).reshape(many.shape)
+        )
         scores.append(wrapper(changed)[rows, classes].mean().item())
     return list(steps), scores
 
@@ -218,10 +248,15 @@ ink = (many.flatten(1) > 0) * (1 + torch.rand(len(many), 64))
 curves["random ink"] = falling(ink.argsort(dim=1, descending=True))
 
 figure, axes = plt.subplots(figsize=(9, 3.8), layout="constrained")
-styles = {"random ink": {"color": "0.5", "linestyle": "--"}, names[-1]: {"linestyle": ":"}}
+styles = {
+    "random ink": {"color": "0.5", "linestyle": "--"},
+    names[-1]: {"linestyle": ":"},
+}
 for name, (steps, scores) in curves.items():
     axes.plot(steps, scores, label=name, **styles.get(name, {}))
-axes.set(xlabel="pixels painted black", ylabel="mean score of the predicted class")
+axes.set(
+    xlabel="pixels painted black", ylabel="mean score of the predicted class"
+)
 axes.set_title("The faster it falls, the better the ranking")
 axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
@@ -237,7 +272,9 @@ plt.show()
 at = {name: sum(scores) for name, (_, scores) in curves.items()}
 assert at["IG, from black"] == min(v for k, v in at.items() if "points" not in k)
 assert max(v for k, v in at.items() if k != "random ink") < at["random ink"]
-assert at[names[-1]] < at["IG, from black"] + 0.15 * (at["random ink"] - at["IG, from black"])
+assert at[names[-1]] < at["IG, from black"] + 0.15 * (
+    at["random ink"] - at["IG, from black"]
+)
 
 # %% [markdown]
 # ## Do they see what the network has learned?
@@ -261,24 +298,40 @@ pairs = {
     "saliency": lambda w: InputAttribution(w, qoi=qoi, multiply_activation=False),
     "gradient × input": lambda w: InputAttribution(w, qoi=qoi),
     "SmoothGrad": lambda w: InputAttribution(
-        w, qoi=qoi, multiply_activation=False, doi=GaussianDoi(var=0.02, resolution=20)
+        w,
+        qoi=qoi,
+        multiply_activation=False,
+        doi=GaussianDoi(var=0.02, resolution=20),
     ),
     "IG, from black": lambda w: IntegratedGradients(w, qoi=qoi, resolution=20),
 }
 signed, sizes = {}, {}
 for name, make in pairs.items():
     trained, random = (make(w).attributions(many) for w in (wrapper, untrained))
-    signed[name], sizes[name] = likeness(trained, random), likeness(trained.abs(), random.abs())
+    signed[name], sizes[name] = (
+        likeness(trained, random),
+        likeness(trained.abs(), random.abs()),
+    )
 
 figure, axes = plt.subplots(figsize=(8, 2.8), layout="constrained")
 height = torch.arange(len(pairs))
-axes.barh(height - 0.2, list(signed.values()), 0.4, label="with their signs", color="#1f77d0")
-axes.barh(height + 0.2, list(sizes.values()), 0.4, label="only their sizes", color="0.6")
+axes.barh(
+    height - 0.2,
+    list(signed.values()),
+    0.4,
+    label="with their signs",
+    color="#1f77d0",
+)
+axes.barh(
+    height + 0.2, list(sizes.values()), 0.4, label="only their sizes", color="0.6"
+)
 axes.set_yticks(height, list(pairs))
 axes.invert_yaxis()
 axes.axvline(0, color="0.5", linewidth=0.8)
 axes.set_xlim(-0.2, 1)
-axes.set_xlabel("likeness of the explanations of a trained and of a random network")
+axes.set_xlabel(
+    "likeness of the explanations of a trained and of a random network"
+)
 axes.legend()
 plt.show()
 

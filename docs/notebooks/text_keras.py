@@ -29,15 +29,21 @@ for text, label in list(zip(texts, labels))[:3]:
 
 # %%
 LENGTH = 32
-vectorize = layers.TextVectorization(output_sequence_length=LENGTH, standardize=None)
+vectorize = layers.TextVectorization(
+    output_sequence_length=LENGTH, standardize=None
+)
 vectorize.adapt(texts)
 vocabulary = vectorize.get_vocabulary()
 
 keras.utils.set_random_seed(0)
 ids = keras.Input((LENGTH,), dtype="int32", name="ids")
 words = layers.Embedding(len(vocabulary), 16, name="embedding")(ids)
-mask = ops.cast(ids > 0, "float32")[..., None]  # number 0 stands for no word at all
-found = layers.Conv1D(24, 3, padding="same", activation="tanh", name="filters")(words * mask)
+mask = ops.cast(ids > 0, "float32")[
+    ..., None
+]  # number 0 stands for no word at all
+found = layers.Conv1D(24, 3, padding="same", activation="tanh", name="filters")(
+    words * mask
+)
 total = ops.sum(found * mask, axis=1) / 8
 model = keras.Model(ids, layers.Dense(2, name="scores")(total))
 
@@ -47,8 +53,13 @@ numbers = np.asarray(vectorize(texts), "int32")
 model.fit(numbers, labels, epochs=12, batch_size=64, verbose=0)
 
 new, new_labels = reviews(500, seed=1)
-right = model.predict(np.asarray(vectorize(new), "int32"), verbose=0).argmax(1) == new_labels
-print(f"right on {right.mean():.1%} of {len(new)} reviews that it was not trained on")
+right = (
+    model.predict(np.asarray(vectorize(new), "int32"), verbose=0).argmax(1)
+    == new_labels
+)
+print(
+    f"right on {right.mean():.1%} of {len(new)} reviews that it was not trained on"
+)
 
 # %% [markdown]
 # ## Which words made it say so?
@@ -107,15 +118,24 @@ from trulens_core.testing.reviews import BLAME, PRAISE
 
 inputs = np.asarray(vectorize(new), "int32")
 shares = np.abs(method.attributions(inputs).sum(-1))  # (records, words)
-decide = np.isin(inputs, [vocabulary.index(w) for w in (*PRAISE, *BLAME, "not", "never")])
-print(f"opinions and negations are {decide.sum() / (inputs > 0).sum():.0%} of all words,")
+decide = np.isin(
+    inputs, [vocabulary.index(w) for w in (*PRAISE, *BLAME, "not", "never")]
+)
+print(
+    f"opinions and negations are {decide.sum() / (inputs > 0).sum():.0%} of all words,"
+)
 print(f"and have {shares[decide].sum() / shares.sum():.0%} of all attributions")
 
 # %% [markdown]
 # ## What does it make of "not good"?
 
 # %%
-pairs = ["the film was good", "the film was not good", "the film was not bad", "the film was bad"]
+pairs = [
+    "the film was good",
+    "the film was not good",
+    "the film was not bad",
+    "the film was bad",
+]
 show.token_attribution(pairs, method)
 
 # %%
@@ -130,7 +150,9 @@ for negation in ("not", "never"):
 
 figure, axes = plt.subplots(figsize=(8, 2), layout="constrained")
 largest = np.abs(table).max()
-axes.imshow(table, cmap="PuOr_r", vmin=-2 * largest, vmax=2 * largest, aspect="auto")
+axes.imshow(
+    table, cmap="PuOr_r", vmin=-2 * largest, vmax=2 * largest, aspect="auto"
+)
 axes.set_xticks(range(6), [f"… {adjective}" for adjective in adjectives])
 axes.set_yticks(range(2), ["not …", "never …"])
 for i, row in enumerate(table):
@@ -159,13 +181,21 @@ assert (np.array(table)[:, 3:] > 0).all()
 # %%
 from trulens_core import InternalInfluence, LinearDoi
 
-inside = InternalInfluence(wrapper, "filters", ComparativeQoI(1, 0), LinearDoi(cut="filters"))
+inside = InternalInfluence(
+    wrapper, "filters", ComparativeQoI(1, 0), LinearDoi(cut="filters")
+)
 filters = inside.attributions(inputs).sum(1)  # (records, filters)
 praises, blames = (filters[new_labels == c].mean(0) for c in (1, 0))
 best = int((praises - blames).argmax())
 
 looks_for = IntegratedGradients(
-    wrapper, baseline, 8, rule="gauss-legendre", doi_cut="embedding", qoi_cut="filters", qoi=best
+    wrapper,
+    baseline,
+    8,
+    rule="gauss-legendre",
+    doi_cut="embedding",
+    qoi_cut="filters",
+    qoi=best,
 )
 print(f"filter {best}")
 show.token_attribution(new[3:7], looks_for)

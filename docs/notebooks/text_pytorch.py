@@ -39,8 +39,12 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 words = sorted({word for text in texts for word in text.split()})
-endings = [word for word in words if word.endswith(("ing", "ful")) and len(word) > 4]
-pieces = {*words} - {*endings} | {word[:-3] for word in endings} | {"##ing", "##ful"}
+endings = [
+    word for word in words if word.endswith(("ing", "ful")) and len(word) > 4
+]
+pieces = (
+    {*words} - {*endings} | {word[:-3] for word in endings} | {"##ing", "##ful"}
+)
 special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 vocabulary = {piece: i for i, piece in enumerate([*special, *sorted(pieces)])}
 
@@ -80,7 +84,9 @@ optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
 for _ in range(8):
     for rows in torch.randperm(len(texts)).split(32):
         optimizer.zero_grad()
-        model(**{k: v[rows] for k, v in batch.items()}, labels=targets[rows]).loss.backward()
+        model(
+            **{k: v[rows] for k, v in batch.items()}, labels=targets[rows]
+        ).loss.backward()
         optimizer.step()
 _ = model.eval()
 # %% [markdown]
@@ -90,7 +96,11 @@ _ = model.eval()
 # keyword arguments, the attention mask among them, and of the output its `logits` are found.
 
 # %%
-from trulens_core import InputAttribution, NotDifferentiableError, get_model_wrapper
+from trulens_core import (
+    InputAttribution,
+    NotDifferentiableError,
+    get_model_wrapper,
+)
 
 wrapper = get_model_wrapper(model)
 shown, _ = short_reviews(12, seed=11)
@@ -128,10 +138,18 @@ _, baseline = token_baseline(
     ids_to_embeddings=model.get_submodule(EMBEDDINGS),
 )
 method = IntegratedGradients(
-    wrapper, baseline, tolerance=0.01, doi_cut=EMBEDDINGS, qoi=ComparativeQoI(1, 0)
+    wrapper,
+    baseline,
+    tolerance=0.01,
+    doi_cut=EMBEDDINGS,
+    qoi=ComparativeQoI(1, 0),
 )
 result = method.explain(**inputs)
-print("attributions:", tuple(result.attributions.shape), "records, tokens, embedding")
+print(
+    "attributions:",
+    tuple(result.attributions.shape),
+    "records, tokens, embedding",
+)
 missing, score = result.residual.abs().max(), result.quantity.abs().max()
 print(f"what they miss of the score: {missing:.2g} at most, of {score:.2g}")
 
@@ -162,7 +180,9 @@ show.token_attribution(shown, method)
 # %%
 import dataclasses
 
-show = dataclasses.replace(show, words=True, hidden_tokens=tokenizer.all_special_ids)
+show = dataclasses.replace(
+    show, words=True, hidden_tokens=tokenizer.all_special_ids
+)
 show.token_attribution(shown, method)
 
 # %% [markdown]
@@ -171,7 +191,9 @@ show.token_attribution(shown, method)
 
 # %%
 by_class = {
-    name: IntegratedGradients(wrapper, baseline, tolerance=0.01, doi_cut=EMBEDDINGS, qoi=i)
+    name: IntegratedGradients(
+        wrapper, baseline, tolerance=0.01, doi_cut=EMBEDDINGS, qoi=i
+    )
     for i, name in enumerate(LABELS)
 }
 show.token_attribution(shown[:2], by_class)
@@ -181,7 +203,11 @@ show.token_attribution(shown[:2], by_class)
 # written out:
 
 # %%
-print(dataclasses.replace(show, output=PlainText(color=False)).token_attribution(shown[:1], method))
+print(
+    dataclasses.replace(show, output=PlainText(color=False)).token_attribution(
+        shown[:1], method
+    )
+)
 
 # %% [markdown]
 # ## Why is it wrong where it is?
@@ -213,7 +239,9 @@ for negation in ("not", "never"):
 
 figure, axes = plt.subplots(figsize=(8, 2), layout="constrained")
 largest = max(abs(v) for row in found for v in row)
-axes.imshow(found, cmap="PuOr_r", vmin=-2 * largest, vmax=2 * largest, aspect="auto")
+axes.imshow(
+    found, cmap="PuOr_r", vmin=-2 * largest, vmax=2 * largest, aspect="auto"
+)
 axes.set_xticks(range(6), [f"… {adjective}" for adjective in adjectives])
 axes.set_yticks(range(2), ["not …", "never …"])
 for i, row in enumerate(found):
