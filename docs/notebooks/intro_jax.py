@@ -20,10 +20,8 @@ from sklearn.datasets import load_breast_cancer
 
 data = load_breast_cancer()
 order = np.random.default_rng(0).permutation(len(data.target))
-x, y = (
-    data.data[order].astype("float32"),
-    data.target[order],
-)  # 0: malignant, 1: benign
+x = data.data[order].astype("float32")
+y = data.target[order]  # 0: malignant, 1: benign
 x = (x - x[:-150].mean(0)) / x[:-150].std(0)  # zero is the average patient
 x_new, y_new = x[-150:], y[-150:]  # kept apart from training
 

@@ -87,9 +87,8 @@ result = method.explain(shown)
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-attributions = (
-    Visualizer()
-)  # red above zero, blue below; each picture has its own scale
+# red above zero, blue below; each picture has its own scale
+attributions = Visualizer()
 
 
 def show(title, names, rows):

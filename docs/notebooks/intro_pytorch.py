@@ -19,9 +19,7 @@ torch.set_num_threads(1)  # pictures this small are read fastest by one
 
 digits = load_digits()
 order = torch.randperm(len(digits.target))
-x = (
-    torch.tensor(digits.images, dtype=torch.float32)[order, None] / 16
-)  # (records, 1, 8, 8)
+x = torch.tensor(digits.images)[order, None].float() / 16  # (records, 1, 8, 8)
 y = torch.tensor(digits.target)[order]
 x_new, y_new = x[-400:], y[-400:]  # kept apart from training
 
@@ -81,9 +79,8 @@ result = method.explain(shown)
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-attributions = (
-    Visualizer()
-)  # red above zero, blue below; each picture has its own scale
+# red above zero, blue below; each picture has its own scale
+attributions = Visualizer()
 
 
 def show(title, names, rows):

@@ -41,14 +41,23 @@ def reviews(n: int, seed: int = 0) -> Reviews:
     Law: a review is positive where more of its clauses praise than blame; there is always a
     difference. "not good" blames and "not bad" praises; degrees and asides decide nothing.
 
+    Args:
+        n: how many.
+        seed: which ones.
+
+    Returns:
+        `Reviews`: the texts, and their labels, (n,) ints.
+
     Example:
-        >>> texts, labels = reviews(2, seed=6)
-        >>> texts[0], LABELS[labels[0]]
-        ('the music was very clever', 'positive')
+        >>> texts, labels = reviews(2, seed=15)
+        >>> for text, label in zip(texts, labels):
+        ...     print(f"{LABELS[label]}: {text}")
+        negative: the hall was half empty and the music was quite weak
+        positive: the ending was good and it was not clumsy and the plot was good
     """
     rng = np.random.default_rng(seed)
     found = [_review(rng) for _ in range(n)]
-    return Reviews([text for text, _ in found], np.array([label for _, label in found]))
+    return Reviews([text for text, _ in found], np.array([label for _, label in found], "int64"))
 
 
 def _review(rng: np.random.Generator) -> tuple[str, int]:
