@@ -72,6 +72,16 @@ def trained(x, y, epochs=8, rate=0.05, batch=64):
     return model
 
 
+def large(x, factor=16):
+    """Images of few pixels, large enough to be looked at."""
+    return np.asarray(x).repeat(factor, 1).repeat(factor, 2)
+
+
+def overlaid(attributions, images, name):
+    show = HeatmapVisualizer(overlay_opacity=0.6, blur=8, normalization_type="magnitude_max")
+    show(large(attributions), large(images), output_file=DEMO / name, imshow=False)
+
+
 def main():
     digits = load_digits()
     x = (digits.images[..., None] / 16).astype("float32")
@@ -84,14 +94,15 @@ def main():
     predicted = wrapper(held_out).argmax(1)
     print(f"right on {np.mean(predicted == truth):.1%} of {len(truth)} digits not trained on")
 
-    shown = held_out[:8]
+    shown = held_out[:9]
     DEMO.mkdir(exist_ok=True)
     saliency = InputAttribution(wrapper, qoi="predicted", multiply_activation=False)
-    Visualizer()(saliency.attributions(shown), output_file=DEMO / "jax_saliency.png", imshow=False)
+    pixels = large(saliency.attributions(shown))
+    picture = DEMO / "jax_saliency.png"
+    Visualizer(cmap="RdBu_r")(pixels, output_file=picture, imshow=False)
 
     result = IntegratedGradients(wrapper, resolution=32, qoi="predicted").explain(shown)
-    picture = DEMO / "jax_integrated_gradients.png"
-    HeatmapVisualizer(blur=0.6)(result.attributions, shown, output_file=picture, imshow=False)
+    overlaid(result.attributions, shown, "jax_integrated_gradients.png")
     missed = np.abs(result.residual).max() / np.abs(result.quantity).max()
     print(f"integrated gradients add up to the score but for {missed:.1%} of it")
 
@@ -102,9 +113,7 @@ def main():
     best = int(channels.argmax())
     print(f"for 3 against 8, channel {best} of conv2 matters most: {channels[best]:+.2f}")
     looks = InternalInfluence(wrapper, (None, "conv2"), InternalChannelQoI(best), "point")
-    picture = DEMO / "jax_channel.png"
-    seen = looks.attributions(some[:8])
-    HeatmapVisualizer(blur=0.6)(seen, some[:8], output_file=picture, imshow=False)
+    overlaid(looks.attributions(some[:9]), some[:9], "jax_channel.png")
 
     # a class is data: nothing is compiled for the other nine
     totals = [
