@@ -9,10 +9,6 @@ import torch
 
 from trulens_core import GaussianDoi
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # captum imports what is deprecated
-    import captum.attr  # noqa: F401
-
 pages = runpy.run_path(str(Path(__file__).with_name("pages.py")))
 CAPTUM, CAPTUM_ROWS = pages["coming_from"]("captum")
 OLD, OLD_ROWS = pages["coming_from"]("old-trulens")

@@ -1,5 +1,6 @@
 """Every block of Python on a page runs, one after the other from top to bottom."""
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -13,6 +14,13 @@ WITH_CODE = [page for page in pages["PAGES"] if pages["code"](page).strip()]
 
 def test_there_are_pages():
     assert {"index.md", "tutorial.md", "algebra.md"} <= {page.name for page in WITH_CODE}
+
+
+def test_no_block_is_left_out():
+    """But those of the page whose blocks are files: it has a test of its own."""
+    others = re.compile(r"(?mi)^ *```+ *(?!python$)(?:py|\{|ipython|pycon)")
+    found = [page.name for page in pages["PAGES"] if others.search(page.read_text())]
+    assert found == ["add-a-backend.md"]
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda p: str(p.relative_to(ROOT)))
