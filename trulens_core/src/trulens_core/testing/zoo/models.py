@@ -217,7 +217,7 @@ _MODELS = (
             ("y", "logits", "mean"),
         ),
         "y",
-        seed=8,
+        seed=12,
     ),
 )
 
