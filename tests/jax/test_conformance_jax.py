@@ -14,16 +14,16 @@ from trulens_core.testing.conformance import Conformance
 ZOO_NNX = runpy.run_path(str(Path(__file__).with_name("zoo_nnx.py")))  # tests are no package
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _x64():
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", False)
-
-
 class TestNnx(Conformance):
     backend_name = "jax"
     channels_last = True
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _x64(cls):
+        jax.config.update("jax_enable_x64", True)
+        yield
+        jax.config.update("jax_enable_x64", False)
 
     def build(self, architecture, dtype):
         return ZOO_NNX["build"](architecture, dtype)
