@@ -184,7 +184,8 @@ left.set(
     xlabel="unit of the layer 'hidden'", ylabel="for malignant rather than benign"
 )
 left.set_title("What speaks for malignant, by units")
-left.legend(title="patients who are", loc="lower left", bbox_to_anchor=(1, 0))
+left.set(xticks=range(0, 16, 3), ylim=(-1.3, 1.8))
+left.legend(title="patients who are", loc="upper center", ncols=2)
 top = np.argsort(-np.abs(looks_at).mean(0))[:8]
 right_axes.barh(range(8), np.abs(looks_at).mean(0)[top], color="0.4")
 right_axes.set_yticks(range(8), data.feature_names[top])
