@@ -53,7 +53,7 @@ def sequential():
             layers.Input((8, 8, 3)),
             layers.Conv2D(4, 3, activation="relu", name="c1"),
             layers.MaxPooling2D(name="pool"),
-            layers.Flatten(),
+            layers.Flatten(name="flatten"),
             layers.Dense(5, name="d1"),
             layers.Dense(3, name="d2"),
         ]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,13 @@ def test_types_are_found(core_environment, tmp_path):
 def test_every_public_name_is_typed():
     """Of the package that the tests import, as a user's strict type checker sees it."""
     command = (sys.executable, "-m", "basedpyright", "--verifytypes", "trulens_core")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # as activated
     done = subprocess.run(
-        [*command, "--ignoreexternal", "--outputjson"], text=True, capture_output=True, check=False
+        [*command, "--ignoreexternal", "--outputjson"],
+        env={**os.environ, "PATH": path},
+        text=True,
+        capture_output=True,
+        check=False,
     )
     found = json.loads(done.stdout)["typeCompleteness"]
     (source,) = importlib.util.find_spec("trulens_core").submodule_search_locations
