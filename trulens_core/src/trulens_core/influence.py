@@ -54,15 +54,18 @@ def _group_size(question: Question, request: Request, rows: int, total: int) -> 
     """How many records a block holds.
 
     All of them unless the caller limits the rows, since his own functions may hold data of all;
-    else as many as fit, or, where the backend prefers points, as few as make the fewest blocks.
+    else as many as fit, or, where the backend prefers points, as many as make the fewest blocks.
     """
     if request.rebatch_size is None:
         return total
     if question.wrapper.backend.prefers == "points":
         points = getattr(question.doi, "resolution", 1)
 
-        def blocks(records: int) -> int:
-            return -(-total // records) * -(-points // (rows // records))
+        def cost(records: int) -> tuple[int, int, int]:
+            """Blocks, rows with what pads them, groups."""
+            groups, parts = -(-total // records), -(-points // (rows // records))
+            padded = groups * records * parts * -(-points // parts)
+            return groups * parts, padded, groups
 
-        return min(range(1, min(total, rows) + 1), key=blocks)
+        return min(range(1, min(total, rows) + 1), key=cost)
     return min(total, rows)
