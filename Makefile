@@ -19,6 +19,8 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13; do \
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# A second environment, for a benchmark: Xplique pins a TensorFlow older than ours.
+XPLIQUE := .venv-xplique/.installed
 CORE := $(firstword $(PACKAGES))
 BACKENDS := $(filter-out $(CORE),$(PACKAGES))
 # Each test process has one thread, so that the processes do not fight over the cores.
@@ -63,12 +65,19 @@ docs: $(INSTALLED) ## build the documentation into site/; notebooks run unless t
 	@echo "The documentation is in site/index.html; its search needs a server:" \
 		"$(BIN)/python -m http.server -d site"
 
-bench: $(INSTALLED) ## run the benchmarks and write docs/performance.md
+bench: $(INSTALLED) $(XPLIQUE) ## run the benchmarks and write docs/performance.md
 	$(BIN)/python benchmarks/report.py
 
 clean: ## remove .venv and everything that was generated
-	rm -rf $(VENV) dist build site demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(dir $(XPLIQUE)) dist build site demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(XPLIQUE):
+	@echo "Installing Xplique, and the library beside it, into $(dir $@)"
+	@$(PYTHON) -m venv --clear $(dir $@)
+	@$(dir $@)bin/python -m pip install --quiet --disable-pip-version-check xplique==2.0.2 \
+		tf_keras -e ./$(CORE) -e ./trulens_keras -e ./trulens_tf
+	@touch $@
 
 # Made again when a list of what to install changes; otherwise a second run installs nothing.
 $(INSTALLED): constraints.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.toml)
