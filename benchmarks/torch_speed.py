@@ -67,7 +67,7 @@ def saliency(records):
     return case(ways, {"captum": 1.0}, calls=50, memory=False)
 
 
-def at_input(make, x, points=50, rows=50):
+def at_input(make, x, points=50, rows=50, error=1e-4):
     model = nets.built(make)
     ours = IntegratedGradients(model, resolution=points, rebatch_size=rows)
     theirs = attr.IntegratedGradients(best(model))
@@ -77,7 +77,7 @@ def at_input(make, x, points=50, rows=50):
         "by hand": lambda: path(best(model), x, points, rows),
         "captum": lambda: theirs.attribute(x, **options),
     }
-    return case(ways, {"by hand": 1.03, "captum": 1.0})
+    return case(ways, {"by hand": 1.03, "captum": 1.0}, error=error)
 
 
 def at_layer(make, cut, x, limits, error=1e-4):
@@ -205,7 +205,10 @@ CASES = {
     "IG, CNN, 1 record, 500 points": lambda: at_input(nets.cnn, images(1), 500),
     "IG, CNN, 8 records, 50 points": lambda: at_input(nets.cnn, images(8), 50, 64),
     "IG, CNN, 64 records, 10 points": lambda: at_input(nets.cnn, images(64), 10, 64),
-    "IG, transformer, 8 records, 10 points": lambda: at_input(nets.transformer, steps(8), 10, 8),
+    # of its gradients, which nearly cancel, float32 keeps three digits; other blocks, other digits
+    "IG, transformer, 8 records, 10 points": lambda: at_input(
+        nets.transformer, steps(8), 10, 8, error=5e-3
+    ),
     "IG, LSTM, 8 records, 50 points": lambda: at_input(nets.lstm, torch.rand(8, 20, 16), 50, 64),
     "IG of a class per record, CNN, 8 records": one_class,
     "layer IG, ResNet-18 112×112, early cut": lambda: at_layer(
