@@ -95,7 +95,7 @@ def _level(question: Question, left: _Open, request: Request, n: int) -> Answer:
     nodes = tuple(1 - (i + 0.5) / n for i in range(n) if first or i % 3 != 1)
     doi = left.doi.at(nodes, (1 / n,) * len(nodes))
     asked = dataclasses.replace(question, qoi=left.qoi, doi=doi)
-    wanted = dataclasses.replace(request, quantities=first)
+    wanted = request._replace(quantities=first)
     return _joined(answers(asked, left.inputs, wanted), question.wrapper.backend)
 
 

@@ -157,6 +157,12 @@ class Backend(ABC):
     def sigmoid(self, x: Tensor) -> Tensor:
         """1 / (1 + exp(-x)), by the framework's stable function."""
 
+    def largest(self, x: Tensor, axis: int) -> Tensor:
+        """The largest along `axis`, which is left out; of equals, the first has the gradient."""
+        xp = self.xp
+        best = xp.argmax(x, axis=axis, keepdims=True)
+        return xp.squeeze(xp.take_along_axis(x, best, axis=axis), axis=axis)
+
     @abstractmethod
     def stop_gradient(self, x: Tensor) -> Tensor:
         """`x`, through which nothing is differentiated."""

@@ -231,11 +231,10 @@ class GroupRun:
 
     def _not_finite(self, total: list[list[Tensor]]) -> list[int]:
         """The records whose gradients are not finite."""
-        xp, bad = self._backend.xp, set()
-        for g in (g for gs in total for g in gs):
-            if self._backend.is_finite(g):
-                continue
+        backend, xp = self._backend, self._backend.xp
+        bad: set[int] = set()
+        for g in [g for gs in total for g in gs if not backend.is_finite(g)]:
             axes = tuple(range(1, len(g.shape)))
-            finite = self._backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
+            finite = backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
             bad |= {int(i) for i in np.flatnonzero(~finite)}
-        return sorted(i for i in bad if i < self._last - self._first)
+        return sorted(i for i in bad if i < self._last - self._first) if bad else []

@@ -56,16 +56,16 @@ class ModelInputs:
         batched: Mapping[Name, bool] | None = None,
     ) -> None:
         self._given: Arguments | None = (tuple(args), dict(kwargs or {}))
-        self.batched: dict[Name, bool] = dict(batched or {})
         self._layout: Layout | None = None
-        self._leaves: list[Leaf] = []
+        self._leaves: list[Leaf] | None = None
+        self.batched: dict[Name, bool] = dict(batched or {})
         self._asked: tuple[InputCut | None, list[int]] = None, []
 
     @classmethod
-    def _of(cls, layout: Layout, leaves: list[Leaf], batched: Mapping[Name, bool]) -> ModelInputs:
+    def _of(cls, layout: Layout, leaves: list[Leaf], batched: dict[Name, bool]) -> ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
-        new._given, new._layout, new._leaves, new.batched = None, layout, leaves, dict(batched)
+        new._given, new._layout, new._leaves, new.batched = None, layout, leaves, batched
         new._asked = None, []
         return new
 
@@ -103,8 +103,7 @@ class ModelInputs:
 
     def _arguments(self) -> Arguments:
         if self._given is None:
-            assert self._layout is not None
-            self._given = self._layout.build([leaf.value for leaf in self._leaves])
+            self._given = self.layout.build([leaf.value for leaf in self.leaves])
         return self._given
 
     def __repr__(self) -> str:
@@ -113,16 +112,15 @@ class ModelInputs:
     @property
     def leaves(self) -> list[Leaf]:
         """All leaves, positional arguments first."""
-        if self._layout is None:
-            self._parse()
+        if self._leaves is None:
+            self._layout, self._leaves = self._parsed()
         return self._leaves
 
     @property
     def layout(self) -> Layout:
         """The structure of the arguments."""
         if self._layout is None:
-            self._parse()
-        assert self._layout is not None
+            self._layout, self._leaves = self._parsed()
         return self._layout
 
     @property
@@ -156,14 +154,13 @@ class ModelInputs:
                 return leaf.value
         return None
 
-    def _parse(self) -> None:
+    def _parsed(self) -> tuple[Layout, list[Leaf]]:
         args, kwargs = self._arguments()
         names: list[Name] = [*range(len(args)), *kwargs]
         arguments = [trees.flatten(v) for v in (*args, *kwargs.values())]
         parts = tuple([Part(t.key, len(t.leaves), t.unflatten) for t in arguments])
         flat = [(x, n) for n, t in zip(names, arguments, strict=True) for x in t.leaves]
-        self._leaves = self._judged(flat)
-        self._layout = Layout(tuple(names), parts)
+        return Layout(tuple(names), parts), self._judged(flat)
 
     def _judged(self, flat: list[tuple[Any, Name]]) -> list[Leaf]:
         """Leaves with their roles; the first tensor tells the number of records."""
@@ -289,7 +286,7 @@ class ModelInputs:
         """These inputs with other tensors at some leaves."""
         leaves = list(self.leaves)
         for i, value in zip(positions, values, strict=True):
-            leaves[i] = leaves[i]._replace(value=value)
+            leaves[i] = Leaf(value, leaves[i].name, leaves[i].role)
         return self._with(leaves)
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:

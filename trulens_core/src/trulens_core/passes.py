@@ -58,7 +58,13 @@ class Pass:
         tap: at which cuts the value goes through a tap.
         want: the cuts whose values are wanted.
 
-    All cuts are of one layer each. Example of a backend's `forward`:
+    All cuts are of one layer each.
+
+    Attributes:
+        cut_short: whether the backend ends the model as soon as the pass is complete, so that
+            nothing changes in place what was captured last.
+
+    Example of a backend's `forward`:
 
         p = Pass(self, replace, tap, want)
         inputs = p.enter(inputs)
@@ -90,6 +96,7 @@ class Pass:
             visit.wanted = True
         self._calls: dict[Place, int] = {}
         self._over = False
+        self.cut_short = False
 
     @property
     def places(self) -> list[Place]:
@@ -113,25 +120,25 @@ class Pass:
 
     def enter(self, inputs: ModelInputs) -> ModelInputs:
         """The inputs to run the model with."""
-        fresh = self._backend.fresh
-        is_tensor = self._backend.is_tensor
+        backend = self._backend
         self._rows = inputs.n_rows
+        held = [leaf.value for leaf in inputs.leaves]
         changed: set[int] = set()
-        for visit in self._visits.get((INPUT, "in"), []):
+        for visit in self._visits.get((INPUT, "in"), ()):
             assert isinstance(visit.cut, InputCut)
-            at = inputs.at(visit.cut, self._backend, self._wrapper.parameters)
-            now = [inputs.leaves[i].value for i in at]
+            at = inputs.at(visit.cut, backend, self._wrapper.parameters)
+            now = [held[i] for i in at]
             if visit.changes:
-                changed |= set(at)
                 now = self._changed(visit, now)
-                inputs = inputs.with_values(at, now)
-            if visit.wanted:
-                visit.captured = now
-                inputs = inputs.with_values(at, [fresh(t) for t in now])
-            visit.seen = True
-        leaves = inputs.leaves
-        rest = [i for i, x in enumerate(leaves) if i not in changed and is_tensor(x.value)]
-        return inputs.with_values(rest, [fresh(leaves[i].value) for i in rest]) if rest else inputs
+                changed.update(at)
+                on = [backend.fresh(t) for t in now] if visit.wanted else now
+                for i, value in zip(at, on, strict=True):
+                    held[i] = value
+            visit.captured, visit.seen = now, True
+        for i, value in enumerate(held):
+            if i not in changed and backend.is_tensor(value):
+                held[i] = backend.fresh(value)
+        return inputs.with_values(range(len(held)), held)
 
     def at(self, place: Place, value: Any) -> Any:
         """What goes on in place of `value`, seen at `place`.
@@ -200,7 +207,8 @@ class Pass:
             value = self._with(visit, value, self._changed)
         if visit.wanted:
             visit.captured = values.read(value, visit.cut, self._backend)
-            value = self._protected(visit.cut, value)
+            if not (self.cut_short and self.complete):
+                value = self._protected(visit.cut, value)
         return value
 
     def _with(

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 
 from trulens_core.optional import require
 
+Advance = Callable[[int], object]
+_HIDDEN: contextlib.AbstractContextManager[Advance] = contextlib.nullcontext(int)
+
+
+def bar(shown: bool, total: int | None) -> contextlib.AbstractContextManager[Advance]:
+    """A function that advances the bar by a number of rows; it does nothing unless `shown`."""
+    return _shown(total) if shown else _HIDDEN
+
 
 @contextlib.contextmanager
-def bar(shown: bool, total: int | None) -> Iterator[Callable[[int], object]]:
-    """A function that advances the bar by a number of rows; it does nothing unless `shown`."""
-    if not shown:
-        yield int
-        return
+def _shown(total: int | None) -> Iterator[Advance]:
     tqdm = require("tqdm", "progress")
     with tqdm.tqdm(total=total, unit="row", desc="attributions") as shown_bar:
         yield shown_bar.update

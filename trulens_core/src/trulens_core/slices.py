@@ -133,8 +133,7 @@ class InputCut(Cut):
     batch_axis: int = dataclasses.field(default=0, init=False)
     names: Sequence[str] | None = None
 
-    def __hash__(self) -> int:
-        return Cut.__hash__(self)
+    __hash__ = Cut.__hash__
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,8 +169,7 @@ class OutputCut(Cut):
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
 
-    def __hash__(self) -> int:
-        return Cut.__hash__(self)
+    __hash__ = Cut.__hash__
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_accessor(self)})"
@@ -198,8 +196,7 @@ class LogitCut(Cut):
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
 
-    def __hash__(self) -> int:
-        return Cut.__hash__(self)
+    __hash__ = Cut.__hash__
 
     def __repr__(self) -> str:
         return f"LogitCut({_accessor(self)})"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import optree
 
@@ -18,6 +18,7 @@ Unflatten = Callable[[list[Any]], Any]
 TreeFlatten = Callable[[Any], tuple[Sequence[Any], Any, Unflatten]]
 """A framework's own flatten: leaves, a hashable description of the structure, its inverse."""
 
+_LEAF: Any = optree.tree_structure(cast(Any, None), none_is_leaf=True)
 _ATOMS = (str, bytes, int, float, complex, bool, type(None))
 
 
@@ -31,8 +32,10 @@ class Tree(NamedTuple):
 
 def plain(tree: Any) -> tuple[Sequence[Any], Any, Unflatten]:
     """Flatten Python's own containers; None is a leaf."""
+    if optree.tree_is_leaf(tree, none_is_leaf=True):
+        return (tree,), _LEAF, _only
     leaves, spec = optree.tree_flatten(tree, none_is_leaf=True)
-    return leaves, spec, _only if spec.is_leaf() else spec.unflatten
+    return leaves, spec, spec.unflatten
 
 
 def flatten(tree: Any, base: TreeFlatten = plain) -> Tree:

@@ -84,6 +84,9 @@ class TorchBackend(Backend):
     def sigmoid(self, x: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(x)
 
+    def largest(self, x: torch.Tensor, axis: int) -> torch.Tensor:
+        return torch.max(x, dim=axis).values  # `amax` would share the gradient among equals
+
     def stop_gradient(self, x: torch.Tensor) -> torch.Tensor:
         return x.detach()
 
@@ -132,7 +135,9 @@ def _gradient(
         return [None] * len(leaves)
     try:
         return list(
-            torch.autograd.grad(q.sum(), leaves, retain_graph=retain_graph, allow_unused=True)
+            torch.autograd.grad(
+                q, leaves, torch.ones_like(q), retain_graph=retain_graph, allow_unused=True
+            )
         )
     except RuntimeError as error:
         if not isinstance(error, CheckpointError) and "use_reentrant" not in str(error):

@@ -182,6 +182,7 @@ class TorchModelWrapper(ModelWrapper):
         signature = _signature(inputs)
         if self._seen[0] != signature:
             self._seen = signature, set()
+        p.cut_short = self._seen[1].issuperset(places)
         try:
             for place in places:
                 self._hook(place, p, stop, self._hooks)
@@ -214,7 +215,7 @@ class TorchModelWrapper(ModelWrapper):
                 return again.value()
             with self._prefix.at(place):
                 output = again.put(p.at(place, output))
-            if p.complete and self._seen[1].issuperset(p.places):
+            if p.cut_short and p.complete:
                 raise stop
             return output
 
@@ -279,8 +280,11 @@ def _first_floating(module: nn.Module) -> torch.Tensor | None:
     for p in module._parameters.values():
         if p is not None and p.is_floating_point():
             return p
-    found = (_first_floating(m) for m in module._modules.values() if m is not None)
-    return next((p for p in found if p is not None), None)
+    for inner in module._modules.values():
+        found = None if inner is None else _first_floating(inner)
+        if found is not None:
+            return found
+    return None
 
 
 def _check_device(device: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from trulens_core.errors import UnsupportedModelError
 from trulens_torch import state, switches
@@ -44,10 +45,9 @@ class _Claims:
 CLAIMS = _Claims()
 
 
-@contextlib.contextmanager
 def session(
     model: nn.Module, force_eval: bool, enter: Callable[[Undo], object] = id
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """The model in evaluation mode, its parameters frozen, and nothing else under way on it.
 
     Frozen parameters keep the graph small: autograd then saves no activations for weight
@@ -59,55 +59,94 @@ def session(
         force_eval: whether its modules are put into evaluation mode.
         enter: what else is to be put right; it notes how that is put back.
     """
-    survey = state.Survey.of(model)
-    _check(type(model).__name__, survey)
-    gpus = {p.device for p in survey.parameters if p.is_cuda}
-    recurrent = bool(gpus) and any(isinstance(m, nn.RNNBase) for m in survey.modules)
-    undo = Undo()
-    undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
-    inference = torch.is_inference_mode_enabled()
-    with torch.inference_mode(False) if inference else contextlib.nullcontext():
+    held = _Session(model, force_eval, enter)
+    return _outside_inference(held) if torch.is_inference_mode_enabled() else held
+
+
+@contextlib.contextmanager
+def _outside_inference(held: _Session) -> Iterator[None]:
+    with torch.inference_mode(False), held:
+        yield
+
+
+class _Session:
+    """See `session`. A class, since a generator's context takes several times as long."""
+
+    __slots__ = ("_enter", "_force_eval", "_model", "_undo")
+
+    def __init__(self, model: nn.Module, force_eval: bool, enter: Callable[[Undo], object]) -> None:
+        self._model, self._force_eval, self._enter = model, force_eval, enter
+        self._undo = Undo()
+
+    def __enter__(self) -> None:
         try:
-            torch.set_grad_enabled(True)
-            undo.note(CLAIMS.release, undo)
-            CLAIMS.take(undo, survey.modules)
-            for switch in switches.needed(gpus, recurrent):
-                undo.note(switch.release, undo)
-                switch.take(undo)
-            state.keep(survey, force_eval, undo)
-            if force_eval:
-                training = [m for m in survey.modules if m.training]
-                undo.note(_set_training, training, True)
-                _set_training(training, False)
-            thawed = [p for p in survey.parameters if p.requires_grad]
-            undo.note(_set_requires_grad, thawed, True)
-            _set_requires_grad(thawed, False)
-            enter(undo)
-            yield
+            self._put_right()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *raised: object) -> None:
+        try:
+            self._undo.run()
         finally:
-            try:
-                undo.run()
-            finally:
-                undo.run()
+            self._undo.run()
+
+    def __del__(self) -> None:
+        self._undo.run()  # an interrupt may have come between the end of the block and `__exit__`
+
+    def _put_right(self) -> None:
+        undo, survey = self._undo, state.Survey.of(self._model)
+        gpus = _checked(type(self._model).__name__, survey)
+        recurrent = bool(gpus) and any(isinstance(m, nn.RNNBase) for m in survey.modules)
+        undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
+        torch.set_grad_enabled(True)
+        undo.note(CLAIMS.release, undo)
+        CLAIMS.take(undo, survey.modules)
+        for switch in switches.needed(gpus, recurrent):
+            undo.note(switch.release, undo)
+            switch.take(undo)
+        state.keep(survey, self._force_eval, undo)
+        training = [m for m in survey.modules if m.training] if self._force_eval else []
+        if training:
+            undo.note(_set_training, training, True)
+            _set_training(training, False)
+        thawed = [p for p in survey.parameters if p.requires_grad]
+        undo.note(_set_requires_grad, thawed, True)
+        _set_requires_grad(thawed, False)
+        self._enter(undo)
 
 
-def _check(name: str, survey: state.Survey) -> None:
-    """Raise, before anything is touched, for a model that cannot be explained or put back."""
-    for t in (*survey.parameters, *(b for _, _, b in survey.buffers)):
-        if nn.parameter.is_lazy(t):
-            raise UnsupportedModelError(
-                f"{name} has lazy layers without weights; call it once with data first"
-            )
-        if t.is_meta:
-            raise UnsupportedModelError(
-                f"{name} has weights on the meta device, which hold no values; load them first, "
-                "for instance with model.to_empty(device='cpu') and model.load_state_dict(...)"
-            )
-    if any(p.is_inference() for p in survey.parameters):
-        raise UnsupportedModelError(
-            f"{name} was made under torch.inference_mode(), so that nothing can be differentiated "
-            "through its parameters; make it, or copy.deepcopy it, outside"
+def _checked(name: str, survey: state.Survey) -> set[torch.device]:
+    """The GPUs that hold weights.
+
+    Raises, before anything is touched, for a model that cannot be explained or put back.
+    """
+    gpus = set()
+    for t in survey.parameters:
+        if is_lazy(t) or t.is_meta or t.is_inference():
+            raise _unusable(name, t)
+        if t.is_cuda:
+            gpus.add(t.device)
+    for _, _, b in survey.buffers:
+        if is_lazy(b) or b.is_meta:
+            raise _unusable(name, b)
+    return gpus
+
+
+def _unusable(name: str, weights: torch.Tensor) -> UnsupportedModelError:
+    if is_lazy(weights):
+        return UnsupportedModelError(
+            f"{name} has lazy layers without weights; call it once with data first"
         )
+    if weights.is_meta:
+        return UnsupportedModelError(
+            f"{name} has weights on the meta device, which hold no values; load them first, "
+            "for instance with model.to_empty(device='cpu') and model.load_state_dict(...)"
+        )
+    return UnsupportedModelError(
+        f"{name} was made under torch.inference_mode(), so that nothing can be differentiated "
+        "through its parameters; make it, or copy.deepcopy it, outside"
+    )
 
 
 def _set_training(modules: list[nn.Module], value: bool) -> None:

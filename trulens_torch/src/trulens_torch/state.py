@@ -17,11 +17,13 @@ class Survey(NamedTuple):
 
     Attributes:
         modules: all of them, each once.
+        attributes: what those hold that are not scripted, by name.
         parameters: theirs, shared ones several times.
         buffers: module, name and buffer, likewise.
     """
 
     modules: list[nn.Module]
+    attributes: list[dict[str, Any]]
     parameters: list[torch.Tensor]
     buffers: list[tuple[nn.Module, str, torch.Tensor]]
 
@@ -30,6 +32,7 @@ class Survey(NamedTuple):
         """Look through a model. By hand: torch's own generators cost more than a small model."""
         modules: dict[nn.Module, None] = {model: None}
         left = [model]
+        attributes: list[dict[str, Any]] = []
         parameters: list[torch.Tensor] = []
         buffers: list[tuple[nn.Module, str, torch.Tensor]] = []
         while left:
@@ -40,6 +43,7 @@ class Survey(NamedTuple):
                 children: Mapping[str, nn.Module | None] = dict(module.named_children())
             else:
                 held = vars(module)
+                attributes.append(held)
                 children = held["_modules"]
                 if held["_parameters"]:
                     parameters += [p for p in held["_parameters"].values() if p is not None]
@@ -51,7 +55,7 @@ class Survey(NamedTuple):
                 if child is not None and child not in modules:
                     modules[child] = None
                     left.append(child)
-        return cls(list(modules), parameters, buffers)
+        return cls(list(modules), attributes, parameters, buffers)
 
 
 def keep(survey: Survey, force_eval: bool, undo: Undo) -> None:
@@ -65,8 +69,7 @@ def keep(survey: Survey, force_eval: bool, undo: Undo) -> None:
         force_eval: whether its modules will be called in evaluation mode.
         undo: puts back.
     """
-    plain = [vars(m) for m in survey.modules if not isinstance(m, torch.jit.ScriptModule)]
-    undo.note(_put_back_attributes, [(attributes, attributes.copy()) for attributes in plain])
+    undo.note(_put_back_attributes, [(held, held.copy()) for held in survey.attributes])
     if not survey.buffers:
         return
     held = [(m, n, b, _copied(b) if _writes(m, force_eval) else None) for m, n, b in survey.buffers]

@@ -55,12 +55,18 @@ def _set_cudnn(enabled: bool) -> None:
     torch.backends.cudnn.enabled = enabled
 
 
-FAST_PATH = Switch(
-    torch.backends.mha.get_fastpath_enabled,
-    torch.backends.mha.set_fastpath_enabled,
-    lambda: torch.backends.mha.set_fastpath_enabled(False),
-)
-"""Attention's fast path, which does not call its submodules, and so no hooks."""
+def _process() -> tuple[bool, torch.Tensor]:
+    return torch.backends.mha.get_fastpath_enabled(), torch.get_rng_state()
+
+
+def _set_process(before: tuple[bool, torch.Tensor]) -> None:
+    torch.backends.mha.set_fastpath_enabled(before[0])
+    torch.set_rng_state(before[1])
+
+
+PROCESS = Switch(_process, _set_process, lambda: torch.backends.mha.set_fastpath_enabled(False))
+"""Attention's fast path, which does not call its submodules, and so no hooks; and the random
+generator of the CPU."""
 
 CUDNN = Switch(lambda: torch.backends.cudnn.enabled, _set_cudnn, lambda: _set_cudnn(False))
 """cuDNN, whose backward pass of recurrent layers wants training mode."""
@@ -76,9 +82,6 @@ STANCE = Switch(
     lambda: torch.compiler.set_stance("force_eager"),
 )
 """The compiler's stance: compiled modules run as they are written, so that hooks are called."""
-
-RANDOM = Switch(torch.get_rng_state, torch.set_rng_state)
-"""The random generator of the CPU."""
 
 _RANDOM_ON: dict[torch.device, Switch] = {}
 
@@ -97,8 +100,7 @@ def needed(gpus: set[torch.device], recurrent: bool) -> Iterator[Switch]:
     The compiler's only where it is loaded already: without it nothing can be compiled, and
     loading it takes a second.
     """
-    yield FAST_PATH
-    yield RANDOM
+    yield PROCESS
     yield from map(_random_on, gpus)
     if gpus and recurrent:
         yield CUDNN

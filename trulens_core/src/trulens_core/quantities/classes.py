@@ -48,9 +48,7 @@ class MaxClassQoI(QoI):
         y, backend = single(y, self)
         has_axis(y, self.axis, self)
         y = activated(y, self.activation, self.axis, backend)
-        best = backend.xp.argmax(y, axis=self.axis, keepdims=True)
-        taken = backend.xp.take_along_axis(y, best, axis=self.axis)
-        return backend.xp.squeeze(taken, axis=self.axis)
+        return backend.largest(y, self.axis)
 
     def __repr__(self) -> str:
         return f"MaxClassQoI(axis={self.axis}, activation={self.activation!r})"

@@ -74,19 +74,23 @@ def _columns(output: Tensor, qoi: QoI) -> int:
 
 
 def _check(q: Any, qoi: QoI, rows: int | None, backend: Backend) -> None:
-    expected = f"(rows,) = ({rows},)" if rows is not None else "(rows,)"
     advice = "return one number per row of y, or (rows, k) for k quantities"
     if not backend.is_tensor(q):
         raise QoiError(
             f"{qoi!r} returned {type(q).__name__}, not a {backend.name} tensor of shape "
-            f"{expected}; {advice}"
+            f"{_shape(rows)}; {advice}"
         )
     if len(q.shape) != 1 or (rows is not None and q.shape[0] not in (None, rows)):
         raise QoiError(
-            f"{qoi!r} returned a tensor of shape {tuple(q.shape)}, expected {expected}; {advice}"
+            f"{qoi!r} returned a tensor of shape {tuple(q.shape)}, expected {_shape(rows)}; "
+            f"{advice}"
         )
     if not backend.is_floating(q):
         raise QoiError(
             f"{qoi!r} returned {q.dtype}, which has no gradient (an argmax or a comparison?); "
             "return a floating tensor"
         )
+
+
+def _shape(rows: int | None) -> str:
+    return f"(rows,) = ({rows},)" if rows is not None else "(rows,)"
