@@ -37,8 +37,7 @@ class TracingBackend(ReferenceBackend):
                 sums = [xp.sum(v * xp.reshape(c, v.shape)) for v, c in given]
                 gradients = pulled_back(xp.stack(sums), leaves) if sums else [None] * len(leaves)
                 tensors = [None if g is None else Tensor(g) for g in gradients]
-                w = self.from_numpy(weights)
-                return [self._combine(g, w, k, want) for g in tensors]
+                return self.combined(tensors, weights, want)
 
             plain = [[self.split_points(Tensor(t.data), k) for t in ts] for ts in (values, leaves)]
             return Halves(*plain, pull)

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -241,13 +241,13 @@ class Backend(ABC):
         """
         compiled = self.compiled(step)
 
-        def block(arguments: StepArguments, given: np.ndarray[Any, Any]) -> Gradients:
-            k, weights = len(given), self.from_numpy(given)
+        def block(arguments: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
+            k = len(weights)
             got = compiled(self._rows(arguments, k))
             return Gradients(
                 [self.split_points(q, k) for q in got.quantities],
                 [self.split_points(z, k) for z in got.activations],
-                [[self._combine(g, weights, k, want) for g in gs] for gs in got.gradients],
+                [self.combined(gs, weights, want) for gs in got.gradients],
             )
 
         return block
@@ -290,13 +290,31 @@ class Backend(ABC):
             a.scalars,
         )
 
-    def _combine(self, g: Tensor | None, weights: Tensor, k: int, want: frozenset[Want]) -> Any:
-        if g is None:
-            return None
-        g = self.accumulator(g)
-        if "points" in want:
-            return self.split_points(g, k)
-        return self.weighted_sum(self.split_points(g, k), weights)
+    def combined(
+        self,
+        gradients: Sequence[Tensor | None],
+        weights: np.ndarray[Any, Any],
+        want: Collection[Want],
+    ) -> list[Any]:
+        """The gradients of k·b rows as a block gives them, wide enough for sums.
+
+        Each point's own, (k, b, …), where `want` holds "points", else their weighted sum, (b, …);
+        None where unconnected.
+        """
+        k, points = len(weights), "points" in want
+        single = k == 1 and weights[0] == 1 and not points
+        w = None if points or single else self.from_numpy(weights)
+
+        def one(g: Tensor | None) -> Any:
+            if g is None:
+                return None
+            g = self.accumulator(g)
+            if single:
+                return g
+            g = self.split_points(g, k)
+            return g if w is None else self.weighted_sum(g, w)
+
+        return [one(g) for g in gradients]
 
     def weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
         """Σₖ wₖ xₖ: (k, b, …) and (k,) to (b, …), without a temporary as large as `x`."""

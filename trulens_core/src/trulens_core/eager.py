@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
+from trulens_core.backends import Gradients, Tap, Tensor, Want
 from trulens_core.inputs import ModelInputs
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
@@ -54,7 +52,10 @@ def gradients(
     return Gradients(
         [split(q, k) for q in got.quantities] if "quantities" in want else [],
         [split(activations[i], k) for i in part.order] if activations else [],
-        _combined(part.connected(got.gradients, got.activations), block.weights, backend, want),
+        [
+            backend.combined(gs, block.weights, want)
+            for gs in part.connected(got.gradients, got.activations)
+        ],
     )
 
 
@@ -77,19 +78,3 @@ def _with_rows(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper, k: int) -> 
         return qoi
     repeat = wrapper.backend.repeat
     return qoi.with_data([repeat(x, k) if per_record else x for x, per_record in arrays])
-
-
-def _combined(
-    gradients: list[list[Tensor]],
-    weights: np.ndarray[Any, Any],
-    backend: Backend,
-    want: Collection[Want],
-) -> list[list[Tensor]]:
-    """Single points' gradients, (k, b, …), or their weighted sum, (b, …)."""
-    wide, split, k = backend.accumulator, backend.split_points, len(weights)
-    if "points" in want:
-        return [[split(wide(g), k) for g in gs] for gs in gradients]
-    if k == 1 and weights[0] == 1:
-        return [[wide(g) for g in gs] for gs in gradients]
-    w = backend.from_numpy(weights)
-    return [[backend.weighted_sum(split(wide(g), k), w) for g in gs] for gs in gradients]
