@@ -236,10 +236,11 @@ class LinearDoi(DoI):
         alphas, weights = self._nodes
         backend = group.backend
         between = backend.pure(_between)
+        ends = [None] * len(group.z) if self.starts_at_zero else baseline
 
         def stack(i: int, j: int) -> list[Tensor]:
             some = np.asarray(alphas[i:j])
-            return [between(t, b, some) for t, b in zip(group.z, baseline, strict=True)]
+            return [between(t, b, some) for t, b in zip(group.z, ends, strict=True)]
 
         return LazyPoints(weights, stack)
 
@@ -331,15 +332,20 @@ def check_floating(doi: DoI, z: list[Tensor], cut: Cut, backend: Backend) -> Non
             )
 
 
-def _between(backend: Backend, z: Tensor, end: Tensor, alphas: Any) -> Tensor:
-    """Points of the line to `z`, of shape (b, …), from `end`: (k, b, …) for k numbers in [0, 1]."""
+def _between(backend: Backend, z: Tensor, end: Tensor | None, alphas: Any) -> Tensor:
+    """Points of the line to `z`, of shape (b, …), from `end`: (k, b, …) for k numbers in [0, 1].
+
+    Without an end, from zero, which takes one operation instead of three.
+    """
     xp, wide = backend.xp, backend.accumulator
-    near, far = wide(xp.expand_dims(z, axis=0)), wide(xp.expand_dims(end, axis=0))
+    near = wide(xp.expand_dims(z, axis=0))
     given = alphas.reshape((-1, *[1] * len(z.shape)))
     tensor = backend.is_tensor(given)
     a = backend.cast(given, near) if tensor else backend.from_numpy(given, like=near)
-    # not b + a (z - b): the ends of the line are met exactly
-    return backend.cast(a * near + (1 - a) * far, z)
+    points = a * near
+    if end is not None:  # not b + a (z - b): the ends of the line are met exactly
+        points = points + (1 - a) * wide(xp.expand_dims(end, axis=0))
+    return backend.cast(points, z)
 
 
 def _alone(z: Any, inputs: ModelInputs | None) -> Group:

@@ -159,7 +159,7 @@ class GroupRun:
         return summed
 
     def _blocks(self, points: LazyPoints) -> Iterator[tuple[Block, int]]:
-        """Blocks of the points, of one shape where the backend compiles per shape.
+        """Blocks of the points, as equal as can be; of one shape where that is compiled for.
 
         With each, how many of its points are real: the rest, copies of the last, weigh nothing.
         """
@@ -169,9 +169,8 @@ class GroupRun:
             return
         weights = np.asarray(points.weights, self._weights_type())
         static = self._backend.static_shapes
-        k = min(n, max(1, self._rows // self._inputs.n_records))
-        if static:
-            k = -(-n // -(-n // k))
+        most = max(1, self._rows // self._inputs.n_records)
+        k = -(-n // -(-n // most))
         weights = np.pad(weights, (0, k))  # what a block has beyond the points weighs nothing
         for i in range(0, n, k):
             j = min(i + k, n)

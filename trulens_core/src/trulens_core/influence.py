@@ -23,10 +23,10 @@ def answers(question: Question, inputs: ModelInputs, request: Request) -> list[A
     """The answers for all records, a group at a time."""
     total = inputs.n_records
     rows = _rows_per_pass(inputs, request)
+    size = _group_size(question, request, rows, total)
     found: list[Answer] = []
     first = 0
     while first < total:
-        size = _group_size(question, request, rows, total)
         last = min(first + size, total)
         try:
             found.append(GroupRun(question, request, inputs, (first, last, size), rows).answer())
@@ -36,6 +36,7 @@ def answers(question: Question, inputs: ModelInputs, request: Request) -> list[A
             if not question.wrapper.backend.is_out_of_memory(error):
                 raise
             rows //= 2
+            size = _group_size(question, request, rows, total)
             continue
         first = last
     return found
