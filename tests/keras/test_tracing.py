@@ -130,8 +130,8 @@ def test_jit_compile(model, draw, equal):
 
 
 def recording(call, graphs):
-    def recorded(self, arguments):
-        found = call(self, arguments)
+    def recorded(self, *arguments):
+        found = call(self, *arguments)
         graphs.extend(self._graphs.values())
         return found
 

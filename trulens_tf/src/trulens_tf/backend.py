@@ -11,9 +11,10 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from trulens_core import trees
-from trulens_core.backends import Backend, Gradients, Tap
+from trulens_core.backends import Backend, BlockStep, Gradients, Step, Tap, Want
 from trulens_core.errors import NotDifferentiableError
 from trulens_tf import namespace, rows
+from trulens_tf.blocks import TracedBlock
 from trulens_tf.compiling import Compiled
 
 _UNSUPPORTED = "OSUmMV"
@@ -96,6 +97,14 @@ class TensorFlowBackend(Backend):
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return Compiled(step, self.jit_compile)
+
+    def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
+        """One graph for points, step and sum; for the unmodified value, which has none, the step.
+
+        Either is traced when it is first called, and a step is called with one of them only.
+        """
+        rows, block = super().blockwise(step, want), TracedBlock(self, step, want, self.jit_compile)
+        return lambda a, weights: (block if a.points else rows)(a, weights)
 
     def differentiate(self, run: Callable[[Tap], list[tf.Tensor]]) -> Gradients:
         leaves: list[tf.Tensor] = []

@@ -21,45 +21,46 @@ class Compiled:
     """A step as one graph per kind of its arguments: their types, and shapes without the rows.
 
     Args:
-        step: a function of `StepArguments`, written in TensorFlow's operations.
+        step: a function of `StepArguments` and of vectors, written in TensorFlow's operations.
         jit_compile: whether XLA compiles the graphs.
+        axes: how many axes of the points are open.
     """
 
-    def __init__(self, step: Callable[[StepArguments], Any], jit_compile: bool) -> None:
-        self._step, self._jit_compile = step, jit_compile
+    def __init__(self, step: Callable[..., Any], jit_compile: bool, axes: int = 1) -> None:
+        self._step, self._jit_compile, self._axes = step, jit_compile, axes
         self._lock = threading.Lock()
-        self._graphs: OrderedDict[Hashable, Callable[[StepArguments], Any]] = OrderedDict()
+        self._graphs: OrderedDict[Hashable, Callable[..., Any]] = OrderedDict()
 
-    def __call__(self, arguments: StepArguments) -> Any:
+    def __call__(self, arguments: StepArguments, *vectors: tf.Tensor) -> Any:
         specs = StepArguments(
             (),
-            _specs(arguments.points, rows=True),
-            _specs(arguments.batched, rows=True),
-            _specs(arguments.shared, rows=False),
-            _specs(arguments.per_record, rows=True),
-            _specs(arguments.scalars, rows=False),
+            _specs(arguments.points, self._axes),
+            _specs(arguments.batched, 1),
+            _specs(arguments.shared, 0),
+            _specs(arguments.per_record, 1),
+            _specs(arguments.scalars, 0),
         )
-        graph = self._graph(specs)
+        graph = self._graph(specs, _specs(vectors, 1))
         with rows.reported():
-            return graph(arguments)
+            return graph(arguments, *vectors)
 
-    def _graph(self, specs: StepArguments) -> Callable[[StepArguments], Any]:
-        key = tuple(map(tuple, specs))
+    def _graph(self, specs: StepArguments, vectors: list[tf.TensorSpec]) -> Callable[..., Any]:
+        key = (*map(tuple, specs), tuple(vectors))
         with self._lock:
             graph = self._graphs.get(key)
             if graph is None:
                 function = tf.function(
                     self._step, autograph=False, jit_compile=self._jit_compile or None
                 )
-                graph = self._graphs[key] = _traced(function, specs)
+                graph = self._graphs[key] = _traced(function, specs, *vectors)
                 if len(self._graphs) > _KEPT:
                     self._graphs.popitem(last=False)
         return graph
 
 
-def _traced(function: Any, specs: StepArguments) -> Callable[[StepArguments], Any]:
+def _traced(function: Any, *specs: Any) -> Callable[..., Any]:
     try:
-        graph: Callable[[StepArguments], Any] = function.get_concrete_function(specs)
+        graph: Callable[..., Any] = function.get_concrete_function(*specs)
     except errors_impl.InaccessibleTensorError as error:
         raise NotDifferentiableError(
             "a value at a cut is computed inside a loop or a branch, and exists only there; build "
@@ -68,8 +69,6 @@ def _traced(function: Any, specs: StepArguments) -> Callable[[StepArguments], An
     return graph
 
 
-def _specs(tensors: Sequence[tf.Tensor], rows: bool) -> list[tf.TensorSpec]:
-    return [
-        tf.TensorSpec([None, *t.shape[1:]] if rows and len(t.shape) else t.shape, t.dtype)
-        for t in tensors
-    ]
+def _specs(tensors: Sequence[tf.Tensor], axes: int) -> list[tf.TensorSpec]:
+    """The kinds of tensors whose first axes are open."""
+    return [tf.TensorSpec([None] * len(t.shape[:axes]) + t.shape[axes:], t.dtype) for t in tensors]

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trulens_core.backends import StepArguments, Tap
+from trulens_core.backends import Backend, BlockStep, Step, StepArguments, Tap, Want
 from trulens_core.errors import CutError
 from trulens_core.inputs import ModelInputs
 from trulens_core.layouts import STATIC
@@ -44,6 +44,9 @@ class SessionBackend(TensorFlowBackend):
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return _SessionStep(self, step)
+
+    def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
+        return Backend.blockwise(self, step, want)  # nothing more in the caller's graph
 
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         return x  # the graph's own tensor, which what follows in the graph depends on

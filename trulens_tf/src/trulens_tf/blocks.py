@@ -1,0 +1,72 @@
+"""Blocks of k points × b records as one graph, in which both numbers are open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trulens_core.backends import Backend, Gradients, Step, StepArguments, Want
+from trulens_tf.compiling import Compiled
+
+
+class TracedBlock:
+    """A step over rows and all around it: the rows of the points before, their sum after.
+
+    Done eagerly these take as long as one layer, and hold the gradients of all rows once more.
+
+    Args:
+        backend: TensorFlow.
+        step: evaluates rows.
+        want: see `Backend.blockwise`.
+        jit_compile: whether XLA compiles the graph.
+    """
+
+    def __init__(
+        self, backend: Backend, step: Step, want: frozenset[Want], jit_compile: bool
+    ) -> None:
+        self._backend, self._step, self._want = backend, step, want
+        self._compiled = Compiled(self._block, jit_compile, axes=2)
+
+    def __call__(self, arguments: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
+        """Evaluate a block."""
+        got: Gradients = self._compiled(arguments, tf.convert_to_tensor(weights))
+        return got
+
+    def _block(self, a: StepArguments, weights: tf.Tensor) -> Gradients:
+        k = tf.shape(weights)[0]
+        got = self._step(
+            a._replace(
+                points=[tf.reshape(p, [-1, *p.shape[2:]]) for p in a.points],
+                batched=[_repeated(x, k) for x in a.batched],
+                per_record=[_repeated(x, k) for x in a.per_record],
+            )
+        )
+        return Gradients(
+            [_split(q, k) for q in got.quantities],
+            [_split(z, k) for z in got.activations],
+            [[self._combined(g, weights) for g in gs] for gs in got.gradients],
+        )
+
+    def _combined(self, gradient: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        g, k = self._backend.accumulator(gradient), tf.shape(weights)[0]
+        if "points" in self._want:
+            return _split(g, k)
+        flat = tf.reshape(g, [k, tf.size(g) // k])
+        summed = tf.matmul(tf.cast(weights, g.dtype)[None], flat)
+        return tf.reshape(summed, _records(g, k))
+
+
+def _repeated(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+    return tf.tile(x, [k, *[1] * (len(x.shape) - 1)])
+
+
+def _split(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(x, tf.concat([[k], _records(x, k)], axis=0))
+
+
+def _records(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+    """The shape of one of the k points' part of `x`."""
+    shape = tf.shape(x)
+    return tf.concat([[shape[0] // k], shape[1:]], axis=0)
