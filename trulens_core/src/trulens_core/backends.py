@@ -38,6 +38,16 @@ class LoopTap(Tap, Protocol):
         """Tell, after the call, what the tensors were; `first` counts those tapped before them."""
 
 
+class OverwritingTap(Tap, Protocol):
+    """A tap that can make do with the memory of the values that it is given."""
+
+    def over(self, z: list[Tensor], /) -> list[Tensor]:
+        """The same as a call, for tensors that nobody reads again.
+
+        `Gradients.activations` then have the shapes of the values only.
+        """
+
+
 class Gradients(NamedTuple):
     """What one evaluation gives: of n quantities at a cut of t tensors.
 
@@ -202,6 +212,10 @@ class Backend(ABC):
         """`x` in a type wide enough for sums: float32, or wider where `x` is."""
         wide = self.xp.isdtype(x.dtype, (self.xp.float32, self.xp.float64))
         return x if wide else self.xp.astype(x, self.xp.float32)
+
+    def filled(self, like: Tensor, value: float) -> Tensor:
+        """One number in the shape and type of `like`, in as little memory as can be; to be read."""
+        return self.xp.full_like(like, value)
 
     def flatten(self, value: Any) -> trees.Tree:
         """The leaves of a value inside the model, by the framework's own tree functions."""

@@ -55,10 +55,8 @@ def for_records(given: Any, take: Callable[[Any], Any], total: int, ranks: Seque
 def _like(part: Any, z: Tensor, group: Group) -> Tensor:
     backend = group.backend
     xp, shape = backend.xp, tuple(z.shape)
-    if part is None:
-        return xp.zeros_like(z)
-    if isinstance(part, numbers.Real):
-        return xp.full_like(z, float(part))
+    if part is None or isinstance(part, numbers.Real):
+        return backend.filled(z, float(part or 0))
     if not backend.is_tensor(part):
         part = _array(part, z, backend)
     part = backend.cast(part, z)

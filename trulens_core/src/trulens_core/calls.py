@@ -136,7 +136,9 @@ def qoi_bprop(
     of = wrapper.resolved(to_cut)
     rows = call.inputs.n_records
     qoi = _repeated(qoi.rows(0, rows // call.points, rows // call.points), call, wrapper)
-    points = [wrapper.backend.xp.expand_dims(t, axis=0) for t in call.replace.get(call.doi, [])]
+    backend = wrapper.backend
+    given = call.replace.get(call.doi, [])
+    points = [backend.xp.expand_dims(backend.fresh(t), axis=0) for t in given]
     with wrapper.opened(call.inputs, call.doi):
         if qoi.binds:
             y = wrapper.activations(call.unmodified, [of])[of]

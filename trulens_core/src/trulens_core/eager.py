@@ -38,7 +38,9 @@ def gradients(
     rows, replace = _placed(wrapper, inputs, block, k)
     host = qoi.placed(wrapper.channel_axis(cuts[1]))
     qoi = _with_rows(host, inputs, wrapper, k)
-    part = ModelPart(wrapper, *cuts, block.cut if replace else None)
+    # an evaluation that replaces the value at an inner cut may be repeated, and needs its points
+    spent = bool(block.points) and not replace and cuts[0] == block.cut
+    part = ModelPart(wrapper, *cuts, block.cut if replace else None, spent)
 
     def run(tap: Tap) -> list[Tensor]:
         with wrapper.using(wrapper.state()):

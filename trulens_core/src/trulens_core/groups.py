@@ -155,6 +155,7 @@ class GroupRun:
             if points.stack is None:
                 summed.activations = {q.source: [z[0] for z in got.activations]}
                 summed.quantities = [x[0] for x in got.quantities] or None
+            del got  # or it would be held while the next block is computed
             request.advance(count * (self._last - self._first))
         return summed
 

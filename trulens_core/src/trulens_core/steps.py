@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -35,7 +35,8 @@ class Block(NamedTuple):
 
     Attributes:
         cut: where the points live.
-        points: (k, b, …) per tensor of the cut; empty where the one point is the value itself.
+        points: (k, b, …) per tensor of the cut, in memory of their own, which may be overwritten;
+            empty where the one point is the value itself.
         weights: (k,) floats.
     """
 
@@ -151,14 +152,18 @@ class ModelPart:
         wrt: the source cut.
         of: the target cut.
         replaced: the inner cut whose value is replaced, if any; for messages.
+        spent: whether nobody reads again what is tapped, see `OverwritingTap`.
 
     Attributes:
         order: where the source cut's tensors, in the cut's own order, stand among those tapped;
             known after an evaluation.
     """
 
-    def __init__(self, wrapper: ModelWrapper, wrt: Cut, of: Cut, replaced: Cut | None) -> None:
+    def __init__(
+        self, wrapper: ModelWrapper, wrt: Cut, of: Cut, replaced: Cut | None, spent: bool = False
+    ) -> None:
         self._wrapper, self._wrt, self._of, self._replaced = wrapper, wrt, of, replaced
+        self._spent = spent
         self.order: list[int] = []
 
     def at_target(
@@ -168,7 +173,8 @@ class ModelPart:
         wrapper, wrt, of = self._wrapper, self._wrt, self._of
         parts = wrt.parts()
         reached: list[tuple[int, int]] = []
-        taps = {part: _Part(tap, i, reached) for i, part in enumerate(parts)}
+        through = getattr(tap, "over", tap) if self._spent else tap
+        taps = {part: _Part(tap, through, i, reached) for i, part in enumerate(parts)}
         found = wrapper.forward(inputs, replace=replace, tap=taps, want=of.parts())
         if len(reached) != len(parts):
             raise LayerNotReachedError(
@@ -260,14 +266,20 @@ def _order(reached: list[tuple[int, int]]) -> list[int]:
 class _Part:
     """The tap at one layer of a cut."""
 
-    def __init__(self, tap: Tap, index: int, reached: list[tuple[int, int]]) -> None:
-        self.tap, self._index, self._reached = tap, index, reached
+    def __init__(
+        self,
+        tap: Tap,
+        through: Callable[[list[Tensor]], list[Tensor]],
+        index: int,
+        reached: list[tuple[int, int]],
+    ) -> None:
+        self.tap, self._through, self._index, self._reached = tap, through, index, reached
         self._first = 0
 
     def __call__(self, z: list[Tensor], /) -> list[Tensor]:
         self._first = sum(size for _, size in self._reached)
         self._reached.append((self._index, len(z)))
-        return self.tap(z)
+        return self._through(z)
 
     def saw(self, z: list[Tensor], /, first: int = 0) -> None:
         """What the tensors were, told after a loop; see `LoopTap`."""

@@ -90,6 +90,9 @@ class TorchBackend(Backend):
     def stop_gradient(self, x: torch.Tensor) -> torch.Tensor:
         return x.detach()
 
+    def filled(self, like: torch.Tensor, value: float) -> torch.Tensor:
+        return like.new_full((), value).expand(like.shape)
+
     def repeat(self, x: torch.Tensor, k: int) -> torch.Tensor:
         return x if k == 1 else x.repeat(k, *[1] * (x.ndim - 1))
 
@@ -108,19 +111,47 @@ class TorchBackend(Backend):
         return cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
     def differentiate(self, run: Callable[[Tap], list[torch.Tensor]]) -> Gradients:
-        leaves: list[torch.Tensor] = []
-
-        def tap(z: list[torch.Tensor]) -> list[torch.Tensor]:
-            new = [t.detach().requires_grad_() for t in z]
-            leaves.extend(new)
-            with gradients_enabled():  # what comes before the cut may be under no_grad
-                return [t.clone() for t in new]  # a leaf must not be changed in place
-
+        tap = _Tap()
         with gradients_enabled():
             quantities = run(tap)
+        leaves = tap.leaves
         last = len(quantities) - 1
         gradients = [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
         return Gradients([q.detach() for q in quantities], [t.detach() for t in leaves], gradients)
+
+
+class _Tap:
+    """The values at the source cut as leaves of a graph, and what goes on: changeable in place.
+
+    Attributes:
+        leaves: what is differentiated with respect to.
+    """
+
+    def __init__(self) -> None:
+        self.leaves: list[torch.Tensor] = []
+
+    def __call__(self, z: list[torch.Tensor], /) -> list[torch.Tensor]:
+        new = [t.detach().requires_grad_() for t in z]
+        self.leaves += new
+        with gradients_enabled():  # what comes before the cut may be under no_grad
+            return [t.clone() for t in new]  # a leaf must not be changed in place
+
+    def over(self, z: list[torch.Tensor], /) -> list[torch.Tensor]:
+        """The same without a copy: the leaves are −0, which takes no memory, and are added.
+
+        x + (−0) is x for every x, both zeros included.
+        """
+        if any(type(t) is not torch.Tensor for t in z):
+            return self(z)
+        new = [t.new_full((), -0.0).expand(t.shape).requires_grad_() for t in z]
+        self.leaves += new
+        with gradients_enabled():
+            return [_alias(t).add_(leaf) for t, leaf in zip(z, new, strict=True)]
+
+
+def _alias(x: torch.Tensor) -> torch.Tensor:
+    """The same memory, but to autograd no view: in place, those make it copy gradients."""
+    return x.new_empty(0).set_(x.detach())  # type: ignore[call-overload,no-any-return]
 
 
 def gradients_enabled() -> contextlib.AbstractContextManager[Any]:
