@@ -133,7 +133,10 @@ def halves(model, cut):
 
 
 def built(make, *args):
-    """A network whose weights are always the same, ready to be explained."""
+    """A network whose weights are always the same, ready to be explained.
+
+    Random inputs made after it are always the same, too.
+    """
     torch.manual_seed(0)
     torch.backends.mha.set_fastpath_enabled(False)  # or loops by hand compute something else
     return make(*args).eval()

@@ -24,6 +24,14 @@ with warnings.catch_warnings():
 CLASSES = 10
 
 
+def images(records, side=32):
+    return lambda: torch.rand(records, 3, side, side)
+
+
+def steps(records, length, features):
+    return lambda: torch.rand(records, length, features)
+
+
 def best(model):
     return lambda x: model(x).amax(1)
 
@@ -67,8 +75,8 @@ def saliency(records):
     return case(ways, {"captum": 1.0}, calls=50, memory=False)
 
 
-def at_input(make, x, points=50, rows=50, error=1e-4):
-    model = nets.built(make)
+def at_input(make, records, points=50, rows=50, error=1e-4):
+    model, x = nets.built(make), records()
     ours = IntegratedGradients(model, resolution=points, rebatch_size=rows)
     theirs = attr.IntegratedGradients(best(model))
     options = {"n_steps": points, "method": "riemann_middle", "internal_batch_size": rows}
@@ -80,10 +88,10 @@ def at_input(make, x, points=50, rows=50, error=1e-4):
     return case(ways, {"by hand": 1.03, "captum": 1.0}, error=error)
 
 
-def at_layer(make, cut, x, limits, error=1e-4):
+def at_layer(make, cut, records, limits, error=1e-4):
     """50 points, 10 rows a pass."""
     points, rows = 50, 10
-    model = nets.built(make)
+    model, x = nets.built(make), records()
     before, after = nets.halves(model, cut)
     ours = IntegratedGradients(model, resolution=points, doi_cut=cut, rebatch_size=rows)
     theirs = attr.LayerIntegratedGradients(best(model), model.get_submodule(cut))
@@ -186,14 +194,6 @@ def one_class(records=8, points=50, rows=50):
     return case(ways, {"by hand": 1.03, "captum": 1.0})
 
 
-def images(records, side=32):
-    return torch.rand(records, 3, side, side)
-
-
-def steps(records):
-    return torch.rand(records, 128, 8)
-
-
 DEEP = {"captum": 1 / 4, "by hand": 1.25}
 CASES = {
     "saliency, MLP, 1 record": lambda: saliency(1),
@@ -207,9 +207,9 @@ CASES = {
     "IG, CNN, 64 records, 10 points": lambda: at_input(nets.cnn, images(64), 10, 64),
     # of its gradients, which nearly cancel, float32 keeps three digits; other blocks, other digits
     "IG, transformer, 8 records, 10 points": lambda: at_input(
-        nets.transformer, steps(8), 10, 8, error=5e-3
+        nets.transformer, steps(8, 128, 8), 10, 8, error=5e-3
     ),
-    "IG, LSTM, 8 records, 50 points": lambda: at_input(nets.lstm, torch.rand(8, 20, 16), 50, 64),
+    "IG, LSTM, 8 records, 50 points": lambda: at_input(nets.lstm, steps(8, 20, 16), 50, 64),
     "IG of a class per record, CNN, 8 records": one_class,
     "layer IG, ResNet-18 112×112, early cut": lambda: at_layer(
         nets.resnet, "layer1.0", images(1, 112), {"captum": 1.0, "by hand": 1.25}
@@ -222,7 +222,13 @@ CASES = {
     ),
     "layer IG, transformer, layer 4 of 6": lambda: with_flops(
         # close to zeros, a layer norm makes much of what rounding leaves
-        at_layer(nets.transformer, "layers.3", steps(1), {"captum": 1 / 1.5, "by hand": 1.25}, 1e-3)
+        at_layer(
+            nets.transformer,
+            "layers.3",
+            steps(1, 128, 8),
+            {"captum": 1 / 1.5, "by hand": 1.25},
+            1e-3,
+        )
     ),
     "neuron IG, CNN, 8 records": neuron,
     "saliency of all classes, CNN, 1 record": lambda: all_classes(1),
