@@ -172,7 +172,8 @@ class GroupRun:
         static = self._backend.static_shapes
         most = max(1, self._rows // self._inputs.n_records)
         k = -(-n // -(-n // most))
-        weights = np.pad(weights, (0, k))  # what a block has beyond the points weighs nothing
+        if static:  # what a block has beyond the points weighs nothing
+            weights = np.concatenate([weights, np.zeros(k, weights.dtype)])
         for i in range(0, n, k):
             j = min(i + k, n)
             more = k - (j - i) if static else 0

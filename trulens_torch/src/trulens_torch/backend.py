@@ -102,8 +102,9 @@ class TorchBackend(Backend):
         kind = x.device.type
         autocast = torch.is_autocast_enabled(kind)  # it is the model's, and would round the sums
         with torch.autocast(kind, enabled=False) if autocast else contextlib.nullcontext():
-            total: torch.Tensor = super().weighted_sum(x, weights)
-        return total
+            flat = x.flatten(1)
+            total = self.cast(weights, flat) @ flat
+        return total.reshape(x.shape[1:])
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         # the CPU allocator has no class of its own for it
