@@ -66,6 +66,29 @@ def test_a_model_may_change_its_input_in_place(name, rows):
     assert relative_error(found, expected) <= 1e-10
 
 
+class Second(nn.Module):
+    """A network that calls `function` on the value of a layer."""
+
+    def __init__(self, function):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.rest = nn.Linear(4, 4).double(), First(function)
+
+    def forward(self, x):
+        return self.rest(self.first(x))
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+@pytest.mark.parametrize("rows", [1, 6, None])
+def test_a_model_may_change_the_value_of_a_layer_in_place(name, rows):
+    inside, outside = (Second(f) for f in IN_PLACE[name])
+    options = {"doi_cut": "first", "qoi": 1, "rebatch_size": rows}
+    found, expected = (
+        IntegratedGradients(m, 0.1, 7, **options).attributions(X) for m in (inside, outside)
+    )
+    assert relative_error(found, expected) <= 1e-10
+
+
 def test_what_the_caller_gives_stays():
     wrapper, given, before = get_model_wrapper(First(lambda x: x.mul_(3))), X.clone(), X.clone()
     wrapper.qoi_bprop(0, X.clone(), doi_cut=InputCut(), intervention=given)

@@ -38,8 +38,7 @@ def gradients(
     rows, replace = _placed(wrapper, inputs, block, k)
     host = qoi.placed(wrapper.channel_axis(cuts[1]))
     qoi = _with_rows(host, inputs, wrapper, k)
-    # an evaluation that replaces the value at an inner cut may be repeated, and needs its points
-    spent = bool(block.points) and not replace and cuts[0] == block.cut
+    spent = bool(block.points) and cuts[0] == block.cut
     part = ModelPart(wrapper, *cuts, block.cut if replace else None, spent)
 
     def run(tap: Tap) -> list[Tensor]:

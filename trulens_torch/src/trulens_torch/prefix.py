@@ -168,6 +168,8 @@ class Prefix:
     def failed(self) -> bool:
         """Whether an evaluation that raised is worth another try: it had a tape, before the cut.
 
+        After the cut it is not, for the points there may have been overwritten.
+
         The model may have changed a value in place that it did not change when it was recorded:
         from now on it gets copies, and if that does not help, the group does without a tape.
         """
