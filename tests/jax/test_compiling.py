@@ -23,6 +23,7 @@ from trulens_core import (
     get_model_wrapper,
 )
 from trulens_jax import tap
+from trulens_jax.backend import BACKEND
 
 RNG = np.random.default_rng(0)
 
@@ -256,6 +257,12 @@ def _flops_of(step, w, x):
 
 def _flops(analysis):
     return (analysis[0] if isinstance(analysis, list) else analysis)["flops"]
+
+
+def test_sums_keep_the_digits_of_float32_on_every_device():
+    """The default of a matrix product is fewer on GPUs and TPUs."""
+    x, w = jnp.ones((3, 2, 4)), jnp.ones(3)
+    assert "HIGHEST" in str(jax.make_jaxpr(BACKEND.weighted_sum)(x, w))
 
 
 def test_many_threads_share_a_wrapper(model, close):

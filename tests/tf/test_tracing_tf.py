@@ -12,6 +12,7 @@ from trulens_core import (
     LinearDoi,
     get_model_wrapper,
 )
+from trulens_tf.backend import BACKEND
 
 
 class Net(tf.Module):
@@ -68,3 +69,16 @@ def test_jit_compile(net, draw, equal):
         for jit in (False, True)
     )
     equal(compiled.attributions(x), plain.attributions(x))
+
+
+def test_gpus_sum_without_a_product_that_rounds(draw, equal, monkeypatch):
+    """A matrix product has fewer digits than its tensors there."""
+    x, w = draw(3, 2, 4), draw(3)
+    on_cpu = BACKEND.weighted_sum(tf.constant(x), tf.constant(w))
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [f"{kind}:0"])
+    summed = tf.function(BACKEND.weighted_sum).get_concrete_function(
+        tf.TensorSpec([None, None, 4]), tf.TensorSpec([None])
+    )
+    assert "MatMul" not in {op.type for op in summed.graph.get_operations()}
+    for found in (on_cpu, summed(tf.constant(x), tf.constant(w))):
+        equal(found, np.einsum("k,kbn->bn", w, x))

@@ -72,6 +72,10 @@ class JaxBackend(Backend):
     def flatten(self, value: Any) -> trees.Tree:
         return taps.flatten(value)
 
+    def weighted_sum(self, x: Any, weights: Any) -> Any:
+        with jax.default_matmul_precision("highest"):  # GPUs and TPUs would round to fewer digits
+            return super().weighted_sum(x, weights)
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         exhausted = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(
             error

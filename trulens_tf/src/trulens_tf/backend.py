@@ -83,6 +83,13 @@ class TensorFlowBackend(Backend):
     def repeat(self, x: tf.Tensor, k: int) -> tf.Tensor:
         return x if k == 1 else tf.tile(x, [k] + [1] * (len(x.shape) - 1))
 
+    def weighted_sum(self, x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        w, shape = tf.cast(weights, x.dtype), tf.shape(x)
+        if tf.config.list_logical_devices("GPU"):  # where a matrix product has 10 bits of float32
+            return tf.reduce_sum(tf.reshape(w, [-1] + [1] * (len(x.shape) - 1)) * x, axis=0)
+        summed = tf.matmul(w[None], tf.reshape(x, [shape[0], -1]))
+        return tf.reshape(summed, shape[1:])
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
 

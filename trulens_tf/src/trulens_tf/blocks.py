@@ -50,12 +50,9 @@ class TracedBlock:
         )
 
     def _combined(self, gradient: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        g, k = self._backend.accumulator(gradient), tf.shape(weights)[0]
-        if "points" in self._want:
-            return _split(g, k)
-        flat = tf.reshape(g, [k, tf.size(g) // k])
-        summed = tf.matmul(tf.cast(weights, g.dtype)[None], flat)
-        return tf.reshape(summed, _records(g, k))
+        backend = self._backend
+        split = _split(backend.accumulator(gradient), tf.shape(weights)[0])
+        return split if "points" in self._want else backend.weighted_sum(split, weights)
 
 
 def _repeated(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
@@ -63,10 +60,5 @@ def _repeated(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
 
 
 def _split(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(x, tf.concat([[k], _records(x, k)], axis=0))
-
-
-def _records(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
-    """The shape of one of the k points' part of `x`."""
     shape = tf.shape(x)
-    return tf.concat([[shape[0] // k], shape[1:]], axis=0)
+    return tf.reshape(x, tf.concat([[k, shape[0] // k], shape[1:]], axis=0))
