@@ -140,7 +140,7 @@ def saliency():
     )
     one = x[:1]
     spent = [python_time(lambda m=m: m.attributions(one)) for m in (few, many)]
-    notes = {"ms of Python a further step": 1e3 * (spent[1] - spent[0]) / 100}
+    notes = {"ms of Python a step": 1e3 * (spent[1] - spent[0]) / 100}
     return measure.Case(ways, calls=50, memory=False, notes=notes, check=equal(ways))
 
 

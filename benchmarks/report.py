@@ -69,7 +69,7 @@ def table(rows):
         memory = ""
         if row["memory"] is not None and row["their memory"] is not None:
             memory = f"{row['memory']:.1f} beside {row['their memory']:.1f}"
-        notes = "".join(f"; {k} {v:.2f} ×" for k, v in row["notes"].items())
+        notes = "".join(f"; {k} {v:.3g}" for k, v in row["notes"].items())
         lines.append(
             f"| {row['case']}{notes} | {1e3 * row['ours']:.2f} | {row['other']} | "
             f"{row['ratio']:.2f} ± {row['deviation']:.2f} | "

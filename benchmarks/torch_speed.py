@@ -120,7 +120,7 @@ def with_flops(found):
 
     first = flops(found.ways["ours"])  # proves, once, that what it records repeats
     ours, hand = flops(found.ways["ours"]), flops(found.ways["by hand"])
-    found.notes = {"FLOPs": ours / hand, "FLOPs, the first time": first / hand}
+    found.notes = {"FLOPs ÷ by hand": ours / hand, "at first": first / hand}
     return found
 
 
