@@ -11,7 +11,7 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, final
 
 import numpy as np
 
@@ -304,6 +304,7 @@ class Backend(ABC):
             a.scalars,
         )
 
+    @final
     def combined(
         self,
         gradients: Sequence[Tensor | None],
