@@ -133,7 +133,8 @@ class InputCut(Cut):
     batch_axis: int = dataclasses.field(default=0, init=False)
     names: Sequence[str] | None = None
 
-    __hash__ = Cut.__hash__
+    def __hash__(self) -> int:
+        return Cut.__hash__(self)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -169,7 +170,8 @@ class OutputCut(Cut):
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
 
-    __hash__ = Cut.__hash__
+    def __hash__(self) -> int:
+        return Cut.__hash__(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_accessor(self)})"
@@ -196,7 +198,8 @@ class LogitCut(Cut):
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
 
-    __hash__ = Cut.__hash__
+    def __hash__(self) -> int:
+        return Cut.__hash__(self)
 
     def __repr__(self) -> str:
         return f"LogitCut({_accessor(self)})"
