@@ -27,6 +27,7 @@ TABLES = {
     "JAX: beside a jitted loop written by hand": "jax_cost.py",
 }
 TEXTS = {
+    "Where the time of a small call goes": "torch_overhead.py",
     "Attribution to a stated error": "torch_tolerance.py",
     "Import": "import_time.py",
 }
