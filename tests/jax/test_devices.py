@@ -29,8 +29,8 @@ def answers(w, x):
     yield InternalInfluence(model, "h", lambda y: y[:, 0], GaussianDoi(0.1, 5)).attributions(x)
 
 expected = list(answers(weights, x))
-for at in (second, sharded(None, "devices")):
-    for given in (x, jax.device_put(x, first), jax.device_put(x, sharded("devices"))):
+for at in (second, sharded(None, "devices"), sharded()):
+    for given in (x, jax.device_put(x, first), jax.device_put(x, sharded("devices")), jnp.array(x)):
         for a, b in zip(answers(jax.device_put(weights, at), given), expected):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
             if isinstance(given, jax.Array):
