@@ -316,20 +316,15 @@ class Backend(ABC):
         Each point's own, (k, b, …), where `want` holds "points", else their weighted sum, (b, …);
         None where unconnected.
         """
-        k, points = len(weights), "points" in want
-        single = k == 1 and weights[0] == 1 and not points
-        w = None if points or single else self.from_numpy(weights)
-
-        def one(g: Tensor | None) -> Any:
-            if g is None:
-                return None
-            g = self.accumulator(g)
-            if single:
-                return g
-            g = self.split_points(g, k)
-            return g if w is None else self.weighted_sum(g, w)
-
-        return [one(g) for g in gradients]
+        k = len(weights)
+        rows = [None if g is None else self.accumulator(g) for g in gradients]
+        if k == 1 and weights[0] == 1 and "points" not in want:
+            return rows
+        points = [None if g is None else self.split_points(g, k) for g in rows]
+        if "points" in want:
+            return points
+        w = self.from_numpy(weights)
+        return [None if g is None else self.weighted_sum(g, w) for g in points]
 
     def weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
         """Σₖ wₖ xₖ: (k, b, …) and (k,) to (b, …), without a temporary as large as `x`."""

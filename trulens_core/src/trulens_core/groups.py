@@ -238,4 +238,4 @@ class GroupRun:
             axes = tuple(range(1, len(g.shape)))
             finite = backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
             bad |= {int(i) for i in np.flatnonzero(~finite)}
-        return sorted(i for i in bad if i < self._last - self._first) if bad else []
+        return sorted(i for i in bad if i < self._last - self._first)

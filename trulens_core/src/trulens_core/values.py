@@ -28,9 +28,7 @@ def read(value: Any, cut: Cut, backend: Backend) -> list[Tensor]:
     value is the pair of arguments and keyword arguments), all floating tensors; otherwise the
     first floating tensor.
     """
-    if cut.accessor is None and backend.is_tensor(value):
-        tensors = [value]
-    elif cut.accessor is None:
+    if cut.accessor is None:
         tensors = select(value, cut, backend).tensors
     else:
         tensors = [x for x in _access(value, cut, backend) if backend.is_tensor(x)]
