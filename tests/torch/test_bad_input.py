@@ -252,3 +252,20 @@ SLICES = {
 @cases(SLICES)
 def test_slices(model, call, error, message):
     says(model, call, error, message)
+
+
+class Pair(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+def test_a_models_own_error_says_what_was_not_repeated():
+    method = IntegratedGradients(Pair(), resolution=5)
+    with pytest.raises(RuntimeError, match=r"must match the size") as raised:
+        method.attributions(T, T[:2])
+    (note,) = raised.value.__notes__
+    assert "was given 1 of shape (2, 4) as it is" in note
+    assert "if there are as many (3)" in note
+    with pytest.raises(RuntimeError) as raised:
+        method.attributions(T, torch.ones(3, 5))
+    assert not hasattr(raised.value, "__notes__")

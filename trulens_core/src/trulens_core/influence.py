@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 
+from trulens_core.errors import TrulensError
 from trulens_core.groups import GroupRun
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED
+from trulens_core.layouts import BATCHED, SHARED
 from trulens_core.questions import Answer, Question, Request
 
 _ELEMENTS_PER_PASS = 2**21
@@ -31,15 +32,30 @@ def answers(question: Question, inputs: ModelInputs, request: Request) -> list[A
         try:
             found.append(GroupRun(question, request, inputs, (first, last, size), rows).answer())
         except Exception as error:
-            if request.rebatch_size != "auto" or rows == 1:
-                raise
-            if not question.wrapper.backend.is_out_of_memory(error):
+            can_halve = request.rebatch_size == "auto" and rows > 1
+            if not (can_halve and question.wrapper.backend.is_out_of_memory(error)):
+                _note_shared(error, inputs)
                 raise
             rows //= 2
             size = _group_size(question, request, rows, total)
             continue
         first = last
     return found
+
+
+def _note_shared(error: Exception, inputs: ModelInputs) -> None:
+    """Say with an error of the model's own, which knows sizes only, what was not repeated."""
+    shared = [
+        f"{x.name!r} of shape {tuple(x.value.shape)}"
+        for x in inputs.leaves
+        if x.role == SHARED and len(x.value.shape)
+    ]
+    if shared and not isinstance(error, TrulensError):
+        error.add_note(
+            f"the model was given {', '.join(shared)} as it is, for all points and records, since "
+            f"an input has a row per record only if there are as many ({inputs.n_records}); "
+            "batched= says otherwise"
+        )
 
 
 def _rows_per_pass(inputs: ModelInputs, request: Request) -> int:
