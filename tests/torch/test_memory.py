@@ -49,7 +49,9 @@ def test_nothing_is_kept_for_gradients_of_weights(model):
 
 def test_nothing_before_a_cut_is_kept(model):
     def call(doi):
-        return lambda: InternalInfluence(model, ("8", None), lambda y: y[:, 0], doi).attributions(X)
+        method = InternalInfluence(model, ("8", None), lambda y: y[:, 0], doi)
+        method.attributions(X), method.attributions(X)  # the first calls look closer
+        return lambda: method.attributions(X)
 
     assert saved(model, call("point")) == 2 * X.numel()
     assert saved(model, call(LinearDoi(cut="8", resolution=4))) == 4 * 2 * X.numel()
@@ -59,7 +61,10 @@ def test_what_comes_before_a_cut_has_no_graph(model):
     seen = []
     model[3].register_forward_hook(lambda m, args, y: seen.append(y.requires_grad))
     model[9].register_forward_hook(lambda m, args, y: seen.append(y.requires_grad))
-    InternalInfluence(model, ("8", None), 0, "point").attributions(X)
+    method = InternalInfluence(model, ("8", None), 0, "point")
+    method.attributions(X)  # the first call looks closer
+    seen.clear()
+    method.attributions(X)
     assert seen == [False, True]
 
 
@@ -83,7 +88,10 @@ def test_what_is_kept_does_not_grow_with_the_points(model):
             alive.append(sum(t.shape[:1] == (6,) for t in every))
 
     model[-1].register_forward_hook(count)
-    IntegratedGradients(model, resolution=100, rebatch_size=6).attributions(X)
+    method = IntegratedGradients(model, resolution=100, rebatch_size=6)
+    method.attributions(X)  # the first call looks closer
+    passes.clear(), alive.clear()
+    method.attributions(X)
     assert len(passes) == 50
     assert abs(alive[0] - alive[1]) < 5
 

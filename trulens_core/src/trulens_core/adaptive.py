@@ -21,7 +21,6 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED
 from trulens_core.quantities import QoI
 from trulens_core.questions import Answer, Question, Request
 
@@ -95,7 +94,7 @@ def _level(question: Question, left: _Open, request: Request, n: int) -> Answer:
     nodes = tuple(1 - (i + 0.5) / n for i in range(n) if first or i % 3 != 1)
     doi = left.doi.at(nodes, (1 / n,) * len(nodes))
     asked = dataclasses.replace(question, qoi=left.qoi, doi=doi)
-    wanted = request._replace(quantities=first)
+    wanted = request._replace(quantities=first, thins=True)
     return _joined(answers(asked, left.inputs, wanted), question.wrapper.backend)
 
 
@@ -167,9 +166,7 @@ def _narrowed(left: _Open, answer: Answer, index: np.ndarray[Any, Any], backend:
     taken = [_taken(d.value, index, backend) if d.per_record else d.value for d in data]
     return _Open(
         left.records[index],
-        left.inputs.map_tensors(
-            lambda x: _taken(x.value, index, backend) if x.role == BATCHED else x.value
-        ),
+        left.inputs.select(index.tolist(), backend),
         left.qoi.with_data(taken) if data else left.qoi,
         left.doi.for_records(lambda x: _taken(x, index, backend), total, ranks),
         _picked(answer, index, backend),

@@ -123,6 +123,8 @@ class Backend(ABC):
         traces: whether steps are traced, and so kept by key; eager frameworks build them anew.
         splits: whether a quantity that runs code of the caller's is evaluated outside the compiled
             step, so that a new one compiles nothing; needs `halves`.
+        maps_points: whether a block's points are evaluated apart from one another, so that rows of
+            one cannot see those of another.
         channel_axis: the axis of channels in images (rank 4 and 5) unless a wrapper knows better;
             None where the framework has no custom.
 
@@ -139,6 +141,7 @@ class Backend(ABC):
     prefers: ClassVar[Literal["points", "records"]] = "records"
     traces: ClassVar[bool] = False
     splits: ClassVar[bool] = False
+    maps_points: ClassVar[bool] = False
     channel_axis: ClassVar[int | None] = None
 
     @abstractmethod

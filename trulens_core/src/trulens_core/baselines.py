@@ -52,6 +52,16 @@ def for_records(given: Any, take: Callable[[Any], Any], total: int, ranks: Seque
     return take(given) if rows and total > 1 else given
 
 
+def by_record(given: Any) -> bool:
+    """Whether a record's baseline is known to depend on no other record.
+
+    A function says so by an attribute of this name, as token baselines do.
+    """
+    if isinstance(given, list | tuple):
+        return all(map(by_record, given))
+    return not callable(given) or bool(getattr(given, "by_record", False))
+
+
 def _like(part: Any, z: Tensor, group: Group) -> Tensor:
     backend = group.backend
     xp, shape = backend.xp, tuple(z.shape)

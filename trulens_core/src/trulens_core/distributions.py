@@ -105,6 +105,21 @@ class DoI(ABC):
         return None if given is None else resolved(given, group)
 
     @property
+    def n_points(self) -> int | None:
+        """How many points there are, None where that is known only when they are made."""
+        return None
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """The weights of the points, where these are made of the value at the cut alone."""
+        return None
+
+    @property
+    def by_record(self) -> bool:
+        """Whether the points of a record are known to depend on no other record."""
+        return False
+
+    @property
     def has_multiplier(self) -> bool:
         """Whether the user gave a multiplier of his own."""
         standard = (DoI.get_activation_multiplier, LinearDoi.get_activation_multiplier)
@@ -127,6 +142,14 @@ class PointDoi(DoI):
 
     def __call__(self, z: Any) -> Any:
         return [[t] for t in z] if isinstance(z, list | tuple) else [z]
+
+    @property
+    def n_points(self) -> int:
+        return 1
+
+    @property
+    def by_record(self) -> bool:
+        return True
 
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
         del group, baseline
@@ -227,6 +250,18 @@ class LinearDoi(DoI):
         return new
 
     @property
+    def n_points(self) -> int:
+        return self.resolution
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return self._nodes[1]
+
+    @property
+    def by_record(self) -> bool:
+        return baselines.by_record(self._baseline)
+
+    @property
     def starts_at_zero(self) -> bool:
         """Whether the baseline is zeros by choice of a number or by default."""
         return self._baseline is None or (np.isscalar(self._baseline) and self._baseline == 0)
@@ -287,10 +322,21 @@ class GaussianDoi(DoI):
         columns = _unstacked(stack(0, self.resolution))
         return columns if isinstance(z, list | tuple) else columns[0]
 
+    @property
+    def n_points(self) -> int:
+        return self.resolution
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return (1 / self.resolution,) * self.resolution
+
+    @property
+    def by_record(self) -> bool:
+        return True
+
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
         del baseline
-        weights = (1 / self.resolution,) * self.resolution
-        return LazyPoints(weights, self._stack(group.z, group.backend))
+        return LazyPoints(self.weights, self._stack(group.z, group.backend))
 
     def _stack(self, z: list[Tensor], backend: Backend) -> Callable[[int, int], list[Tensor]]:
         def stack(i: int, j: int) -> list[Tensor]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from trulens_core.backends import Gradients, Tap, Tensor, Want
 from trulens_core.inputs import ModelInputs
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
 
 
-def gradients(
+def gradients(  # noqa: PLR0913 - what a block is evaluated from
     wrapper: ModelWrapper,
     inputs: ModelInputs,
     cuts: tuple[Cut, Cut],
     qoi: QoI,
     block: Block,
     want: Collection[Want],
+    *,
+    narrow: bool = False,
 ) -> Gradients:
     """The gradients of a quantity over a block; the same numbers as `trulens_core.steps.Step`.
 
@@ -33,12 +35,13 @@ def gradients(
         qoi: the quantity, for b records.
         block: k points.
         want: what is wanted besides, see `ModelWrapper.gradients`.
+        narrow: whether what comes before an inner cut is computed for the records alone.
     """
     backend, k = wrapper.backend, len(block.weights)
-    rows, replace = _placed(wrapper, inputs, block, k)
+    rows, replace = _placed(wrapper, inputs, block, narrow)
     host = qoi.placed(wrapper.channel_axis(cuts[1]))
     qoi = _with_rows(host, inputs, wrapper, k)
-    spent = bool(block.points) and cuts[0] == block.cut
+    spent = bool(block.points or block.made) and cuts[0] == block.cut
     part = ModelPart(wrapper, *cuts, block.cut if replace else None, spent)
 
     def run(tap: Tap) -> list[Tensor]:
@@ -61,15 +64,18 @@ def gradients(
 
 
 def _placed(
-    wrapper: ModelWrapper, inputs: ModelInputs, block: Block, k: int
-) -> tuple[ModelInputs, dict[Cut, list[Tensor]]]:
-    """The inputs of all rows, point by point, and what replaces the values at inner cuts."""
-    backend = wrapper.backend
+    wrapper: ModelWrapper, inputs: ModelInputs, block: Block, narrow: bool
+) -> tuple[ModelInputs, Mapping[Cut, Any]]:
+    """The inputs of a pass, point by point, and what replaces the values at inner cuts."""
+    backend, k = wrapper.backend, len(block.weights)
+    if block.made is not None:
+        return inputs.for_points(k), {block.cut: block.made}
     points = [backend.xp.reshape(p, (-1, *p.shape[2:])) for p in block.points]
     if points and isinstance(block.cut, InputCut):
         at = inputs.at(block.cut, backend, wrapper.parameters)
         return inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {}
-    return inputs.repeat(k, backend), wrapper.spread({block.cut: points}) if points else {}
+    rows = inputs.for_points(k) if narrow else inputs.repeat(k, backend)
+    return rows, wrapper.spread({block.cut: points}) if points else {}
 
 
 def _with_rows(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper, k: int) -> QoI:

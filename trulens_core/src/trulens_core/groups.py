@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,15 +10,19 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import PointDoi, asked, check_floating, one_or_list
+from trulens_core.division import Part
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.inputs import ModelInputs, no_floating_inputs
+from trulens_core.order import check_order, known_order
 from trulens_core.padding import last_again, padded, padded_qoi, trimmed
 from trulens_core.points import Group, LazyPoints
+from trulens_core.proof import ProvedBlocks
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps import Block, with_tensors
 from trulens_core.sums import RunningSum
+from trulens_core.ways import Verdict
 
 _ONE = np.ones(1, "float32")
 """The weight of a single point."""
@@ -31,42 +36,94 @@ class GroupRun:
         question: Question,
         request: Request,
         inputs: ModelInputs,
-        span: tuple[int, int, int],
-        rows: int,
+        part: Part,
+        verdict: Verdict,
     ) -> None:
-        first, last, size = span
         self._question, self._request = question, request
         self._backend: Backend = question.wrapper.backend
-        self._first, self._last, self._total = first, last, inputs.n_records
-        self._pad = size - (last - first) if self._backend.static_shapes else 0
-        self._inputs = padded(inputs.rows(first, last), self._pad, self._backend)
-        self._rows = rows
+        self.part, self._verdict = part, verdict
+        self._first, self._last, self._total = part.first, part.last, inputs.n_records
+        self._pad = part.size - (part.last - part.first) if self._backend.static_shapes else 0
+        self._inputs = padded(inputs.rows(part.first, part.last), self._pad, self._backend)
 
     def answer(self) -> Answer:
-        """Everything that is wanted for these records."""
+        """Everything that is wanted for these records; inside the wrapper's `opened`.
+
+        Raises:
+            Refused: where the way of the blocks was found not to be right.
+        """
         q = self._question
         if isinstance(q.source, InputCut) and not self._floating_inputs(q.source):
             raise self._integers(NotDifferentiableError)
-        with q.wrapper.opened(self._inputs, q.doi_cut):
-            at_records = self._values_at_records()
-            qoi = self._qoi(at_records)
-            group = self._group(at_records)
-            baseline = q.doi.baseline_values(group) if group.z else None
-            points = q.doi.points(group, baseline)
-            summed = self._summed(qoi, points)
-            at_baseline = self._values_at_baseline(baseline)
-            multiplier = self._multiplier(group, at_records or summed.activations, at_baseline)
-            return self._trimmed(
-                Answer(
-                    self._multiplied(summed.total, multiplier),
-                    summed.singles,
-                    self._wanted_points(points, group),
-                    self._quantity(qoi, at_records) or summed.quantities,
-                    self._quantity(qoi, at_baseline),
-                    len(points.weights),
-                    self._not_finite(summed.total),
-                )
+        return self._in_one_pass() if self._fits_one_pass() else self._in_blocks()
+
+    def _in_blocks(self) -> Answer:
+        q = self._question
+        at_records = self._values_at_records()
+        check_order(q, self._inputs, at_records, self._verdict)
+        qoi = self._qoi(at_records)
+        group = self._group(at_records)
+        baseline = q.doi.baseline_values(group) if group.z else None
+        points = q.doi.points(group, baseline)
+        summed = self._summed(qoi, points)
+        at_baseline = self._values_at_baseline(baseline)
+        multiplier = self._multiplier(group, at_records or summed.activations, at_baseline)
+        return self._trimmed(
+            Answer(
+                self._multiplied(summed.total, multiplier),
+                summed.singles,
+                self._wanted_points(points, group),
+                self._quantity(qoi, at_records) or summed.quantities,
+                self._quantity(qoi, at_baseline),
+                len(points.weights),
+                self._not_finite(summed.total),
             )
+        )
+
+    # -- everything in one pass --------------------------------------------------------------
+
+    def _fits_one_pass(self) -> bool:
+        """Whether one narrow pass, known to be right, gives all that is wanted.
+
+        It makes the points of the value that it meets at the cut.
+        """
+        q, request, b = self._question, self._request, self._inputs.n_records
+        n = len(q.doi.weights or ())
+        more = q.qoi.binds or request.quantities or request.gradients or request.points
+        return (
+            self.part.way == "narrow"
+            and 1 < n <= self.part.rows // b
+            and not more
+            and len(q.doi_cut.parts()) == 1
+            and (q.source == q.doi_cut or not q.multiply)
+            and self._verdict.proved("narrow", b, n)
+            and known_order(q, self._inputs, self._verdict)
+        )
+
+    def _in_one_pass(self) -> Answer:
+        q, backend = self._question, self._backend
+        held: list[tuple[Group, list[Tensor] | None]] = []
+
+        def made(z: list[Tensor]) -> list[Tensor]:
+            at_cut = [backend.fresh(backend.stop_gradient(t)) for t in z]
+            group = self._group({q.doi_cut: at_cut})
+            baseline = q.doi.baseline_values(group)
+            held.append((group, baseline))
+            stack = q.doi.points(group, baseline).stack
+            assert stack is not None
+            return [backend.xp.reshape(p, (-1, *p.shape[2:])) for p in stack(0, n)]
+
+        weights = np.asarray(q.doi.weights, self._weights_type())
+        n = len(weights)
+        blocks = ProvedBlocks(q, self._inputs, self._qoi({}), [], "narrow", self._verdict)
+        got = blocks(Block(q.doi_cut, [], weights, made))
+        (group, baseline), total = held[-1], [list(gs) for gs in got.gradients]
+        self._request.advance(n * (self._last - self._first))
+        ends = {} if baseline is None else {q.doi_cut: baseline}
+        multiplier = self._multiplier(group, {q.source: group.z}, ends)
+        return Answer(
+            self._multiplied(total, multiplier), n_points=n, not_finite=self._not_finite(total)
+        )
 
     def _trimmed(self, a: Answer) -> Answer:
         """The answer without the records that were added for size."""
@@ -122,6 +179,7 @@ class GroupRun:
             if not z:
                 raise self._integers(DoiCutSupportError)
             check_floating(q.doi, z, q.doi_cut, self._backend)
+            self._verdict.size = max(math.prod(t.shape[1:]) for t in z)
         return Group(z, self._inputs, self._backend, self._first, self._last, self._total)
 
     def _values_at_baseline(self, baseline: list[Tensor] | None) -> dict[Cut, list[Tensor]]:
@@ -148,7 +206,7 @@ class GroupRun:
             want += ["quantities"] if request.quantities else []
             want += ["activations"] if q.multiply and not isinstance(q.source, InputCut) else []
         summed = RunningSum(self._backend, keep=request.gradients)
-        over = q.wrapper.over_blocks(self._inputs, wrt=q.source, of=q.target, qoi=qoi, want=want)
+        over = ProvedBlocks(q, self._inputs, qoi, want, self.part.way, self._verdict)
         for block, count in self._blocks(points):
             got = over(block)
             summed.add(got.gradients, block.weights, count)
@@ -170,7 +228,8 @@ class GroupRun:
             return
         weights = np.asarray(points.weights, self._weights_type())
         static = self._backend.static_shapes
-        most = max(1, self._rows // self._inputs.n_records)
+        alone = self.part.way == "alone"
+        most = 1 if alone else max(1, self.part.rows // self._inputs.n_records)
         k = -(-n // -(-n // most))
         if static:  # what a block has beyond the points weighs nothing
             weights = np.concatenate([weights, np.zeros(k, weights.dtype)])

@@ -8,39 +8,51 @@ kept grows with the number of points, unless single points' gradients are asked 
 
 from __future__ import annotations
 
-import math
-
+from trulens_core.division import Division
 from trulens_core.errors import TrulensError
 from trulens_core.groups import GroupRun
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED, SHARED
+from trulens_core.layouts import SHARED
+from trulens_core.order import check_apart
 from trulens_core.questions import Answer, Question, Request
-
-_ELEMENTS_PER_PASS = 2**21
-_ROWS_PER_PASS = (8, 256)
+from trulens_core.ways import Refused
 
 
 def answers(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     """The answers for all records, a group at a time."""
-    total = inputs.n_records
-    rows = _rows_per_pass(inputs, request)
-    size = _group_size(question, request, rows, total)
+    with question.wrapper.opened(inputs, question.doi_cut):
+        return _in_groups(question, inputs, request)
+
+
+def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
+    division = Division(question, request, inputs)
     found: list[Answer] = []
-    first = 0
+    first, total = 0, inputs.n_records
     while first < total:
-        last = min(first + size, total)
+        part = division.part(first)
+        run = GroupRun(question, request, inputs, part, division.verdict)
         try:
-            found.append(GroupRun(question, request, inputs, (first, last, size), rows).answer())
+            found.append(run.answer() if division.settled(part) else _apart(run, division))
+        except Refused:
+            division.refuse(part)
+            continue
         except Exception as error:
-            can_halve = request.rebatch_size == "auto" and rows > 1
-            if not (can_halve and question.wrapper.backend.is_out_of_memory(error)):
+            if not division.goes_on(part, error):
                 _note_shared(error, inputs)
                 raise
-            rows //= 2
-            size = _group_size(question, request, rows, total)
             continue
-        first = last
+        division.verdict.settled = True
+        first = part.last
     return found
+
+
+def _apart(run: GroupRun, division: Division) -> Answer:
+    """The answer of a group that leaves the model to the next one, or to another try, as it was."""
+    q, inputs = division.question, division.inputs
+    if run.part.size < inputs.n_records:
+        check_apart(q, inputs, division.verdict)
+    with q.wrapper.aside(inputs, q.doi_cut):
+        return run.answer()
 
 
 def _note_shared(error: Exception, inputs: ModelInputs) -> None:
@@ -56,33 +68,3 @@ def _note_shared(error: Exception, inputs: ModelInputs) -> None:
             f"an input has a row per record only if there are as many ({inputs.n_records}); "
             "batched= says otherwise"
         )
-
-
-def _rows_per_pass(inputs: ModelInputs, request: Request) -> int:
-    if isinstance(request.rebatch_size, int):
-        return request.rebatch_size
-    sizes: list[int] = [math.prod(x.value.shape[1:]) for x in inputs.leaves if x.role == BATCHED]
-    few, many = _ROWS_PER_PASS
-    chosen = max(few, min(many, _ELEMENTS_PER_PASS // max(1, *sizes, 1)))
-    return max(chosen, inputs.n_records)
-
-
-def _group_size(question: Question, request: Request, rows: int, total: int) -> int:
-    """How many records a block holds.
-
-    All of them unless the caller limits the rows, since his own functions may hold data of all;
-    else as many as fit, or, where the backend prefers points, as many as make the fewest blocks.
-    """
-    if request.rebatch_size is None:
-        return total
-    if question.wrapper.backend.prefers == "points":
-        points = getattr(question.doi, "resolution", 1)
-
-        def cost(records: int) -> tuple[int, int, int]:
-            """Blocks, rows with what pads them, groups."""
-            groups, parts = -(-total // records), -(-points // (rows // records))
-            padded = groups * records * parts * -(-points // parts)
-            return groups * parts, padded, groups
-
-        return min(range(1, min(total, rows) + 1), key=cost)
-    return min(total, rows)

@@ -39,6 +39,10 @@ class ModelInputs:
         batched: by argument name (or position), whether its tensors have a row per record. Others
             are judged by the length of their first axis, which may be equal by chance.
 
+    Attributes:
+        points: in a narrow pass, how many points share the rows that the model is given: so many
+            times as many go on from the distribution's cut. Else 1.
+
     Raises:
         TypeError: when used, if they hold no array or tensor with a batch axis.
 
@@ -59,6 +63,7 @@ class ModelInputs:
         self._layout: Layout | None = None
         self._leaves: list[Leaf] | None = None
         self.batched: dict[Name, bool] = dict(batched or {})
+        self.points = 1
         self._asked: tuple[InputCut | None, list[int]] = None, []
 
     @classmethod
@@ -66,7 +71,7 @@ class ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
         new._given, new._layout, new._leaves, new.batched = None, layout, leaves, batched
-        new._asked = None, []
+        new._asked, new.points = (None, []), 1
         return new
 
     @classmethod
@@ -135,6 +140,12 @@ class ModelInputs:
         return None if n is None else int(n)
 
     @property
+    def rows_at_cut(self) -> int | None:
+        """How many rows there are from the distribution's cut on."""
+        n = self.n_rows
+        return None if n is None else self.points * n
+
+    @property
     def first(self) -> Any:
         """The first tensor with a row per record."""
         for leaf in self.leaves:
@@ -195,6 +206,17 @@ class ModelInputs:
         if i == 0 and j >= self.n_records:
             return self
         return self.map_tensors(lambda x: x.value[i:j] if x.role == BATCHED else x.value)
+
+    def select(self, index: Sequence[int], backend: Backend) -> ModelInputs:
+        """The records at some places, in that order."""
+        places = np.asarray(index, "int32")
+
+        def taken(x: Leaf) -> Tensor:
+            if x.role != BATCHED:
+                return x.value
+            return backend.xp.take(x.value, backend.from_numpy(places, like=x.value), axis=0)
+
+        return self.map_tensors(taken)
 
     def repeat(
         self, k: int, backend: Backend, given: Mapping[int, Tensor] | None = None
@@ -287,7 +309,15 @@ class ModelInputs:
         leaves = list(self.leaves)
         for i, value in zip(positions, values, strict=True):
             leaves[i] = Leaf(value, leaves[i].name, leaves[i].role)
-        return self._with(leaves)
+        return self._with(leaves).for_points(self.points)
+
+    def for_points(self, k: int) -> ModelInputs:
+        """These inputs for a narrow pass: what takes a value's place there has k times the rows."""
+        if k == self.points:
+            return self
+        new = self._with(self.leaves)
+        new.points = k
+        return new
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
         """`values` of some leaves in the caller's own structure, all other leaves left out.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 
-from trulens_core import calls, eager, naming, traced
+from trulens_core import calls, eager, naming, traced, ways
 from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
 from trulens_core.cache import StepCache
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
@@ -31,8 +32,10 @@ from trulens_core.slices import (
     target_cut,
 )
 from trulens_core.steps import Block, one_pass
+from trulens_core.ways import Trace, Verdict
 
 _KEPT_STEPS = 64
+_KEPT_VERDICTS = 256
 
 
 class ModelWrapper(ABC):
@@ -72,6 +75,7 @@ class ModelWrapper(ABC):
         self.logit_layer = logit_layer
         self.batched: dict[Name, bool] = dict(batched or {})
         self._steps = StepCache(_KEPT_STEPS)
+        self._verdicts = StepCache(_KEPT_VERDICTS)
         self._part_sizes: dict[Cut, tuple[int, ...]] = {}
 
     # -- what a backend implements -----------------------------------------------------------
@@ -96,7 +100,8 @@ class ModelWrapper(ABC):
 
         Args:
             inputs: tensors of the backend.
-            replace: the tensors that take the place of the values at cuts.
+            replace: the tensors that take the place of the values at cuts; where the wrapper
+                `narrows`, also functions that make them of these values.
             tap: where `Backend.differentiate` takes hold.
             want: the cuts whose values are returned, in this order.
         """
@@ -114,11 +119,30 @@ class ModelWrapper(ABC):
         inputs: ModelInputs,  # noqa: ARG002 - a hook
         at: Cut,  # noqa: ARG002
     ) -> contextlib.AbstractContextManager[None]:
-        """The context of all evaluations for one group of records, distributed at the cut `at`.
+        """The context of all evaluations for one call, distributed at the cut `at`.
 
         What has to be put right before a model can be evaluated, and put back after it.
         """
         return contextlib.nullcontext()
+
+    def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
+        """The context, inside `opened`, of evaluations that leave nothing for those after them.
+
+        By default it is `opened` once more.
+        """
+        return ways.aside(self.opened(inputs, at))
+
+    def careful(self) -> contextlib.AbstractContextManager[object]:
+        """The context of a pass that may ask for what is not there: it must raise, and no worse."""
+        return contextlib.nullcontext()
+
+    def narrows(self) -> bool:
+        """Whether a value may be replaced by one of more rows than the inputs have."""
+        return False
+
+    def revision(self) -> Hashable:
+        """What changes when the model does, so that what was found out holds no longer."""
+        return 0
 
     def state(self) -> Any:
         """The weights where steps take them as arguments; empty elsewhere."""
@@ -257,12 +281,31 @@ class ModelWrapper(ABC):
 
     @final
     def over_blocks(
-        self, inputs: ModelInputs, *, wrt: Cut, of: Cut, qoi: QoI, want: Sequence[Want] = ()
+        self,
+        inputs: ModelInputs,
+        *,
+        wrt: Cut,
+        of: Cut,
+        qoi: QoI,
+        want: Sequence[Want] = (),
+        narrow: bool = False,
     ) -> Callable[[Block], Gradients]:
-        """`gradients` as a function of blocks of one distribution; they have one structure."""
+        """`gradients` as a function of blocks of one distribution; they have one structure.
+
+        Where `narrow`, what comes before the distribution's inner cut is computed for the records
+        alone; see `trulens_core.ways`.
+        """
         if self.backend.traces:
             return traced.TracedBlocks(self, inputs, (wrt, of), qoi, want)
-        return lambda block: eager.gradients(self, inputs, (wrt, of), qoi, block, want)
+        return functools.partial(
+            eager.gradients, self, inputs, (wrt, of), qoi, want=want, narrow=narrow
+        )
+
+    @final
+    def verdict(self, inputs: ModelInputs, cuts: Sequence[Cut]) -> Verdict:
+        """What is known of how rows meet the model; inside `opened`."""
+        found: Verdict = self._verdicts.get(ways.key_of(self, inputs, cuts), Verdict)
+        return found
 
     @final
     def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:

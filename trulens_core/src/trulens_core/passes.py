@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 Place = tuple[str, Anchor]
 """A layer's canonical name and the side of it."""
 
+Replacement = list[Tensor] | Callable[[list[Tensor]], list[Tensor]]
+"""The tensors that take the place of those at a cut, records first, or what makes them of these."""
+
 
 class _Visit:
     """What is to happen at one cut, and what did.
 
     Attributes:
         cut: where.
-        new: the tensors that take the place of the value, if any.
+        new: the tensors that take the place of the value, if any, or what makes them of it.
         tap: what the value goes through, if anything.
         wanted: whether it is captured.
         seen: whether the cut was reached.
@@ -39,7 +42,7 @@ class _Visit:
 
     def __init__(self, cut: Cut) -> None:
         self.cut, self.wanted, self.seen = cut, False, False
-        self.new: list[Tensor] | None = None
+        self.new: Replacement | None = None
         self.tap: Tap | None = None
         self.captured: list[Tensor] = []
 
@@ -54,15 +57,18 @@ class Pass:
 
     Args:
         wrapper: names the layers and the backend.
-        replace: tensors, records first, that take the place of the values at cuts.
+        replace: what takes the place of the values at cuts; in a narrow pass, see
+            `ModelInputs.points`, it has more rows than they have.
         tap: at which cuts the value goes through a tap.
         want: the cuts whose values are wanted.
 
     All cuts are of one layer each.
 
     Attributes:
-        cut_short: whether the backend ends the model as soon as the pass is complete, so that
-            nothing changes in place what was captured last.
+        cut_short: whether the backend ends the model as soon as the pass is complete.
+
+    Laws: what was captured never changes, and capturing changes nothing: it is a copy where tensors
+    can be changed in place, and the value itself goes on.
 
     Example of a backend's `forward`:
 
@@ -76,13 +82,15 @@ class Pass:
         self,
         wrapper: ModelWrapper,
         *,
-        replace: Mapping[Cut, list[Tensor]],
+        replace: Mapping[Cut, Replacement],
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> None:
         self._wrapper = wrapper
         self._backend = wrapper.backend
         self._rows: int | None = None
+        self._points = 1
+        self._consumed = bool(tap)
         visits = {cut: _Visit(cut) for cut in (*replace, *tap, *want)}
         for cut, tensors in replace.items():
             visits[cut].new = tensors
@@ -104,9 +112,18 @@ class Pass:
         return [p for p in self._visits if p[0] not in (INPUT, OUTPUT)]
 
     @property
+    def inside(self) -> bool:
+        """Whether all that is looked at is inside the model, so that it may be cut short."""
+        return bool(self.places) and not any(name == OUTPUT for name, _ in self._visits)
+
+    @property
     def complete(self) -> bool:
         """Whether every cut was seen, so that the rest of the model need not run."""
         return all(v.seen for visits in self._visits.values() for v in visits)
+
+    def changes(self, place: Place) -> bool:
+        """Whether something else than the value goes on at a place."""
+        return any(v.changes for v in self._visits[place])
 
     @property
     def over(self) -> bool:
@@ -121,7 +138,7 @@ class Pass:
     def enter(self, inputs: ModelInputs) -> ModelInputs:
         """The inputs to run the model with."""
         backend = self._backend
-        self._rows = inputs.n_rows
+        self._rows, self._points = inputs.rows_at_cut, inputs.points
         held = [leaf.value for leaf in inputs.leaves]
         changed: set[int] = set()
         for visit in self._visits.get((INPUT, "in"), ()):
@@ -207,9 +224,14 @@ class Pass:
             value = self._with(visit, value, self._changed)
         if visit.wanted:
             visit.captured = values.read(value, visit.cut, self._backend)
-            if not (self.cut_short and self.complete):
-                value = self._protected(visit.cut, value)
+            if not self._ends_at(visit.cut):
+                visit.captured = [self._backend.fresh(t) for t in visit.captured]
         return value
+
+    def _ends_at(self, cut: Cut) -> bool:
+        """Whether nothing can change the value at a cut before it is used, and that is at once."""
+        last = cut.name == OUTPUT or (self.cut_short and self.complete and cut.anchor == "out")
+        return last and self._consumed
 
     def _with(
         self, visit: _Visit, value: Any, change: Callable[[_Visit, list[Tensor]], list[Tensor]]
@@ -229,21 +251,14 @@ class Pass:
         return [self._backend.fresh(t) for t in now]
 
     def _replaced(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
-        assert visit.new is not None
-        return values.fitted(visit.new, now, visit.cut, self._backend)
+        new = visit.new(now) if callable(visit.new) else visit.new
+        assert new is not None
+        return values.fitted(new, now, visit.cut, self._backend, self._points)
 
     def _tapped(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
         assert visit.tap is not None
         values.check_differentiable(now, visit.cut, self._backend, self._rows)
         return visit.tap(now)
-
-    def _protected(self, cut: Cut, value: Any) -> Any:
-        """`value` with copies of its tensors where what follows could change them in place."""
-        if cut.name == OUTPUT:
-            return value
-        tree = self._backend.flatten(value)
-        is_tensor, fresh = self._backend.is_tensor, self._backend.fresh
-        return tree.unflatten([fresh(x) if is_tensor(x) else x for x in tree.leaves])
 
     def _check_calls(self, visit: _Visit, place: Place) -> None:
         cut, calls = visit.cut, self._calls.get(place, 0)

@@ -47,6 +47,7 @@ class Request(NamedTuple):
         quantities: whether the quantities at the ends are wanted.
         gradients: whether each point's gradients are wanted.
         points: whether the points are wanted.
+        thins: whether records leave as they converge, and so are taken apart.
         advance: called with the number of rows done.
     """
 
@@ -54,6 +55,7 @@ class Request(NamedTuple):
     quantities: bool = False
     gradients: bool = False
     points: bool = False
+    thins: bool = False
     advance: Callable[[int], object] = int
 
 

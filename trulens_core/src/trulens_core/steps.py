@@ -38,11 +38,14 @@ class Block(NamedTuple):
         points: (k, b, …) per tensor of the cut, in memory of their own, which may be overwritten;
             empty where the one point is the value itself.
         weights: (k,) floats.
+        made: makes the points, (k·b, …), of the value at the cut, where a narrow pass meets it;
+            `points` is empty then.
     """
 
     cut: Cut
     points: list[Tensor]
     weights: np.ndarray[Any, Any]
+    made: Callable[[list[Tensor]], list[Tensor]] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,7 +170,7 @@ class ModelPart:
         self.order: list[int] = []
 
     def at_target(
-        self, inputs: ModelInputs, replace: Mapping[Cut, list[Tensor]], tap: Tap
+        self, inputs: ModelInputs, replace: Mapping[Cut, Any], tap: Tap
     ) -> tuple[list[Tensor], int | None]:
         """The tensors at the target cut, and how many rows they have where that is known."""
         wrapper, wrt, of = self._wrapper, self._wrt, self._of
@@ -183,7 +186,7 @@ class ModelPart:
             )
         self.order = _order(reached)
         y = [t for tensors in found for t in tensors]
-        rows = inputs.n_rows
+        rows = inputs.rows_at_cut
         values.check_rows(y, of, rows)
         if rows is None:
             y = [wrapper.backend.same_rows(t, inputs.first, of) for t in y]

@@ -51,11 +51,29 @@ def select(value: Any, cut: Cut, backend: Backend) -> Selection:
         leaves = list(tree.leaves)
         for i, tensor in zip(chosen, new, strict=True):
             leaves[i] = tensor
-        return tree.unflatten(leaves)
+        whole = tree.unflatten(leaves)
+        return _arguments(value, whole, backend) if cut.anchor == "in" else whole
 
     if not chosen:
         raise _no_tensor(value, cut)
     return Selection([tree.leaves[i] for i in chosen], put)
+
+
+def _arguments(old: Any, new: Any, backend: Backend) -> Any:
+    """A layer's new arguments; those of which nothing changes are the old ones themselves.
+
+    A container that is passed on stays the model's own: what a layer appends to it must be seen.
+    """
+
+    def chosen(a: Any, b: Any) -> Any:
+        pairs = zip(backend.flatten(a).leaves, backend.flatten(b).leaves, strict=True)
+        return a if all(x is y for x, y in pairs) else b
+
+    (args, kwargs), (new_args, new_kwargs) = old, new
+    return (
+        tuple([chosen(a, b) for a, b in zip(args, new_args, strict=True)]),
+        {name: chosen(a, new_kwargs[name]) for name, a in kwargs.items()},
+    )
 
 
 def _no_tensor(value: Any, cut: Cut) -> CutError:
@@ -140,15 +158,21 @@ def _moved(
     return backend.xp.permute_dims(tensor, (*range(leading), *(leading + a for a in axes)))
 
 
-def fitted(new: list[Tensor], old: list[Tensor], cut: Cut, backend: Backend) -> list[Tensor]:
-    """`new` in the dtype and on the device of the values `old` that it replaces."""
+def fitted(
+    new: list[Tensor], old: list[Tensor], cut: Cut, backend: Backend, points: int = 1
+) -> list[Tensor]:
+    """`new` in the dtype and on the device of the values `old` that it replaces.
+
+    It has `points` times as many rows.
+    """
     if len(new) != len(old):
         raise InterventionError(
             f"{cut} holds {len(old)} tensor(s), but {len(new)} were given to replace them"
         )
     for n, o in zip(new, old, strict=True):
         same = len(n.shape) == len(o.shape) and all(
-            a is None or b is None or a == b for a, b in zip(n.shape, o.shape, strict=True)
+            a is None or b is None or a == b * (1 if i else points)
+            for i, (a, b) in enumerate(zip(n.shape, o.shape, strict=True))
         )
         if not same:
             raise InterventionError(

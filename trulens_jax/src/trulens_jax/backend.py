@@ -35,6 +35,7 @@ class JaxBackend(Backend):
     xp = jnp
     static_shapes: ClassVar[bool] = True
     prefers: ClassVar[Literal["points", "records"]] = "points"
+    maps_points: ClassVar[bool] = True
     traces: ClassVar[bool] = True
     splits: ClassVar[bool] = True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -14,20 +13,25 @@ import torch
 from torch import nn
 
 from trulens_core.backends import Tap
+from trulens_core.cache import StepCache
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED, STATIC
+from trulens_core.layouts import STATIC
 from trulens_core.models import Layer, ModelWrapper
-from trulens_core.passes import Pass, Place
+from trulens_core.passes import Pass, Place, Replacement
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_core.steps import layout_key
+from trulens_core.ways import Trace
 from trulens_torch.backend import BACKEND, gradients_enabled
+from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
-from trulens_torch.prefix import Prefix
-from trulens_torch.recomputation import Again
-from trulens_torch.replay import Diverged
-from trulens_torch.session import session
+from trulens_torch.revisions import Revisions
+from trulens_torch.session import aside, session
+from trulens_torch.state import Survey
 from trulens_torch.undo import Undo
+from trulens_torch.watching import CheckedIndices, ReadValues
+
+_KEPT = 64
 
 
 class TorchModelWrapper(ModelWrapper):
@@ -37,8 +41,9 @@ class TorchModelWrapper(ModelWrapper):
         model: an nn.Module; compiled, traced and data-parallel ones too.
         device: where the model is moved, once and for good; None leaves it where it is.
         force_eval: whether calls see all modules in evaluation mode; False keeps each as it is.
-        skip_prefix: whether what comes before the cut of a distribution is computed once for a
-            group of records, not once per block of points, see `trulens_torch.prefix`.
+        skip_prefix: whether what comes before the cut of a distribution is computed for the
+            records alone, not for all of their points, where that is proved to be the same, see
+            `trulens_core.ways`.
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
     """
@@ -68,12 +73,13 @@ class TorchModelWrapper(ModelWrapper):
         self._runner = unwrapped(model)
         self._layers = Layers(self._runner, type(self._runner).__name__)
         self.parameters = _parameters(self._runner)
-        self._seen: tuple[Hashable, set[Place]] = None, set()
-        self._prefix = Prefix(self._runner, skip_prefix, self.place)
+        self._skip_prefix = skip_prefix
+        self._revisions = Revisions()
+        self._known = StepCache(_KEPT)
         self._hooks = Undo()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_seen": (None, set()), "_hooks": Undo()}
+        return {**vars(self), "_hooks": Undo()}
 
     @property
     def _owner(self) -> str:
@@ -104,7 +110,7 @@ class TorchModelWrapper(ModelWrapper):
                 for name, module in self._layers.modules.items():
                     if not isinstance(module, torch.jit.ScriptModule):
                         hook = record(name)
-                        undo.note(_unhook, module, "_forward_hooks", hook)
+                        undo.note(unhook, module, "_forward_hooks", hook)
                         module.register_forward_hook(hook)
                 self._runner(*inputs.args, **inputs.kwargs)
             finally:
@@ -139,11 +145,29 @@ class TorchModelWrapper(ModelWrapper):
         return x.clone() if x.is_inference() else x
 
     def opened(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[None]:
-        def enter(undo: Undo) -> None:
-            self._prefix.open(inputs, at, undo)
+        del inputs, at
+
+        def enter(undo: Undo, survey: Survey) -> None:
             undo.note(self._unhook)
+            self._revisions.look(survey)
 
         return session(self._runner, self.force_eval, enter)
+
+    def revision(self) -> Hashable:
+        return self._revisions.now
+
+    def narrows(self) -> bool:
+        modules = self._runner.modules()
+        return self._skip_prefix and not any(
+            m.training or isinstance(m, nn.DataParallel) for m in modules
+        )
+
+    def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
+        del inputs, at
+        return aside(self._runner, self.force_eval)
+
+    def careful(self) -> contextlib.AbstractContextManager[object]:
+        return CheckedIndices()
 
     def _unhook(self) -> None:
         """Remove the hooks of the last pass, which its backward pass may have called."""
@@ -153,85 +177,39 @@ class TorchModelWrapper(ModelWrapper):
         self,
         inputs: ModelInputs,
         *,
-        replace: Mapping[Cut, list[torch.Tensor]],
-        tap: Mapping[Cut, Tap],
-        want: Sequence[Cut],
-    ) -> list[list[torch.Tensor]]:
-        while True:
-            try:
-                return self._evaluate(inputs, replace, tap, want)
-            except (Exception, Diverged):
-                if not self._prefix.failed():
-                    raise
-
-    def _evaluate(
-        self,
-        inputs: ModelInputs,
-        replace: Mapping[Cut, list[torch.Tensor]],
+        replace: Mapping[Cut, Replacement],
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
         p = Pass(self, replace=replace, tap=tap, want=want)
         self._unhook()
-        places = p.places
-        if not places:
-            with gradients_enabled() if tap else torch.no_grad():
-                entered = p.enter(inputs)
-                return p.leave(self._runner(*entered.args, **entered.kwargs))
-        stop, self._hooks = _Stop(), Undo()
-        signature = _signature(inputs)
-        if self._seen[0] != signature:
-            self._seen = signature, set()
-        p.cut_short = self._seen[1].issuperset(places)
+        stop, self._hooks = Stop(), Undo()
+        known = self._reached(inputs) if p.inside else None
+        p.cut_short = known is not None and known.once.issuperset(p.places)
+        watch = ReadValues() if known is not None and known.may_learn(p) else None
         try:
-            for place in places:
-                self._hook(place, p, stop, self._hooks)
+            for place in sorted(p.places, key=lambda place: place[1] == "in"):
+                show(p, place, self._layers.modules[place[0]], stop, self._hooks)
             with gradients_enabled() if tap else torch.no_grad():
                 entered = p.enter(inputs)
-                with self._prefix.watching(inputs, replace, tap, want):
+                with watch or contextlib.nullcontext():
                     output = self._runner(*entered.args, **entered.kwargs)
-        except _Stop as caught:
+        except Stop as caught:
             if caught is not stop:
                 raise
             # its frames hold what the model computed, and a hook among them holds it
             stop.__traceback__ = None
             return p.stop()
-        self._seen[1].update(place for place, n in p.calls.items() if n == 1)
+        if watch is not None and known is not None:
+            known.learn(p, watch.found)
         return p.leave(output)
 
-    def _hook(self, place: Place, p: Pass, stop: _Stop, undo: Undo) -> None:
-        """Show the pass what comes by, and end the model where no more is needed.
-
-        The model is cut short only at layers that an earlier, whole pass with inputs of the same
-        shapes called once: without it, a second call would go unnoticed. Calls by other threads,
-        which use the model at the same time, are none of the pass's.
-        """
-        me, module = threading.get_ident(), self._layers.modules[place[0]]
-        again = Again(place)
-
-        def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-            del module, args, kwargs
-            if p.over or threading.get_ident() != me:
-                return again.value()
-            with self._prefix.at(place):
-                output = again.put(p.at(place, output))
-            if p.cut_short and p.complete:
-                raise stop
-            return output
-
-        def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
-            del module
-            if p.over or threading.get_ident() != me:
-                return again.value()
-            with self._prefix.at(place):
-                return again.put(p.at(place, (args, kwargs)))
-
-        if place[1] == "out":
-            undo.note(_unhook, module, "_forward_hooks", after)
-            module.register_forward_hook(after, with_kwargs=True)
-        else:
-            undo.note(_unhook, module, "_forward_pre_hooks", before)
-            module.register_forward_pre_hook(before, with_kwargs=True)
+    def _reached(self, inputs: ModelInputs) -> Reached:
+        """What is known of the calls of layers for inputs of this structure and these shapes."""
+        shapes = tuple([tuple(x.value.shape) for x in inputs.leaves if x.role != STATIC])
+        key = self._revisions.now, layout_key(inputs.split()[0]), shapes, inputs.points
+        found: Reached = self._known.get(key, Reached)
+        return found
 
     def not_reached(self, cut: Cut, calls: int) -> str:
         text = super().not_reached(cut, calls)
@@ -249,28 +227,6 @@ class TorchModelWrapper(ModelWrapper):
                 f"{name!r} without calling it; cut at the attention layer itself"
             )
         return text
-
-
-class _Stop(BaseException):
-    """Ends a pass early. Not an Exception: a model's own `except Exception` must not catch it."""
-
-
-def _unhook(module: nn.Module, kind: str, hook: Callable[..., Any]) -> None:
-    """Remove a hook, whose handle an interrupt may have lost."""
-    hooks: dict[int, Any] = getattr(module, kind)
-    for key in [key for key, held in list(hooks.items()) if held is hook]:
-        getattr(module, f"{kind}_with_kwargs").pop(key, None)
-        hooks.pop(key, None)
-
-
-def _signature(inputs: ModelInputs) -> Hashable:
-    """What may decide how often a layer is called: all but the tensors' values and the records."""
-    shapes = tuple(
-        tuple(x.value.shape[1:] if x.role == BATCHED else x.value.shape)
-        for x in inputs.leaves
-        if x.role != STATIC
-    )
-    return layout_key(inputs.split()[0]), shapes
 
 
 def _first_floating(module: nn.Module) -> torch.Tensor | None:

@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from trulens_core.errors import UnsupportedModelError
+from trulens_core.ways import Trace
 from trulens_torch import state, switches
+from trulens_torch.revisions import Written
 from trulens_torch.undo import Undo
 
 
@@ -45,8 +47,15 @@ class _Claims:
 CLAIMS = _Claims()
 
 
+Enter = Callable[[Undo, state.Survey], object]
+
+
+def _nothing(undo: Undo, survey: state.Survey) -> None:
+    """Nothing else is to be put right."""
+
+
 def session(
-    model: nn.Module, force_eval: bool, enter: Callable[[Undo], object] = id
+    model: nn.Module, force_eval: bool, enter: Enter = _nothing
 ) -> contextlib.AbstractContextManager[None]:
     """The model in evaluation mode, its parameters frozen, and nothing else under way on it.
 
@@ -57,7 +66,8 @@ def session(
     Args:
         model: the model.
         force_eval: whether its modules are put into evaluation mode.
-        enter: what else is to be put right; it notes how that is put back.
+        enter: what else is to be put right, given a survey of the model; it notes how that is put
+            back.
     """
     held = _Session(model, force_eval, enter)
     return _outside_inference(held) if torch.is_inference_mode_enabled() else held
@@ -74,7 +84,7 @@ class _Session:
 
     __slots__ = ("_enter", "_force_eval", "_model", "_undo")
 
-    def __init__(self, model: nn.Module, force_eval: bool, enter: Callable[[Undo], object]) -> None:
+    def __init__(self, model: nn.Module, force_eval: bool, enter: Enter) -> None:
         self._model, self._force_eval, self._enter = model, force_eval, enter
         self._undo = Undo()
 
@@ -113,7 +123,24 @@ class _Session:
         thawed = [p for p in survey.parameters if p.requires_grad]
         undo.note(_set_requires_grad, thawed, True)
         _set_requires_grad(thawed, False)
-        self._enter(undo)
+        self._enter(undo, survey)
+
+
+@contextlib.contextmanager
+def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
+    """Inside a session, evaluations that leave nothing behind, and what they did."""
+    undo, survey, trace = Undo(), state.Survey.of(model), Trace()
+    random, before = switches.Random(_gpus(survey)), Written(survey)
+    try:
+        undo.note(random.put_back)
+        state.keep(survey, force_eval, undo)
+        yield trace
+        trace.drew, trace.wrote = random.changed(), before.changed()
+    finally:
+        try:
+            undo.run()
+        finally:
+            undo.run()
 
 
 def _checked(name: str, survey: state.Survey) -> set[torch.device]:
@@ -121,16 +148,17 @@ def _checked(name: str, survey: state.Survey) -> set[torch.device]:
 
     Raises, before anything is touched, for a model that cannot be explained or put back.
     """
-    gpus = set()
     for t in survey.parameters:
         if is_lazy(t) or t.is_meta or t.is_inference():
             raise _unusable(name, t)
-        if t.is_cuda:
-            gpus.add(t.device)
     for _, _, b in survey.buffers:
         if is_lazy(b) or b.is_meta:
             raise _unusable(name, b)
-    return gpus
+    return _gpus(survey)
+
+
+def _gpus(survey: state.Survey) -> set[torch.device]:
+    return {t.device for t in survey.parameters if t.is_cuda}
 
 
 def _unusable(name: str, weights: torch.Tensor) -> UnsupportedModelError:

@@ -106,3 +106,24 @@ def needed(gpus: set[torch.device], recurrent: bool) -> Iterator[Switch]:
         yield CUDNN
     if "torch._dynamo.eval_frame" in sys.modules:
         yield STANCE
+
+
+class Random:
+    """The states of the random generators that a model on these GPUs draws from."""
+
+    def __init__(self, gpus: set[torch.device]) -> None:
+        self._cpu = torch.get_rng_state()
+        self._gpus = {device: torch.cuda.get_rng_state(device) for device in gpus}
+
+    def changed(self) -> bool:
+        """Whether something was drawn since."""
+        return not torch.equal(self._cpu, torch.get_rng_state()) or any(
+            not torch.equal(state, torch.cuda.get_rng_state(device))
+            for device, state in self._gpus.items()
+        )
+
+    def put_back(self) -> None:
+        """Go on from these states."""
+        torch.set_rng_state(self._cpu)
+        for device, state in self._gpus.items():
+            torch.cuda.set_rng_state(state, device)

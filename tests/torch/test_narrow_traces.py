@@ -1,4 +1,4 @@
-"""A replay leaves nothing behind in the model, whatever ends it and whoever else is at it."""
+"""Narrow passes leave nothing behind in the model, whatever ends them and whoever else is at it."""
 
 import runpy
 import threading
@@ -11,7 +11,7 @@ from torch import nn
 
 from trulens_core import IntegratedGradients, get_model_wrapper
 
-HELP = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("tape_models.py"))))
+HELP = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("narrow_models.py"))))
 WIDTH, built, dense, method, vectors = (
     getattr(HELP, n) for n in ("WIDTH", "built", "dense", "method", "vectors")
 )
@@ -41,7 +41,7 @@ class Failing(Net):
 
     def forward(self, x):
         y = self.stem(x)
-        if self.where == "before" and len(x) > 1:
+        if self.where == "before":
             raise KeyError("before")
         z = self.head(torch.tanh(self.cut(y)))
         if self.where == "after":
@@ -68,9 +68,8 @@ def test_an_error_in_the_middle(where, known):
     with pytest.raises((KeyError, KeyboardInterrupt)):
         asked.attributions(vectors(1, WIDTH))
     model.where = None
-    assert wrapper._prefix._group is None
     assert attributes(model) in (before, [[*sorted([*before[0], "where"])], *before[1:]])
-    assert torch.equal(asked.attributions(vectors(1, WIDTH)), full(Failing))
+    assert torch.allclose(asked.attributions(vectors(1, WIDTH)), full(Failing), rtol=1e-12)
 
 
 def test_own_forwards_are_put_back():
@@ -93,7 +92,7 @@ def test_two_threads():
 
     def explain(i):
         found = [method(wrapper, "cut").attributions(inputs[i]) for _ in range(15)]
-        wrong.extend(f for f in found if not torch.equal(f, expected[i]))
+        wrong.extend(f for f in found if not torch.allclose(f, expected[i], rtol=1e-12))
 
     @torch.no_grad()
     def use():
@@ -110,7 +109,6 @@ def test_two_threads():
     stop.set()
     user.join()
     assert wrong == []
-    assert wrapper._prefix._group is None
 
 
 def test_nested_explanations():
@@ -135,4 +133,4 @@ def test_nested_explanations():
     wrapper = plain
     expected = IntegratedGradients(plain, baseline, 6, doi_cut="cut", rebatch_size=2)
     expected = expected.attributions(vectors(1, WIDTH))
-    assert all(torch.equal(f, expected) for f in found)
+    assert all(torch.allclose(f, expected, rtol=1e-12) for f in found)

@@ -1,4 +1,4 @@
-"""Replayed explanations of models that are hard to replay are those of full runs, bit for bit."""
+"""Of models that are hard to run with fewer rows before a cut than after it: the same numbers."""
 
 import dataclasses
 import runpy
@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from trulens_core import Cut
 
-HELP = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("tape_models.py"))))
+HELP = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("narrow_models.py"))))
 Comparison, WIDTH, dense, vectors = HELP.Comparison, HELP.WIDTH, HELP.dense, HELP.vectors
 
 
@@ -288,6 +288,9 @@ class CountsRows(Chain):
         return self.head(torch.tanh(self.cut(self.second(y))) + y * rows)
 
 
+TOGETHER = SharedAndBranching, Identities, CountsRows
+"""Rows of these see one another, so that parts of the records give other numbers."""
+
 ONE = vectors(1, WIDTH)
 STEPS = vectors(1, 5, WIDTH)
 CASES = [
@@ -320,17 +323,19 @@ def name_of(value):
     return getattr(value, "__name__", None)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 7, 50])
+@pytest.mark.parametrize("rows", [1, 3, 50])
 @pytest.mark.parametrize(("kind", "cut", "x"), CASES, ids=name_of)
 def test_equal_for_one_record(kind, cut, x, rows):
-    found = Comparison(kind, cut, x, rows=rows)
-    assert torch.equal(found.first, found.expected)
-    assert found.equal
+    assert Comparison(kind, cut, x, rows=rows).error < 1e-13
 
 
-@pytest.mark.parametrize(("kind", "cut", "x"), CASES, ids=name_of)
+APART = [case for case in CASES if case[0] not in TOGETHER]
+
+
+@pytest.mark.parametrize(("kind", "cut", "x"), APART, ids=name_of)
 def test_equal_for_several_records(kind, cut, x):
-    """Two records of five at a time, three points of seven: k and b both change at the ends."""
+    """Blocks of points of one record, of several, and of all, the last ones shorter."""
     batch = torch.cat([x, *(vectors(4, *x.shape[1:]) + 0.5).split(1)])
-    assert Comparison(kind, cut, batch, rows=2).equal
-    assert Comparison(kind, cut, batch, rows=None).equal
+    assert Comparison(kind, cut, batch, rows=2).error < 1e-13
+    assert Comparison(kind, cut, batch, rows=17).error < 1e-13
+    assert Comparison(kind, cut, batch, rows=None).error < 1e-13

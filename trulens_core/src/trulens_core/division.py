@@ -1,0 +1,169 @@
+"""How the work for all records is divided: into groups of them, and each into blocks of points."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import NamedTuple
+
+from trulens_core.distributions import PointDoi
+from trulens_core.errors import TrulensWarning, UnsupportedModelError
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import BATCHED
+from trulens_core.questions import Question, Request
+from trulens_core.slices import InputCut
+from trulens_core.ways import Verdict, Way
+
+_ELEMENTS_PER_PASS = 2**21
+_ROWS_PER_PASS = (8, 256)
+
+_MIXES = (
+    "the model's rows see one another (as in batch statistics, or in a graph of all records): a "
+    "record among others gives other numbers than alone. All records go through it together, one "
+    "point a pass"
+)
+
+
+class Part(NamedTuple):
+    """One group of records, and how its points go through the model.
+
+    Attributes:
+        first: the first record's place among all.
+        last: one past the last record's place.
+        size: how many records a group has, the last one but for what pads it included.
+        rows: how many rows a pass has at most.
+        way: see `trulens_core.ways`.
+    """
+
+    first: int
+    last: int
+    size: int
+    rows: int
+    way: Way
+
+
+class Division:
+    """The work for all records, divided as far as is known to be right.
+
+    Args:
+        question: what is asked of the model.
+        request: how many rows a pass may have.
+        inputs: of all records.
+
+    Attributes:
+        verdict: what is known of the model.
+    """
+
+    def __init__(self, question: Question, request: Request, inputs: ModelInputs) -> None:
+        self.question, self.inputs, self._request = question, inputs, request
+        self._total = inputs.n_records
+        self._divisor = 1
+        cuts = (question.source, question.target, question.doi_cut)
+        self.verdict: Verdict = question.wrapper.verdict(inputs, cuts)
+        backend = question.wrapper.backend
+        inner = not isinstance(question.doi_cut, InputCut)
+        self._narrow = inner and not backend.traces and question.wrapper.narrows()
+
+    def part(self, first: int) -> Part:
+        """The group that begins with a record."""
+        size, way = self._size()
+        return Part(first, min(first + size, self._total), size, self._rows(way), way)
+
+    def settled(self, part: Part) -> bool:
+        """Whether a group is the only one, and its way is not new."""
+        return part.size == self._total and self.verdict.settled
+
+    def refuse(self, part: Part) -> None:
+        """A group was found not to be right; the verdict may say more."""
+        if self.verdict.mixes:
+            warnings.warn(_MIXES, TrulensWarning, stacklevel=2)
+        if part.way == "narrow":
+            self.verdict.refused.add(part.size)
+
+    def goes_on(self, part: Part, error: Exception) -> bool:
+        """Whether the group of an error is begun again, otherwise.
+
+        Where memory ran out, with half as many rows, which are then the most. After a narrow pass,
+        by a full one: that tells the model's own error, if it is one.
+        """
+        if self.question.wrapper.backend.is_out_of_memory(error):
+            can = self._request.rebatch_size == "auto" and part.rows > 1
+            self._divisor *= 2
+            return can
+        self.refuse(part)
+        return part.way == "narrow"
+
+    def _rows(self, way: Way) -> int:
+        """How many rows a pass has at most."""
+        given = self._request.rebatch_size
+        if isinstance(given, int):
+            return given
+        leaves = self.inputs.leaves
+        sizes: list[int] = [math.prod(x.value.shape[1:]) for x in leaves if x.role == BATCHED]
+        if self._narrow and self.verdict.size is not None:
+            sizes = [self.verdict.size]
+        few, many = _ROWS_PER_PASS
+        chosen = max(few, min(many, _ELEMENTS_PER_PASS // max(1, *sizes, 1)))
+        if way != "narrow":
+            chosen = max(chosen, self._total)
+        return max(1, chosen // self._divisor)
+
+    def _size(self) -> tuple[int, Way]:
+        """How many records a group has, and the way of its blocks."""
+        verdict = self.verdict
+        if verdict.mixes:
+            self._check_whole()
+            return self._total, "alone"
+        if verdict.reorders:
+            return 1, "narrow" if self._narrow and verdict.narrow(1) else "full"
+        if self._narrow and not isinstance(self.question.doi, PointDoi):
+            for size in self._narrow_sizes():
+                if verdict.narrow(size):
+                    return size, "narrow"
+        return self._full_size(), "full"
+
+    def _check_whole(self) -> None:
+        """Raise where records that see one another would be taken apart."""
+        given = self._request.rebatch_size
+        if self._request.thins or (isinstance(given, int) and given < self._total):
+            what = "tolerance=" if self._request.thins else f"rebatch_size={given}"
+            raise UnsupportedModelError(
+                f"the model's rows see one another, and {what} would take its {self._total} "
+                "records apart, which changes what it computes; leave it out, and give the records "
+                "that belong together in one call"
+            )
+
+    def _narrow_sizes(self) -> list[int]:
+        """Numbers of records for narrow blocks: as few as all points of which fill a pass, or one.
+
+        The caller's own functions may hold data of all records, which are then not taken apart
+        unless the caller limits the rows.
+        """
+        q, n = self.question, self.question.doi.n_points
+        most = self._full_size()
+        by_record = self._request.rebatch_size is not None or (q.doi.by_record and not q.qoi.custom)
+        if not by_record or n is None:
+            return [most]
+        return [max(1, min(self._total, self._rows("narrow") // n)), 1]
+
+    def _full_size(self) -> int:
+        """How many records a block holds that repeats them.
+
+        All of them unless the caller limits the rows, since functions of the caller's may hold
+        data of all; else as many as fit, or, where the backend prefers points, as many as make the
+        fewest blocks.
+        """
+        total, rows = self._total, self._rows("full")
+        if self._request.rebatch_size is None:
+            return total
+        if self.question.wrapper.backend.prefers == "points":
+            points = self.question.doi.n_points or 1
+
+            def cost(records: int) -> tuple[int, int, int]:
+                """Blocks, rows with what pads them, groups."""
+                groups, parts = -(-total // records), -(-points // (rows // records))
+                padded = groups * records * parts * -(-points // parts)
+                return groups * parts, padded, groups
+
+            return min(range(1, min(total, rows) + 1), key=cost)
+        return min(total, rows)

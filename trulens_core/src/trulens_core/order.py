@@ -1,0 +1,132 @@
+"""Whether rows are records: in their order at inner cuts, and the same without the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import STATIC
+from trulens_core.questions import Question
+from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_core.ways import Refused, Trace, Verdict, deviation, rounding
+
+
+def known_order(question: Question, inputs: ModelInputs, verdict: Verdict) -> bool:
+    """Whether nothing about the order of rows has to be found out."""
+    if inputs.n_records == 1 or verdict.mixes or verdict.random or not _inner(question):
+        return True
+    return _integers(inputs, question.wrapper.backend) in verdict.ordered
+
+
+def check_order(
+    question: Question,
+    inputs: ModelInputs,
+    known: Mapping[Cut, Sequence[Tensor]],
+    verdict: Verdict,
+) -> None:
+    """Compare the values at inner cuts with those for the records in reversed order.
+
+    A model may sort its records by length, run, and sort back: between, row i is another record's.
+    Integers and truth values among the inputs decide such things, so that it is looked at anew
+    whenever they differ from those that it was looked at for.
+
+    Args:
+        question: what is asked of the model.
+        inputs: of a group of records.
+        known: values at cuts, as far as they are known.
+        verdict: what is known, and gets to be.
+
+    Raises:
+        Refused: where rows and records do not go together; the verdict then says so.
+    """
+    if known_order(question, inputs, verdict):
+        return
+    wrapper, backend, cuts = question.wrapper, question.wrapper.backend, _inner(question)
+    n = inputs.n_records
+    back = range(n)[::-1]
+    turned, trace = _aside(question, inputs.select(back, backend), cuts)
+    if trace.wrote:  # what is known is of a model in another state
+        known = {}
+    values = {**known, **_aside(question, inputs, [c for c in cuts if c not in known])[0]}
+    if trace.drew or any(not len(t.shape) or t.shape[0] != n for c in cuts for t in values[c]):
+        return  # nothing to compare, or no rows: that is told where they are needed
+    for cut in cuts:
+        there = [_rows(t, back, backend) for t in turned[cut]]
+        limit = 10 * rounding(there[0], wrapper.like()).least
+        if deviation(there, values[cut], backend) > limit:
+            verdict.reorders = _permuted(there[0], values[cut][0], backend, limit)
+            verdict.mixes = not verdict.reorders
+            raise Refused
+    verdict.ordered.add(_integers(inputs, backend))
+
+
+def check_apart(question: Question, inputs: ModelInputs, verdict: Verdict) -> None:
+    """Compare a record's value at the target beside one record and beside another one.
+
+    Raises:
+        Refused: where they differ; the verdict then says that rows see one another.
+    """
+    wrapper, backend, cut = question.wrapper, question.wrapper.backend, question.target
+    if verdict.apart or verdict.random or backend.static_shapes:
+        return
+    n = inputs.n_records
+    pairs = [inputs.select(i, backend) for i in ([0, n - 1], [0, n // 2] if n > 2 else [0])]
+    verdict.apart = True
+    try:
+        (first, trace), (second, _) = (_aside(question, pair, [cut]) for pair in pairs)
+    except Exception:  # noqa: BLE001 - what is explained will tell
+        return
+    one, other = first[cut][0], second[cut][0]
+    if trace.drew or not len(one.shape) or one.shape[0] != 2:
+        return
+    limit = 10 * rounding(one, wrapper.like()).least
+    rows = ([0], [1])  # a model may have put them in another order
+    off = [deviation([_rows(one, r, backend)], [other[:1]], backend) for r in rows]
+    verdict.mixes = min(off) > limit
+    verdict.apart = not verdict.mixes
+    if verdict.mixes:
+        raise Refused
+
+
+def _aside(
+    question: Question, inputs: ModelInputs, cuts: Sequence[Cut]
+) -> tuple[dict[Cut, list[Tensor]], Trace]:
+    """The values at cuts, of an evaluation that leaves nothing behind, and what it did."""
+    with question.wrapper.aside(inputs, question.doi_cut) as trace:
+        found = question.wrapper.activations(inputs, cuts)
+    return found, trace
+
+
+def _inner(question: Question) -> list[Cut]:
+    """The cuts inside the model, each once."""
+    cuts = dict.fromkeys((question.source, question.doi_cut, question.target))
+    return [c for c in cuts if c.name not in (INPUT, OUTPUT)]
+
+
+def _integers(inputs: ModelInputs, backend: Backend) -> Hashable:
+    """A digest of the integers and truth values among the inputs."""
+    digest = hashlib.blake2b(digest_size=16)
+    for leaf in inputs.leaves:
+        if leaf.role != STATIC and not backend.is_floating(leaf.value):
+            digest.update(np.ascontiguousarray(backend.to_numpy(leaf.value)).tobytes())
+    return inputs.n_records, digest.digest()
+
+
+def _rows(x: Tensor, index: Sequence[int], backend: Backend) -> Tensor:
+    return backend.xp.take(x, backend.from_numpy(np.asarray(index, "int32"), like=x), axis=0)
+
+
+def _permuted(found: Tensor, expected: Tensor, backend: Backend, limit: float) -> bool:
+    """Whether the rows are the expected ones in another order."""
+    a, b = (backend.to_numpy(t).reshape(len(t), -1).astype("float64") for t in (found, expected))
+    left = list(range(len(b)))
+    for row in a:
+        off = [np.abs(row - b[i]).max() for i in left]
+        if not off or min(off) > limit * max(1.0, np.abs(row).max()):
+            return False
+        left.pop(int(np.argmin(off)))
+    return True

@@ -1,0 +1,197 @@
+"""Blocks of points, each evaluated in a way that is looked at before it is trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from trulens_core.backends import Backend, Gradients, Tensor, Want
+from trulens_core.inputs import ModelInputs
+from trulens_core.quantities import QoI
+from trulens_core.questions import Question
+from trulens_core.steps import Block
+from trulens_core.ways import Refused, Trace, Verdict, Way, deviation, is_rounding, rounding
+
+Over = Callable[[Block], Gradients]
+
+
+class ProvedBlocks:
+    """The gradients of a quantity over blocks of one group of records.
+
+    Args:
+        question: what is asked of a model.
+        inputs: of the group's records.
+        qoi: the quantity, for these records.
+        want: what is wanted besides the gradients' sum.
+        way: how blocks are evaluated, if that is right.
+        verdict: what is known of that.
+
+    Raises:
+        Refused: when called, where the way is not right; the verdict then says so.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        inputs: ModelInputs,
+        qoi: QoI,
+        want: list[Want],
+        way: Way,
+        verdict: Verdict,
+    ) -> None:
+        self._question, self._inputs, self._qoi = question, inputs, qoi
+        self._want, self._way, self._verdict = want, way, verdict
+        self._backend = question.wrapper.backend
+        self._trusted = self._over(want, way)
+
+    def _over(self, want: list[Want], way: Way) -> Over:
+        q = self._question
+        return q.wrapper.over_blocks(
+            self._inputs,
+            wrt=q.source,
+            of=q.target,
+            qoi=self._qoi,
+            want=want,
+            narrow=way == "narrow",
+        )
+
+    def __call__(self, block: Block) -> Gradients:
+        """The gradients over one block."""
+        key = self._way, self._inputs.n_records, len(block.weights)
+        if self._backend.maps_points or self._verdict.proved(*key):
+            return self._trusted(block)
+        kept = block._replace(points=[self._backend.fresh(p) for p in block.points])
+        seen = self._verdict.proofs.get(key, 0)
+        k = len(block.weights)
+        got = self._looked_at(block, kept, k // 2 if seen == 0 else k - 1)
+        if got is None:
+            return self._over(self._want, "full")(kept)
+        self._verdict.proofs[key] = seen + 1
+        return got
+
+    # -- looking -----------------------------------------------------------------------------
+
+    def _looked_at(self, block: Block, kept: Block, j: int) -> Gradients | None:
+        """The gradients of a block, of which `kept` is a copy, if point j in it is as it is alone.
+
+        None where that cannot be told, and so nothing is known of a narrow pass: no gradient, or
+        numbers that are not finite.
+        """
+        verdict = self._verdict
+        alone, trace = self._alone(kept, j)
+        if trace.drew or (trace.wrote and self._way == "narrow"):
+            verdict.random, verdict.narrows = trace.drew, False
+            raise Refused
+        got = self._whole(block)
+        if not alone.tells(self._backend):
+            return None if self._way == "narrow" else self._as_wanted(got, block)
+        if self._same(alone, self._inside(got, kept, j), kept, j):
+            return self._as_wanted(got, block)
+        if self._way == "narrow":
+            raise Refused
+        if self._apart(alone, self._alone(kept, j, aside=False)[0]) > (0.0, 0.0):
+            verdict.random = True
+        else:
+            verdict.mixes = True
+        raise Refused
+
+    @property
+    def _look(self) -> list[Want]:
+        """What is wanted to be looked at. Another request would be traced anew."""
+        if self._backend.traces:
+            return self._want
+        return [*{*self._want, "points", "quantities"}]
+
+    def _whole(self, block: Block) -> Gradients:
+        wrapper = self._question.wrapper
+        with wrapper.careful() if self._way == "narrow" else contextlib.nullcontext():
+            return self._over(self._look, self._way)(block)
+
+    def _alone(self, block: Block, j: int, aside: bool = True) -> tuple[_Point, Trace]:
+        """What a point gives by itself, and what evaluating it did."""
+        wrapper = self._question.wrapper
+        points = [self._backend.fresh(p[j : j + 1]) for p in block.points]
+        one = Block(block.cut, points, np.ones(1, block.weights.dtype))
+        over = self._over(self._look, "full")
+        if not aside:
+            return self._point(over(one), 0), Trace()
+        with wrapper.aside(self._inputs, block.cut) as trace:
+            found = self._point(over(one), 0)
+        return found, trace
+
+    def _inside(self, got: Gradients, block: Block, j: int) -> _Point:
+        """What the same point gives in a block that gave `got`."""
+        if "points" in self._look:
+            return self._point(got, j)
+        weights = np.zeros_like(block.weights)
+        weights[j] = 1
+        return self._point(self._trusted(block._replace(weights=weights)), 0)
+
+    def _point(self, got: Gradients, j: int) -> _Point:
+        gradients: list[Any] = [g for gs in got.gradients for g in gs]
+        if "points" in self._look:
+            gradients = [g[j] for g in gradients]
+        sizes = [float(np.max(np.abs(self._backend.to_numpy(q)))) for q in got.quantities]
+        return _Point([q[j] for q in got.quantities], gradients, max(sizes, default=0.0))
+
+    def _as_wanted(self, got: Gradients, block: Block) -> Gradients:
+        """What was evaluated for a look, as it would have been given without."""
+        if self._look is self._want:
+            return got
+        gradients: list[list[Any]] = [list(gs) for gs in got.gradients]
+        if "points" not in self._want:
+            w = self._backend.from_numpy(block.weights)
+            gradients = [[self._backend.weighted_sum(g, w) for g in gs] for gs in gradients]
+        quantities = got.quantities if "quantities" in self._want else []
+        return Gradients(quantities, got.activations, gradients)
+
+    # -- comparing ---------------------------------------------------------------------------
+
+    def _apart(self, alone: _Point, inside: _Point) -> tuple[float, float]:
+        """How far quantities and gradients are apart."""
+        size = inside.size
+        return (
+            deviation(inside.quantities, alone.quantities, self._backend, size),
+            deviation(inside.gradients, alone.gradients, self._backend),
+        )
+
+    def _same(self, alone: _Point, inside: _Point, block: Block, j: int) -> bool:
+        limits = rounding(alone.gradients[0], self._question.wrapper.like())
+        off = self._apart(alone, inside)
+        told = is_rounding(off, None, limits)
+        if told is None:
+            told = is_rounding(off, self._noise(inside, block, j), limits)
+        return bool(told)
+
+    def _noise(self, inside: _Point, block: Block, j: int) -> tuple[float, float]:
+        """How far a point's numbers depend on where in the block its rows stand."""
+        k = len(block.weights)
+        back = self._backend.from_numpy(np.arange(k)[::-1].astype("int32"))
+        points = [self._backend.xp.take(p, back, axis=0) for p in block.points]
+        turned = block._replace(points=points, weights=block.weights[::-1].copy())
+        return self._apart(inside, self._inside(self._whole(turned), turned, k - 1 - j))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Point:
+    """What one point gives, for b records.
+
+    Attributes:
+        quantities: (b,) each, where they are known.
+        gradients: (b, …) each.
+        size: the largest quantity of the block.
+    """
+
+    quantities: list[Tensor]
+    gradients: list[Tensor]
+    size: float
+
+    def tells(self, backend: Backend) -> bool:
+        """Whether something can be told from it: it is finite, and some gradient is not zero."""
+        arrays = [backend.to_numpy(t) for t in (*self.quantities, *self.gradients)]
+        gradients = arrays[len(self.quantities) :]
+        return all(np.isfinite(a).all() for a in arrays) and any(a.any() for a in gradients)

@@ -1,0 +1,86 @@
+"""Whether a model is still the one of which something was found out."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+
+from trulens_torch.state import Survey
+
+
+class Revisions:
+    """Counts the changes of a model between calls: of its modules, their attributes and hooks.
+
+    Attributes are compared by identity: what an object that a module holds has inside is not seen.
+    A copy, and what is unpickled, knows nothing.
+
+    Attributes:
+        now: the number of the present state.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._seen: tuple[list[Any], list[dict[str, Any]], list[int]] = [], [], []
+
+    def __reduce__(self) -> tuple[type[Revisions], tuple[()]]:
+        return Revisions, ()
+
+    def look(self, survey: Survey) -> None:
+        """See what the model is now."""
+        modules, attributes, hooks = self._seen
+        mine = _hooks(survey)
+        same = len(modules) == len(survey.modules) and all(
+            map(operator.is_, modules, survey.modules)
+        )
+        if same and hooks == mine and all(map(_same, attributes, survey.attributes)):
+            return
+        self._seen = survey.modules, [dict(held) for held in survey.attributes], mine
+        self.now += 1
+
+
+class Written:
+    """What modules hold now, to tell whether evaluations write what later ones may read.
+
+    Tensors that a module merely keeps as attributes do not count: they are written anew each time.
+    """
+
+    def __init__(self, survey: Survey) -> None:
+        self._buffers = [(m, n, b, _version(b)) for m, n, b in survey.buffers]
+        self._attributes = [(held, held.copy()) for held in survey.attributes]
+
+    def changed(self) -> bool:
+        """Whether anything is another now."""
+        buffers = (
+            getattr(module, name, None) is not held or _version(held) != version
+            for module, name, held, version in self._buffers
+        )
+        return any(buffers) or any(_counts(now, before) for now, before in self._attributes)
+
+
+def _version(t: torch.Tensor) -> int:
+    return 0 if t.is_inference() else t._version
+
+
+def _counts(now: dict[str, Any], before: dict[str, Any]) -> bool:
+    if _same(now, before):
+        return False
+    return any(
+        value is not before.get(name) and isinstance(value, int | float | str | bool)
+        for name, value in now.items()
+    )
+
+
+def _same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return len(a) == len(b) and all(map(operator.is_, a.values(), b.values()))
+
+
+def _hooks(survey: Survey) -> list[int]:
+    """The keys of all hooks, which are given once in a process."""
+    return [
+        key
+        for held in survey.attributes
+        for kind in ("_forward_hooks", "_forward_pre_hooks")
+        for key in held[kind]
+    ]
