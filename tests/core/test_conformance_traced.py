@@ -9,7 +9,7 @@ from trulens_core.testing import ReferenceBackend, ReferenceModel, register_refe
 from trulens_core.testing.conformance import Conformance
 from trulens_core.testing.reference import ReferenceWrapper, Tensor
 from trulens_core.testing.reference import namespace as xp
-from trulens_core.testing.reference.tensors import pulled_back
+from trulens_core.testing.reference.tensors import leaf, pulled_back
 
 
 class TracingBackend(ReferenceBackend):
@@ -26,7 +26,7 @@ class TracingBackend(ReferenceBackend):
             k, leaves = a.points[0].shape[0] if a.points else 1, []
 
             def tap(z):
-                new = [Tensor(t.data, tracked=True) for t in z]
+                new = [leaf(t) for t in z]
                 leaves.extend(new)
                 return new
 

@@ -54,7 +54,8 @@ class Gradients(NamedTuple):
     Attributes:
         quantities: n tensors of shape (rows,).
         activations: the t tensors at the source cut, (rows, …).
-        gradients: n lists of t tensors shaped as the activations; None where unconnected.
+        gradients: n lists of t tensors shaped as the activations; None where unconnected. Each is
+            the total derivative, through the others too where they are computed from it.
 
     Example:
         >>> q, z = np.ones(2), np.ones((2, 3))
@@ -188,7 +189,8 @@ class Backend(ABC):
             run: evaluates the model with the tap at the source cut and returns the quantities,
                 each (rows,). It is pure and may be called several times. The tap may be reached
                 several times in one run (once per layer of the cut); values and gradients are
-                listed in the order of reaching.
+                listed in the order of reaching. What reaches it may be computed from what did
+                before; each gradient is the total derivative, as if the tap were at it alone.
         """
 
     def is_floating(self, x: Tensor) -> bool:

@@ -179,7 +179,7 @@ class Pass:
 
         Before the loop a value is known by shape alone: `value` holds placeholders for all
         rounds. Tensors that come back as they are stay; one that is replaced takes the place of
-        the loop's own; one that is only tapped is zeros that carry a derivative.
+        the loop's own; one that is only tapped is −0, which is added and carries a derivative.
 
         Returns:
             The value with its tensors replaced, the same with its tensors tapped too, and a

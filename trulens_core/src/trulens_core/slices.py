@@ -32,6 +32,9 @@ class Cut:
     with `logits` gives that; at anchor `"in"`, all floating tensors, positional ones first;
     otherwise the first floating tensor. An `accessor` chooses instead.
 
+    Where variables live, a cut of several layers gives for each its own, total derivative: what
+    the layer alone gives, also where one layer is computed from another.
+
     Args:
         name: name or index of the layer, or a list of them. An index is an int; 0 is layer 0.
         anchor: `"out"`, the layer's output, or `"in"`, its input.

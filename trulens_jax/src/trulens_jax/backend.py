@@ -21,7 +21,7 @@ from trulens_core.backends import (
     Tap,
     Want,
 )
-from trulens_jax import differentiation, taps
+from trulens_jax import differentiation, recorder, taps
 from trulens_jax._compat import Tracer
 
 _UNSUPPORTED = "OSUMm"
@@ -168,7 +168,7 @@ def _first_half(run: Callable[[StepArguments, Tap], list[Any]], a: StepArguments
     def values(eps: list[Any]) -> Any:
         return jax.vmap(step)(a.points, eps)
 
-    eps = differentiation.zeros(step.eps, leading=(k,))
+    eps = recorder.minus_zeros(step.eps, leading=(k,))
     y, pull, seen = jax.vjp(values, eps, has_aux=True)
     return y, seen, pull, step.connections
 

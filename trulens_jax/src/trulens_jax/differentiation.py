@@ -1,4 +1,4 @@
-"""The gradient primitive: what a tap adds is zero, and carries the derivative."""
+"""The gradient primitive: what a tap adds is −0, and carries the derivative."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from trulens_core.backends import Gradients, Tap
 from trulens_core.errors import QoiError
 from trulens_jax import _compat
 from trulens_jax.jaxprs import dependencies
-from trulens_jax.recorder import Recorder
-from trulens_jax.taps import joined
+from trulens_jax.recorder import Recorder, minus_zeros
 
 Run = Callable[[list[Any], Tap], list[Any]]
 """Evaluates rows at points, with a tap; the tensors of interest."""
@@ -78,12 +77,10 @@ def _traced(run: Run, points: list[Any]) -> Traced:
     eps = [
         s if jnp.issubdtype(s.dtype, np.floating) else None for s in jax.eval_shape(seen, points)
     ]
-    shares = shown.shares()
 
     def whole(points: list[Any], eps: list[Any]) -> tuple[list[Any], list[Any]]:
-        recorders = [Recorder(eps, share, shown.loops) for share in shares]
-        outputs = zip(*(run(points, recorder) for recorder in recorders), strict=True)
-        return [_whole(ys) for ys in outputs], recorders[0].seen
+        recorder = Recorder(eps)
+        return run(points, recorder), recorder.seen
 
     closed, shape = jax.make_jaxpr(whole, return_shape=True)(points, eps)
     places = [i for i, e in enumerate(eps) if e is not None]
@@ -93,21 +90,10 @@ def _traced(run: Run, points: list[Any]) -> Traced:
     return Traced(closed, eps, n, Connections(tuple(found)))
 
 
-def _whole(ys: Sequence[Any]) -> Any:
-    """One output, with the derivatives that its shares carry."""
-    single = len(ys) == 1 or not jnp.issubdtype(ys[0].dtype, np.floating)
-    return ys[0] if single else joined(*ys)
-
-
-def zeros(shapes: Sequence[Any], leading: tuple[int, ...] = ()) -> list[Any]:
-    """What is added at the tap."""
-    return [None if s is None else jnp.zeros((*leading, *s.shape), s.dtype) for s in shapes]
-
-
 def differentiate(run: Callable[[Tap], list[Any]]) -> Gradients:
     """See `Backend.differentiate`. Nothing before the tap is linearised."""
     step = traced(lambda _, tap: run(tap))
-    quantities, pull, seen = jax.vjp(lambda e: step([], e), zeros(step.eps), has_aux=True)
+    quantities, pull, seen = jax.vjp(lambda e: step([], e), minus_zeros(step.eps), has_aux=True)
     n = len(quantities)
     if n == 1:
         pulled = [pull([jnp.ones_like(quantities[0])])[0]]

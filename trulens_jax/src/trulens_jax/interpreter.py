@@ -16,7 +16,7 @@ from trulens_jax.jaxprs import Found, contains, inner, sites
 from trulens_jax.taps import Site, site_of
 
 Change = tuple[str, Any]
-"""What happens to an array in a scan: ("keep", None), ("replace", new) or ("inject", eps)."""
+"""What happens to an array in a scan: ("keep", None), ("replace", new) or ("add", eps)."""
 
 
 Leave = Callable[[list[Any]], None]

@@ -16,7 +16,8 @@ from trulens_core.steps import layout_key
 from trulens_jax import _compat
 from trulens_jax.interpreter import Change, Leave, interpret
 from trulens_jax.jaxprs import Found, sites
-from trulens_jax.taps import Site, flatten, inject
+from trulens_jax.recorder import minus_zeros
+from trulens_jax.taps import Site, flatten
 
 Apply = Callable[[Any, ModelInputs], Any]
 """A model: weights and inputs to output, with taps around its layers."""
@@ -91,7 +92,7 @@ class _Shown:
 
     def enter_loop(self, found: Found) -> tuple[list[Change], Leave]:
         site = found.site
-        blank = [jax.numpy.zeros(s.shape, s.dtype) for s in found.stacked]
+        blank = minus_zeros(found.stacked)
         replaced, tapped, after = self._pass.at_loop(
             (site.name, site.anchor), _value(site, list(blank))
         )
@@ -104,9 +105,8 @@ def _change(blank: Any, replaced: Any, tapped: Any) -> Change:
     if tapped is blank:
         return "keep", None
     if replaced is blank:
-        return "inject", tapped
-    # a tap in a loop tells by its value, too, which must not take the place of this one
-    return "replace", replaced if tapped is replaced else inject(replaced, tapped)
+        return "add", tapped
+    return "replace", tapped
 
 
 def _value(site: Site, arrays: list[Any]) -> Any:

@@ -133,13 +133,20 @@ class TensorFlowBackend(Backend):
             found = [tape.gradient(q, leaves) for q in quantities]
         else:
             quantities = run(tap)
-            found = [_gradients(q, leaves) for q in quantities]
+            found = [self.gradients(q, leaves) for q in quantities]
         dense = [[_dense(g, z) for g, z in zip(gs, leaves, strict=True)] for gs in found]
         return Gradients(quantities, leaves, dense)
 
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         """The tensor that goes on in place of `x`, and that is differentiated for."""
-        return tf.stop_gradient(x)
+        return tf.identity(x)
+
+    def gradients(self, q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[Any]:
+        """The gradients of Σ q, also through operations that were imported, which no tape records.
+
+        Each is the total derivative, through the leaves that come after it too.
+        """
+        return list(tf.gradients(q, list(leaves)))
 
 
 def _watched(tap: Tap, tape: tf.GradientTape) -> Tap:
@@ -149,12 +156,6 @@ def _watched(tap: Tap, tape: tf.GradientTape) -> Tap:
         return new
 
     return watched
-
-
-def _gradients(q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[Any]:
-    """The gradients of Σ q, also through operations that were imported, which no tape records."""
-    # each tensor of the cut is a variable of its own, also where one is computed from another
-    return list(tf.gradients(q, list(leaves), stop_gradients=list(leaves)))
 
 
 def _dense(gradient: Any, like: tf.Tensor) -> tf.Tensor | None:

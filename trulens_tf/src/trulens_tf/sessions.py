@@ -51,6 +51,11 @@ class SessionBackend(TensorFlowBackend):
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         return x  # the graph's own tensor, which what follows in the graph depends on
 
+    def gradients(self, q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[Any]:
+        # what is fed does not depend on what computes it in the graph
+        fed = [self.graph.get_tensor_by_name(name) for name in self.fed]
+        return list(tf.gradients(q, list(leaves), stop_gradients=fed))
+
     def cast(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
         if isinstance(like, tf.Tensor) and getattr(like, "graph", None) is self.graph:
             self.fed[like.name] = tf.cast(x, like.dtype)  # `x` takes the place of `like`

@@ -118,36 +118,71 @@ class TorchBackend(Backend):
         leaves = tap.leaves
         last = len(quantities) - 1
         gradients = [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
-        return Gradients([q.detach() for q in quantities], [t.detach() for t in leaves], gradients)
+        return Gradients([q.detach() for q in quantities], tap.values, gradients)
 
 
 class _Tap:
-    """The values at the source cut as leaves of a graph, and what goes on: changeable in place.
+    """The values at the source cut with leaves of a graph added to them, changeable in place.
+
+    The leaves are −0 and take no memory: x + (−0) is x for every x, both zeros included. Each
+    value keeps its graph, so that the gradient at a leaf is also that through the layers of the
+    cut that come after it.
 
     Attributes:
         leaves: what is differentiated with respect to.
+        values: what came by.
     """
 
     def __init__(self) -> None:
         self.leaves: list[torch.Tensor] = []
+        self.values: list[torch.Tensor] = []
 
     def __call__(self, z: list[torch.Tensor], /) -> list[torch.Tensor]:
-        new = [t.detach().requires_grad_() for t in z]
-        self.leaves += new
+        if not self.leaves:  # no leaf is in the graph of the first, if it has one
+            z = [t.detach() for t in z]
+        self.values += [t.detach() for t in z]
         with gradients_enabled():  # what comes before the cut may be under no_grad
-            return [t.clone() for t in new]  # a leaf must not be changed in place
+            return [self._with_leaf(t) for t in z]
+
+    def _with_leaf(self, x: torch.Tensor) -> torch.Tensor:
+        if not _is_plain(x):
+            self.leaves.append(x.detach().requires_grad_())
+            joined: torch.Tensor = _Joined.apply(x, self.leaves[-1])  # type: ignore[no-untyped-call]
+            return joined.clone()  # in place, a view of a function's own is refused
+        self.leaves.append(_minus_zero(x))
+        return x + self.leaves[-1]
 
     def over(self, z: list[torch.Tensor], /) -> list[torch.Tensor]:
-        """The same without a copy: the leaves are −0, which takes no memory, and are added.
-
-        x + (−0) is x for every x, both zeros included.
-        """
-        if any(type(t) is not torch.Tensor for t in z):
+        """The same without a copy, for values that have no graph."""
+        if not all(map(_is_plain, z)):
             return self(z)
-        new = [t.new_full((), -0.0).expand(t.shape).requires_grad_() for t in z]
+        new = [_minus_zero(t) for t in z]
         self.leaves += new
+        self.values += [t.detach() for t in new]
         with gradients_enabled():
             return [_alias(t).add_(leaf) for t, leaf in zip(z, new, strict=True)]
+
+
+class _Joined(torch.autograd.Function):
+    """A tensor whose gradient goes to a leaf as well: for subclasses, which may not add −0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
+        del ctx, leaf
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        del ctx
+        return gradient, gradient
+
+
+def _is_plain(x: torch.Tensor) -> bool:
+    return type(x) is torch.Tensor and x.layout is torch.strided
+
+
+def _minus_zero(like: torch.Tensor) -> torch.Tensor:
+    return like.new_full((), -0.0).expand(like.shape).requires_grad_()
 
 
 def _alias(x: torch.Tensor) -> torch.Tensor:

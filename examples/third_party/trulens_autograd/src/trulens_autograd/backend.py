@@ -87,28 +87,32 @@ class AutogradBackend(Backend):
 
     def differentiate(self, run):
         """One evaluation, recorded from the tap on, which is then walked back."""
-        values, roots = [], []
+        boxes = []
 
         def tap(z):
-            new = [(self.stop_gradient(t), VJPNode.new_root()) for t in z]
-            values.extend(t for t, _ in new)
-            roots.extend(root for _, root in new)
-            return [ArrayBox(t, TRACE, root) for t, root in new]
+            new = [t + -0.0 if isinstance(t, ArrayBox) else recorded(t) for t in z]
+            boxes.extend(new)
+            return new
 
         quantities = run(tap)
-        plain = [self.stop_gradient(q) for q in quantities]
-        return Gradients(plain, values, [_pulled_back(q, roots) for q in quantities])
+        plain = [[self.stop_gradient(t) for t in ts] for ts in (quantities, boxes)]
+        return Gradients(*plain, [_pulled_back(q, boxes) for q in quantities])
 
 
-def _pulled_back(quantity, roots):
-    """The gradients of Σ quantity at the roots; None where it does not depend on one."""
+def recorded(x):
+    """The array, with a record of what is computed from it."""
+    return ArrayBox(x, TRACE, VJPNode.new_root())
+
+
+def _pulled_back(quantity, boxes):
+    """The gradients of Σ quantity at the boxes; None where it does not depend on one."""
     if not isinstance(quantity, ArrayBox):
-        return [None] * len(roots)
+        return [None] * len(boxes)
     found = {quantity._node: (np.ones_like(quantity._value), False)}
     for node in toposort(quantity._node):
         for parent, gradient in zip(node.parents, node.vjp(found[node][0]), strict=True):
             found[parent] = add_outgrads(found.get(parent), gradient)
-    return [found[root][0] if root in found else None for root in roots]
+    return [found[box._node][0] if box._node in found else None for box in boxes]
 
 
 BACKEND = AutogradBackend()

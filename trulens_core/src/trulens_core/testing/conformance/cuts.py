@@ -12,7 +12,6 @@ from trulens_core import (
     ClassQoI,
     Cut,
     CutError,
-    DoI,
     InputCut,
     InternalInfluence,
     InterventionError,
@@ -167,33 +166,34 @@ class Cuts(Harness):
         scaled = [expected[0] * (right - 0.5), expected[1] * (left + 0.5)]
         assert self.close(found, scaled)
 
+    def test_completeness_over_several_layers(self) -> None:
+        """Of layers beside each other, a path over all of them has the whole difference."""
+        cut = Cut(["right", "left"])
+        doi = LinearDoi(0.1, 50, cut=cut, rule="gauss-legendre")
+        args, kwargs = self.records("two_inputs", 3)
+        result = InternalInfluence(self.wrapper("two_inputs"), cut, 1, doi).explain(*args, **kwargs)
+        attributed = sum(a.sum(1) for a in result.attributions)
+        change = result.quantity - result.baseline_quantity
+        np.testing.assert_allclose(attributed, change, rtol=1e-9)
+        assert np.abs(change).min() > 0
+
     @pytest.mark.parametrize(
         ("name", "layers"),
         [
-            ("mlp", ["hidden", "second"]),
-            ("resnet", ["norm2", "stem"]),
-            ("transformer", ["query", "mix"]),
+            ("mlp", ["hidden", "second"]),  # all of the one goes through the other
+            ("resnet", ["stem", "norm2"]),  # some goes around it
+            ("transformer", ["query", "mix", "up"]),
         ],
     )
     def test_layers_that_depend_on_each_other(self, name: str, layers: list[str]) -> None:
-        """The gradient at each is that with the others held fixed, replaced or not."""
-        cut = Cut(layers)
-
-        class Itself(DoI):
-            def __call__(self, z: Any) -> Any:
-                return [[t] for t in z]
-
-        found = self._influence(name, cut, Product(), multiply_activation=False)
-        held = self._influence(name, cut, Product(), Itself(cut), multiply_activation=False)
-        assert self.close(found, held)
-        if name == "mlp":  # all of the one goes through the other
-            assert not found[0].any()
-            alone = self._influence(name, "second", Product(), multiply_activation=False)
-            assert self.close(found[1], alone)
-        if name == "resnet":  # what goes around it is left
-            alone = self._influence(name, "stem", Product(), multiply_activation=False)
-            assert np.abs(found[1]).max() > 0
-            assert not np.allclose(found[1], alone)
+        """The gradient at each is the total derivative: that of the layer alone."""
+        alone = {n: self._influence(name, n, Product(), multiply_activation=False) for n in layers}
+        assert all(np.abs(g).max() > 0 for g in alone.values())
+        for names in (layers, layers[::-1]):
+            found = self._influence(name, Cut(names), Product(), multiply_activation=False)
+            for n, gradient in zip(names, found, strict=True):
+                message = f"the gradient at {n!r} in {Cut(names)!r}"
+                assert self.close(gradient, alone[n], what=message)
 
     def test_a_layer_with_two_inputs(self) -> None:
         """At its input a cut holds all its floating tensors, positional ones first."""

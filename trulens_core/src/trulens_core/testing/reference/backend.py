@@ -9,7 +9,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tap
 from trulens_core.testing.reference import layers, namespace
-from trulens_core.testing.reference.tensors import Array, Tensor, pulled_back
+from trulens_core.testing.reference.tensors import Array, Tensor, leaf, pulled_back
 
 
 class ReferenceBackend(Backend):
@@ -50,7 +50,7 @@ class ReferenceBackend(Backend):
         leaves: list[Tensor] = []
 
         def tap(z: list[Tensor]) -> list[Tensor]:
-            new = [Tensor(t.data, tracked=True) for t in z]
+            new = [leaf(t) for t in z]
             leaves.extend(new)
             return new
 

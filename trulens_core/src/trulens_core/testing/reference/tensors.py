@@ -26,7 +26,7 @@ class Tensor:
     Args:
         data: the numbers.
         sources: the tensors it was computed from, each with its pullback.
-        tracked: whether gradients are wanted here although it was computed from nothing.
+        tracked: whether gradients are wanted here even if it was computed from nothing.
     """
 
     __slots__ = ("data", "depth", "sources")
@@ -181,6 +181,14 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     summed = np.sum(g, axis=tuple(range(g.ndim - len(shape))))
     copied = tuple(i for i, n in enumerate(shape) if n != summed.shape[i])
     return np.asarray(np.sum(summed, axis=copied, keepdims=True))
+
+
+def leaf(x: Tensor) -> Tensor:
+    """`x`, as a tensor that gradients are asked for at; what `x` was computed from is kept.
+
+    So its gradient goes on to the leaves before it, whose own is then the total derivative.
+    """
+    return Tensor(x.data, (x, lambda g: g), tracked=True)
 
 
 def pulled_back(output: Tensor, leaves: Sequence[Tensor]) -> list[Array | None]:
