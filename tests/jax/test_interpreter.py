@@ -230,6 +230,30 @@ def test_layers_that_depend_on_each_other_have_the_gradient_of_each_alone(close,
             close(gradient, expected[name], 1e-10)
 
 
+def towers(x, after=lambda h, _: h):
+    """Two recurrent layers in one loop, each with a state of its own."""
+
+    def round_(states, t):
+        left = tap(jnp.tanh(states[0] @ LIFT + x * t), "left")
+        right = tap(after(jnp.cos(states[1] + x * t), left), "right")
+        return (left, right), left[:, :2] * right[:, :2]
+
+    return jax.lax.scan(round_, (x, 2 * x), jnp.arange(1.0, 4.0))[1].sum(0)
+
+
+def test_a_path_over_layers_in_one_loop(close, x64):
+    """Those beside each other move together; those that depend on each other must not."""
+    x, cut = X.astype("float64"), Cut(["right", "left"], batch_axis=1)
+    doi = LinearDoi(0.2, 20, cut=cut, rule="gauss-legendre")
+    result = InternalInfluence(get_model_wrapper(towers, backend="jax"), cut, 1, doi).explain(x)
+    attributed = sum(a.sum((0, 2)) for a in result.attributions)
+    close(attributed, result.quantity - result.baseline_quantity, 1e-10)
+    crossing = functools.partial(towers, after=lambda h, left: h + 0 * left)
+    wrapper = get_model_wrapper(crossing, backend="jax")
+    with pytest.raises(CutError, match="'right' is computed from that at 'left'"):
+        InternalInfluence(wrapper, cut, 1, doi).attributions(x)
+
+
 def test_a_shared_layer_needs_its_call(close):
     def layer(v):
         return tap(jnp.tanh(v @ W1 @ W1.T / 8), "shared")  # far from where tanh saturates

@@ -12,6 +12,7 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import PointDoi, asked, check_floating, one_or_list
 from trulens_core.division import Part
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
+from trulens_core.independence import check_independent
 from trulens_core.inputs import ModelInputs, no_floating_inputs
 from trulens_core.order import check_order, known_order
 from trulens_core.padding import last_again, padded, padded_qoi, trimmed
@@ -63,6 +64,7 @@ class GroupRun:
         check_order(q, self._inputs, at_records, self._verdict)
         qoi = self._qoi(at_records)
         group = self._group(at_records)
+        check_independent(q.wrapper, self._inputs, q.doi, q.doi_cut)
         baseline = q.doi.baseline_values(group) if group.z else None
         points = q.doi.points(group, baseline)
         summed = self._summed(qoi, points)

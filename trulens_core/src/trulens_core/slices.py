@@ -33,7 +33,8 @@ class Cut:
     otherwise the first floating tensor. An `accessor` chooses instead.
 
     Where variables live, a cut of several layers gives for each its own, total derivative: what
-    the layer alone gives, also where one layer is computed from another.
+    the layer alone gives, also where one layer is computed from another. A distribution that
+    moves values (any but a point) may act at several layers only if none is computed from another.
 
     Args:
         name: name or index of the layer, or a list of them. An index is an int; 0 is layer 0.
@@ -47,8 +48,8 @@ class Cut:
             own layout.
 
     Raises:
-        CutError: for arguments that cannot be a cut. Whether the model has the layer is found out
-            when the cut is used.
+        CutError: for arguments that cannot be a cut. Whether the model has the layer, and whether
+            a distribution can act there, is found out when the cut is used.
 
     Example:
         >>> Cut("layer4.0")

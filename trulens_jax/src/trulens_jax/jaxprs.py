@@ -98,7 +98,21 @@ def _outputs(eqn: JaxprEqn, given: list[Sources]) -> list[Sources]:
         sub, _ = body(eqn)
         if len(sub.invars) == len(given):
             return dependencies(sub, given)
+    if eqn.primitive.name == "scan":
+        return _after_rounds(eqn, given)
     return [_NOTHING.union(*given)] * len(eqn.outvars)
+
+
+def _after_rounds(eqn: JaxprEqn, given: list[Sources]) -> list[Sources]:
+    """Of a scan: what one round carries to the next depends on grows until it is all there is."""
+    first, last = eqn.params["num_consts"], eqn.params["num_consts"] + eqn.params["num_carry"]
+    consts, carry, xs = given[:first], given[first:last], given[last:]
+    while True:
+        found = dependencies(eqn.params["jaxpr"].jaxpr, [*consts, *carry, *xs])
+        grown = [a | b for a, b in zip(carry, found, strict=False)]
+        if grown == carry:
+            return [*grown, *found[len(carry) :]]
+        carry = grown
 
 
 def _carries(aval: Any) -> bool:

@@ -195,6 +195,13 @@ class Cuts(Harness):
                 message = f"the gradient at {n!r} in {Cut(names)!r}"
                 assert self.close(gradient, alone[n], what=message)
 
+    def test_layers_that_depend_on_each_other_have_no_path_together(self) -> None:
+        for name, names in (("mlp", ["second", "hidden"]), ("resnet", ["stem", "norm2"])):
+            cut = Cut(names)
+            later, earlier = sorted(names, key=["stem", "hidden"].__contains__)
+            with pytest.raises(CutError, match=f"'{later}' is computed from that at '{earlier}'"):
+                self._influence(name, cut, Product(), LinearDoi(0.1, 2, cut=cut))
+
     def test_a_layer_with_two_inputs(self) -> None:
         """At its input a cut holds all its floating tensors, positional ones first."""
         left, right = (self._at("two_inputs", name) for name in ("left", "right"))

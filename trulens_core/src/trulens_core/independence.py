@@ -1,0 +1,67 @@
+"""Whether the layers of a cut can be given values together: none may depend on another.
+
+A distribution that moves the values at two layers, one of which is computed from the other, would
+put values at the later one that the model never has there, and hide what the earlier one does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trulens_core.backends import Tensor
+from trulens_core.distributions import DoI, PointDoi
+from trulens_core.errors import CutError, NotConnectedError
+from trulens_core.inputs import ModelInputs
+from trulens_core.plugins import get_backend
+from trulens_core.quantities import QoI
+from trulens_core.slices import Cut
+from trulens_core.steps import Block
+
+if TYPE_CHECKING:
+    from trulens_core.models import ModelWrapper
+
+
+def check_independent(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut: Cut) -> None:
+    """Raise CutError where `doi` moves several layers of which one is computed from another.
+
+    Seen by whether gradients reach one from the other, whatever their values are, at these inputs.
+    """
+    parts = cut.parts()
+    if len(parts) < 2 or isinstance(doi, PointDoi):
+        return
+    for part in parts:
+        others = [p for p in parts if p is not part]
+        if _depends(wrapper, inputs, others, part):
+            later = next(p for p in others if _depends(wrapper, inputs, [p], part))
+            raise CutError(
+                f"{type(doi).__name__} moves the values at all layers of {cut}, but the value at "
+                f"{later.name!r} is computed from that at {part.name!r}: the two cannot be given "
+                "values of their own together. Give each of them a method of its own, or put the "
+                "distribution at one of them"
+            )
+
+
+def _depends(wrapper: ModelWrapper, inputs: ModelInputs, later: Sequence[Cut], part: Cut) -> bool:
+    of = dataclasses.replace(part, name=tuple(p.name for p in later))
+    over = wrapper.over_blocks(inputs, wrt=part, of=of, qoi=_Sums())
+    try:
+        over(Block(part, [], np.ones(1, "float32")))
+    except NotConnectedError:
+        return False
+    return True
+
+
+class _Sums(QoI):
+    """The sum of each tensor, per row: it depends on all that the tensors depend on."""
+
+    def __call__(self, y: Any) -> list[Any]:
+        return [_summed(t) for t in (y if isinstance(y, list) else [y])]
+
+
+def _summed(x: Tensor) -> Tensor:
+    axes = tuple(range(1, len(x.shape)))
+    return get_backend(x).xp.sum(x, axis=axes) if axes else x
