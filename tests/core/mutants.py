@@ -199,6 +199,17 @@ class LessExact(Sound):
             return super().from_numpy(narrow, like)
 
 
+class OthersHeldFixed(Sound):
+    """The gradient at a layer of a cut is that with the values at its other layers held fixed."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def differentiate(self, run):
+            def held(tap):
+                return lambda z: tap([self.stop_gradient(t) for t in z])
+
+            return super().differentiate(lambda tap: run(held(tap)))
+
+
 def run(folder, name, expression):
     """Run the chosen tests of a mutant; what they print goes to a file, the exit code first."""
     child = os.fork()

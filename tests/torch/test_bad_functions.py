@@ -142,7 +142,11 @@ DISTRIBUTIONS = {
     "a tensor": (points(lambda z: z), DoiError, r"shape \(4,\)"),
     "texts": (points(lambda z: ["a"]), DoiError, "type str"),
     "weights": (points(lambda z: Points([z, z], [1.0])), DoiError, "2 points and 1 weights"),
-    "one list for two": (points(lambda z: [z[0]], Cut(["a", "b"])), DoiError, "holds 2 tensors"),
+    "one list for two": (
+        points(lambda z: [z[0]], Cut(["a", "beside"])),
+        DoiError,
+        "holds 2 tensors",
+    ),
     "baseline": (baseline(np.zeros(3)), DoiError, r"baseline has shape \(3,\).*shape \(3, 4\)"),
     "baseline of others": (baseline(np.zeros((2, 4))), DoiError, r"shape \(2, 4\)"),
     "baseline of text": (baseline("mean"), DoiError, "baseline is str"),
