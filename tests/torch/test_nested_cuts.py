@@ -189,6 +189,25 @@ def test_other_kinds_of_tensors():
         assert relative_error(torch.Tensor(gradient), by_hand(model, X, name)[0]) <= 1e-10
 
 
+class Signs(nn.Module):
+    """Layers whose zeros keep their signs: the gradient of x · sign(x) is the sign."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Identity(), nn.Identity()
+
+    def forward(self, x):
+        z = self.two(self.one(x))
+        return z * torch.copysign(torch.ones_like(z), z.detach())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_zeros_keep_their_signs(dtype):
+    x = torch.tensor([[0.0, -0.0, 1.0, -1.0]], dtype=dtype)
+    method = InternalInfluence(Signs(), Cut(["two", "one"]), lambda y: y.sum(1), "point", False)
+    assert [a.tolist() for a in method.attributions(x)] == [[[1, -1, 1, -1]]] * 2
+
+
 def test_by_one_forward_and_one_backward_pass():
     model, passes = Contained().double(), []
 

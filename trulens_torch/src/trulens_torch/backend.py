@@ -164,7 +164,7 @@ class _Tap:
 
 
 class _Joined(torch.autograd.Function):
-    """A tensor whose gradient goes to a leaf as well: for subclasses, which may not add −0."""
+    """A tensor whose gradient goes to a leaf as well: for those that −0 cannot be added to."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
@@ -178,7 +178,9 @@ class _Joined(torch.autograd.Function):
 
 
 def _is_plain(x: torch.Tensor) -> bool:
-    return type(x) is torch.Tensor and x.layout is torch.strided
+    """Whether −0 can be added: what is of one byte (float8) has no addition."""
+    strided = type(x) is torch.Tensor and x.layout is torch.strided
+    return strided and x.element_size() > 1
 
 
 def _minus_zero(like: torch.Tensor) -> torch.Tensor:
