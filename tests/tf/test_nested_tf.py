@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trulens_core import Cut, CutError, DoI, InternalInfluence, LinearDoi, get_model_wrapper
+from trulens_core import (
+    Cut,
+    CutError,
+    DoI,
+    InternalInfluence,
+    LinearDoi,
+    get_model_wrapper,
+    independence,
+)
 from trulens_tf.backend import BACKEND
 
 v1 = tf.compat.v1
@@ -84,3 +92,18 @@ def test_eagerly(equal):
     found = BACKEND.differentiate(run)
     for name, gradient in zip(NAMES, found.gradients[0], strict=True):
         equal(gradient, by_hand(name), 1e-10)
+
+
+def test_layers_beside_each_other_are_told_once(monkeypatch):
+    """Of a graph it is known whatever the numbers are, so that the next call traces nothing."""
+    checked, check = [], independence._check
+    monkeypatch.setattr(independence, "_check", lambda *a: checked.append(check(*a)))
+    spec = tf.TensorSpec([None, 4], tf.float64)
+    traced = tf.function(lambda x: tf.tanh(x, name="left") * tf.sin(x, name="right"))
+    wrapper = get_model_wrapper(traced.get_concrete_function(spec))
+    cut = Cut(["left", "right"])
+    doi = LinearDoi(0.1, 20, cut=cut, rule="gauss-legendre")
+    for x in (X, 2 * X, X[:2]):
+        result = InternalInfluence(wrapper, cut, 1, doi).explain(x)
+        assert np.abs(result.residual).max() <= 1e-10
+    assert checked == [None]

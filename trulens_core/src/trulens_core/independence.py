@@ -7,7 +7,7 @@ put values at the later one that the model never has there, and hide what the ea
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.plugins import get_backend
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
-from trulens_core.steps import Block
+from trulens_core.steps import Block, layout_key, shapes_key
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
@@ -28,11 +28,25 @@ if TYPE_CHECKING:
 def check_independent(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut: Cut) -> None:
     """Raise CutError where `doi` moves several layers of which one is computed from another.
 
-    Seen by whether gradients reach one from the other, whatever their values are, at these inputs.
+    Seen by whether gradients reach one from the other, whatever their values are, at these inputs;
+    where models are traced, once for inputs of one structure and shapes.
     """
-    parts = cut.parts()
-    if len(parts) < 2 or isinstance(doi, PointDoi):
+    if len(cut.parts()) < 2 or isinstance(doi, PointDoi):
         return
+    found = wrapper.kept(_key(cut, inputs), list) if wrapper.backend.traces else []
+    if found and cut.accessor is None:
+        return
+    _check(wrapper, inputs, doi, cut)
+    found.append(True)
+
+
+def _key(cut: Cut, inputs: ModelInputs) -> Hashable:
+    layout, batched, shared = inputs.split()
+    return "independent", cut, layout_key(layout), shapes_key([], [*batched, *shared])
+
+
+def _check(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut: Cut) -> None:
+    parts = cut.parts()
     for part in parts:
         others = [p for p in parts if p is not part]
         if _depends(wrapper, inputs, others, part):
