@@ -29,13 +29,15 @@ class _Claims:
         self._freed = threading.Condition(self._lock)
         self._held: dict[object, tuple[int, frozenset[int]]] = {}
 
-    def take(self, holder: object, modules: list[nn.Module]) -> None:
-        """Wait until this thread may have all of the modules."""
-        me, wanted = threading.get_ident(), frozenset(map(id, modules))
+    def take(self, holder: object, modules: list[nn.Module]) -> bool:
+        """Wait until this thread may have all of the modules; whether it had to."""
+        me, wanted, waited = threading.get_ident(), frozenset(map(id, modules)), False
         with self._lock:
             while any(owner != me and wanted & held for owner, held in self._held.values()):
+                waited = True
                 self._freed.wait()
             self._held[holder] = me, wanted
+        return waited
 
     def release(self, holder: object) -> None:
         """Let others have them. Once too often does no harm."""
@@ -82,11 +84,12 @@ def _outside_inference(held: _Session) -> Iterator[None]:
 class _Session:
     """See `session`. A class, since a generator's context takes several times as long."""
 
-    __slots__ = ("_enter", "_force_eval", "_model", "_undo")
+    __slots__ = ("_empty", "_enter", "_force_eval", "_model", "_undo")
 
     def __init__(self, model: nn.Module, force_eval: bool, enter: Enter) -> None:
         self._model, self._force_eval, self._enter = model, force_eval, enter
         self._undo = Undo()
+        self._empty: str | None = None
 
     def __enter__(self) -> None:
         try:
@@ -96,6 +99,8 @@ class _Session:
             raise
 
     def __exit__(self, *raised: object) -> None:
+        if self._empty and len(raised) > 1 and isinstance(raised[1], Exception):
+            raised[1].add_note(self._empty)
         try:
             self._undo.run()
         finally:
@@ -106,23 +111,23 @@ class _Session:
 
     def _put_right(self) -> None:
         undo, survey = self._undo, state.Survey.of(self._model)
-        gpus = _checked(type(self._model).__name__, survey)
+        gpus, self._empty = _checked(self._model, survey)
         recurrent = bool(gpus) and any(isinstance(m, nn.RNNBase) for m in survey.modules)
         undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
         torch.set_grad_enabled(True)
         undo.note(CLAIMS.release, undo)
-        CLAIMS.take(undo, survey.modules)
+        if CLAIMS.take(undo, survey.modules):  # what others' forward put there is gone again
+            survey = state.Survey.of(self._model)
         for switch in switches.needed(gpus, recurrent):
             undo.note(switch.release, undo)
             switch.take(undo)
         state.keep(survey, self._force_eval, undo)
-        training = [m for m in survey.modules if m.training] if self._force_eval else []
-        if training:
+        if self._force_eval:  # frozen ScriptModules have no flag
+            training = [m for m in survey.modules if getattr(m, "training", False)]
             undo.note(_set_training, training, True)
             _set_training(training, False)
-        thawed = [p for p in survey.parameters if p.requires_grad]
-        undo.note(_set_requires_grad, thawed, True)
-        _set_requires_grad(thawed, False)
+        undo.note(_set_requires_grad, [(p, p.requires_grad) for p in survey.parameters])
+        _set_requires_grad([(p, False) for p in survey.parameters])
         self._enter(undo, survey)
 
 
@@ -143,22 +148,45 @@ def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
             undo.run()
 
 
-def _checked(name: str, survey: state.Survey) -> set[torch.device]:
-    """The GPUs that hold weights.
+def _checked(model: nn.Module, survey: state.Survey) -> tuple[set[torch.device], str | None]:
+    """The GPUs that hold weights, and what to say of an error if some hold no values.
 
     Raises, before anything is touched, for a model that cannot be explained or put back.
     """
-    for t in survey.parameters:
-        if is_lazy(t) or t.is_meta or t.is_inference():
+    name, empty = type(model).__name__, []
+    for t in (*survey.parameters, *(b for _, _, b in survey.buffers)):
+        if is_lazy(t) or (isinstance(t, nn.Parameter) and t.is_inference()):
             raise _unusable(name, t)
-    for _, _, b in survey.buffers:
-        if is_lazy(b) or b.is_meta:
-            raise _unusable(name, b)
-    return _gpus(survey)
+        if t.is_meta:
+            empty.append(t)
+    return _gpus(survey), _offloaded(name, survey, empty) if empty else None
 
 
 def _gpus(survey: state.Survey) -> set[torch.device]:
     return {t.device for t in survey.parameters if t.is_cuda}
+
+
+def _offloaded(name: str, survey: state.Survey, empty: list[torch.Tensor]) -> str:
+    """What to say of an error of a model whose hooks load its weights; raises without such."""
+    loaded = _loaded(survey.held)
+    for t in empty:
+        if id(t) not in loaded:
+            raise _unusable(name, t)
+    return f"{_unusable(name, empty[0])}. Its hooks were expected to load them."
+
+
+def _loaded(modules: list[state.Held]) -> set[int]:
+    """The tensors that a module's hooks may load when it is called, as those of accelerate do.
+
+    They are of the module itself or inside it.
+    """
+    found: set[int] = set()
+    for held in modules:
+        own = held.attributes
+        if "_hf_hook" in own or "forward" in own or own["_forward_pre_hooks"]:
+            found.update(map(id, held.module.parameters()))
+            found.update(map(id, held.module.buffers()))
+    return found
 
 
 def _unusable(name: str, weights: torch.Tensor) -> UnsupportedModelError:
@@ -185,6 +213,7 @@ def _set_training(modules: list[nn.Module], value: bool) -> None:
             m.training = value
 
 
-def _set_requires_grad(parameters: list[torch.Tensor], value: bool) -> None:
-    for p in parameters:
-        p.requires_grad_(value)
+def _set_requires_grad(flags: list[tuple[torch.Tensor, bool]]) -> None:
+    for p, value in flags:
+        if p.requires_grad != value:
+            p.requires_grad_(value)

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from trulens_core.errors import TrulensWarning
+from trulens_torch.contents import ATOMS, Contents, holds_tensors, is_plain, same
 from trulens_torch.undo import Undo
+from trulens_torch.values import SMALL, Values
+
+_EVERY_MODULES = frozenset(vars(nn.Module()))
+"""The attributes that every module has."""
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
+
+_ABSENT = object()
+
+
+class Held(NamedTuple):
+    """A module that is not scripted: its attributes, and what they and its registries held."""
+
+    module: nn.Module
+    attributes: dict[str, Any]
+    before: dict[str, Any]
+    parameters: dict[str, Any]
+    buffers: dict[str, Any]
+    modules: dict[str, Any]
+    unsaved: set[str]
 
 
 class Survey(NamedTuple):
@@ -17,13 +41,13 @@ class Survey(NamedTuple):
 
     Attributes:
         modules: all of them, each once.
-        attributes: what those hold that are not scripted, by name.
-        parameters: theirs, shared ones several times.
-        buffers: module, name and buffer, likewise.
+        held: those that are not scripted, with what they hold.
+        parameters: of all, shared ones several times.
+        buffers: module, name and buffer, likewise; of scripted ones all tensors but parameters.
     """
 
     modules: list[nn.Module]
-    attributes: list[dict[str, Any]]
+    held: list[Held]
     parameters: list[torch.Tensor]
     buffers: list[tuple[nn.Module, str, torch.Tensor]]
 
@@ -32,91 +56,169 @@ class Survey(NamedTuple):
         """Look through a model. By hand: torch's own generators cost more than a small model."""
         modules: dict[nn.Module, None] = {model: None}
         left = [model]
-        attributes: list[dict[str, Any]] = []
+        held: list[Held] = []
         parameters: list[torch.Tensor] = []
         buffers: list[tuple[nn.Module, str, torch.Tensor]] = []
         while left:
             module = left.pop()
             if isinstance(module, torch.jit.ScriptModule):
                 parameters += module.parameters(recurse=False)
-                buffers += [(module, n, b) for n, b in module.named_buffers(recurse=False)]
+                buffers += [(module, n, t) for n, t in _scripted(module)]
                 children: Mapping[str, nn.Module | None] = dict(module.named_children())
             else:
-                held = vars(module)
-                attributes.append(held)
-                children = held["_modules"]
-                if held["_parameters"]:
-                    parameters += [p for p in held["_parameters"].values() if p is not None]
-                if held["_buffers"]:
-                    buffers += [
-                        (module, n, b) for n, b in held["_buffers"].items() if b is not None
-                    ]
+                own = vars(module)
+                p, b, m, unsaved = operator.itemgetter(*_REGISTRIES)(own)
+                copies = own.copy(), p.copy(), b.copy(), m.copy(), unsaved.copy()
+                held.append(Held(module, own, *copies))
+                children = m
+                if p:
+                    parameters += [x for x in p.values() if x is not None]
+                if b:
+                    buffers += [(module, n, x) for n, x in b.items() if x is not None]
             for child in children.values():
                 if child is not None and child not in modules:
                     modules[child] = None
                     left.append(child)
-        return cls(list(modules), attributes, parameters, buffers)
+        return cls(list(modules), held, parameters, buffers)
+
+
+def _scripted(module: torch.jit.ScriptModule) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors that a scripted module holds, parameters left out."""
+    yield from module.named_buffers(recurse=False)
+    kinds = getattr(module, "_concrete_type", None)
+    for name, (_, is_parameter) in kinds.get_attributes().items() if kinds is not None else ():
+        if not is_parameter and isinstance(value := getattr(module, name), torch.Tensor):
+            yield name, value
 
 
 def keep(survey: Survey, force_eval: bool, undo: Undo) -> None:
-    """The modules' buffers and tensor attributes will be what they are now.
+    """What the model holds will be what it is now.
 
-    A forward pass may write them: running statistics, the state of a recurrent layer, a weight
-    that is computed from others. Attributes that hold no tensors are the model's own business.
+    A forward pass may write it: running statistics, the state of a recurrent layer, a cache, a
+    weight that is computed from others or renormalised. Put back are
+
+    - parameters, buffers and modules that were added, removed or replaced by others;
+    - the values of buffers, but for integers of a MiB and more (masks, packed weights), and for
+      those of torch's own layers, which write them in training mode only;
+    - the values of parameters smaller than a MiB that a module not torch's own holds by itself,
+      and of the weights of embeddings with `max_norm=`;
+    - attributes that hold tensors or came to, with what is in plain containers there. Where a
+      module's tensors were changed, its numbers are put back with them: a cache has a length.
+
+    Attributes that are numbers alone, such as a count of calls, are the model's own business, and
+    so is what forward changes inside objects of other classes. A write to any other parameter or
+    buffer is warned of by name; there, one by way of `.data` goes unseen.
 
     Args:
         survey: of a model.
         force_eval: whether its modules will be called in evaluation mode.
         undo: puts back.
     """
-    undo.note(_put_back_attributes, [(held, held.copy()) for held in survey.attributes])
-    if not survey.buffers:
-        return
-    held = [(m, n, b, _copied(b) if _writes(m, force_eval) else None) for m, n, b in survey.buffers]
-    undo.note(_put_back_buffers, held)
-    for module, name, buffer, _ in held:
+    values = Values()
+    contents = Contents(values)
+    undo.note(_warn_of_written, values, survey.modules[0])
+    undo.note(_put_back, survey.held, contents, values.changed)
+    if len(survey.held) < len(survey.modules):
+        undo.note(_put_back_scripted, [x for x in survey.buffers if _is_scripted(x[0])])
+    undo.note(values.put_back)
+    for held in survey.held:
+        _keep_own(held, values, contents)
+    for module, _, buffer in survey.buffers:
+        _keep_buffer(module, buffer, force_eval, values)
+    values.watch(survey.parameters)
+    for module, name, buffer in survey.buffers:
         if buffer.is_inference():  # autograd refuses to save it
             setattr(module, name, buffer.clone())
 
 
-def _writes(module: nn.Module, force_eval: bool) -> bool:
-    """Whether calling it may write its buffers; torch's own layers do in training mode alone."""
-    evaluated = force_eval or not module.training
-    return not (evaluated and type(module).__module__.startswith("torch.nn.modules."))
+def _keep_own(held: Held, values: Values, contents: Contents) -> None:
+    """Keep the parameters that a module may write, and what its attributes hold."""
+    module, attributes = held.module, held.attributes
+    if held.parameters:
+        own = [p for p in held.parameters.values() if p is not None]
+        if attributes.get("max_norm") and isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            values.copy(own, id(attributes))
+        elif not _is_torchs(module):
+            values.copy_small(own, id(attributes))
+    for name in attributes.keys() - _EVERY_MODULES:
+        if type(attributes[name]) not in ATOMS:
+            contents.keep(attributes[name], id(attributes))
 
 
-def _copied(buffer: torch.Tensor) -> torch.Tensor | None:
-    """A copy, but for integer matrices: masks and packed weights, large and never written."""
-    copied = buffer.is_floating_point() or buffer.ndim < 2
-    return buffer.detach().clone() if copied and not buffer.is_inference() else None
+def _keep_buffer(module: nn.Module, buffer: torch.Tensor, force_eval: bool, values: Values) -> None:
+    owner = id(vars(module))
+    if _is_torchs(module) and (force_eval or not module.training):
+        values.watch([buffer])
+    elif buffer.is_floating_point() or buffer.is_complex() or buffer.ndim < 2:
+        values.copy([buffer], owner)
+    else:
+        values.copy_small([buffer], owner)
 
 
-def _put_back_buffers(
-    held: list[tuple[nn.Module, str, torch.Tensor, torch.Tensor | None]],
-) -> None:
-    for module, name, buffer, copy in held:
-        if copy is not None:
-            buffer.data.copy_(copy)  # by way of .data: a graph of the caller's may have saved it
-        if getattr(module, name, None) is not buffer:
-            setattr(module, name, buffer)
+def _is_scripted(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule)
 
 
-def _put_back_attributes(held: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    for attributes, before in held:
-        same = all(map(operator.is_, attributes.values(), before.values()))
-        if same and len(attributes) == len(before):
+def _is_torchs(module: nn.Module) -> bool:
+    """Whether it is one of torch's own layers."""
+    return type(module).__module__.startswith("torch.nn.modules.")
+
+
+def _put_back(modules: list[Held], contents: Contents, changed: set[int]) -> None:
+    for held in modules:
+        for kind, before in zip(_REGISTRIES, held[3:], strict=True):
+            now = held.before[kind]
+            if (now or before) and not same(now, before):
+                changed.add(id(held.attributes))
+                now.clear()
+                now.update(before)
+    contents.put_back()
+    for held in modules:
+        if not same(held.attributes, held.before):
+            _put_back_attributes(held.attributes, held.before, changed)
+
+
+def _put_back_scripted(held: list[tuple[nn.Module, str, torch.Tensor]]) -> None:
+    for module, name, tensor in held:
+        if getattr(module, name, None) is not tensor:
+            setattr(module, name, tensor)
+
+
+def _put_back_attributes(now: dict[str, Any], before: dict[str, Any], changed: set[int]) -> None:
+    pairs = {n: (now.get(n, _ABSENT), before.get(n, _ABSENT)) for n in {**before, **now}}
+    pairs = {n: (value, old) for n, (value, old) in pairs.items() if value is not old}
+    if any(holds_tensors(x) for pair in pairs.values() for x in pair):
+        changed.add(id(now))
+    for name, pair in pairs.items():
+        together = id(now) in changed and all(x is _ABSENT or is_plain(x) for x in pair)
+        if not (together or name == "training" or any(map(holds_tensors, pair))):
             continue
-        for name, value in list(attributes.items()):
-            old = before.get(name)
-            if value is old or not (_holds_tensors(value) or _holds_tensors(old)):
-                continue
-            if name in before:
-                attributes[name] = old
-            else:
-                del attributes[name]
+        if pair[1] is _ABSENT:
+            del now[name]
+        else:
+            now[name] = pair[1]
 
 
-def _holds_tensors(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(isinstance(x, torch.Tensor) for x in value)
-    return isinstance(value, torch.Tensor)
+def _warn_of_written(values: Values, model: nn.Module) -> None:
+    """Say what forward wrote to that is not put back."""
+    written = values.written()
+    if not written:
+        return
+    named = [*model.named_parameters(), *model.named_buffers()]
+    names = [next((repr(n) for n, held in named if held is t), "an attribute") for t in written]
+    warnings.warn(
+        f"the forward pass of {type(model).__name__} wrote to {', '.join(names)} in place, and "
+        f"what it wrote stays: tensors of {SMALL} bytes and more, and those of torch's own "
+        "layers, are not copied for every call. Explain copy.deepcopy(model), or let forward "
+        "write in training mode only (if self.training)",
+        TrulensWarning,
+        stacklevel=_outside(),
+    )
+
+
+def _outside() -> int:
+    """The stacklevel, for the caller, of the first frame that is not the library's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("trulens"):
+        frame, level = frame.f_back, level + 1
+    return level

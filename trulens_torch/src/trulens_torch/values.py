@@ -1,0 +1,85 @@
+"""The values of tensors that a model holds, put back where its forward wrote to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+SMALL = 2**20
+"""Bytes; tensors of fewer are copied for every call, at a cost that does not show."""
+
+_PLAIN = {torch.Tensor, nn.Parameter}
+
+
+class Values:
+    """Tensors that will be what they are now, as far as that is affordable.
+
+    Memory that a tensor was given in place of its own (`p.data = new`) is taken away again, at no
+    cost. What is written into its memory is put back from a copy; without one, torch's counter of
+    writes tells that there was one, unless it went by way of `p.data` or NumPy.
+
+    Attributes:
+        changed: the owners of what was changed and is put back.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._copied: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, int, int]] = []
+        self._watched: list[tuple[torch.Tensor, torch.Tensor | None, int]] = []
+        self.changed: set[int] = set()
+
+    def copy(self, tensors: Iterable[torch.Tensor], owner: int) -> None:
+        """Keep their values, whatever that takes. The first that is said of a tensor holds."""
+        for t in tensors:
+            if id(t) not in self._seen and not t.is_inference() and not _overlaps(t):
+                self._seen.add(id(t))
+                self._copied.append((t, t.data, t.detach().clone(), t._version, owner))
+
+    def copy_small(self, tensors: Iterable[torch.Tensor], owner: int) -> None:
+        """Keep the values of small ones, and watch the others."""
+        for t in tensors:
+            small = type(t) in _PLAIN and t.layout is torch.strided and t.nbytes < SMALL
+            (self.copy if small else self.watch)([t], owner)
+
+    def watch(self, tensors: Iterable[torch.Tensor], owner: int = 0) -> None:
+        """Keep their memory only."""
+        del owner
+        seen, watched = self._seen, self._watched
+        for t in tensors:
+            if id(t) not in seen and not t.is_inference():  # those count no writes
+                seen.add(id(t))
+                known = type(t) in _PLAIN and t.layout is torch.strided
+                watched.append((t, t.data if known else None, t._version))
+
+    def put_back(self) -> None:
+        """Put back what was changed; done twice, it does the same."""
+        for t, memory, _ in self._watched:
+            if memory is not None and t.data_ptr() != memory.data_ptr():
+                t.data = memory
+        for t, memory, copy, version, owner in self._copied:
+            moved = t.layout is torch.strided and not t.is_set_to(memory)
+            if t._version != version or moved:
+                self.changed.add(owner)
+            if moved:
+                t.data = memory
+            if not _equal(memory, copy):
+                self.changed.add(owner)
+                memory.copy_(copy)  # not into `t`: a graph of the caller's may have saved it
+
+    def written(self) -> list[torch.Tensor]:
+        """What was written to, and is not put back."""
+        return [t for t, _, version in self._watched if t._version != version]
+
+
+def _overlaps(t: torch.Tensor) -> bool:
+    """Whether elements share memory, as an expanded tensor's do: no operation writes those."""
+    if t.is_meta or t.layout is not torch.strided or t.is_contiguous():
+        return t.is_meta
+    return any(s == 0 and n > 1 for s, n in zip(t.stride(), t.shape, strict=True))
+
+
+def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether nothing need be written. To ask a GPU takes longer than to write there."""
+    return a.device.type == "cpu" and a.layout is torch.strided and torch.equal(a, b)
