@@ -13,6 +13,7 @@ converged to a wrong value because all change sits at one end of the path.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def scale(q: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, A
 
 def _total(t: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
     """The sum of each record."""
-    flat = backend.xp.reshape(t, (t.shape[0], -1))
+    flat = backend.xp.reshape(t, (t.shape[0], math.prod(t.shape[1:])))
     return _host(backend.xp.sum(flat, axis=1), backend)
 
 

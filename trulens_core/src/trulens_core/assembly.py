@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -116,7 +117,7 @@ class Assembly:
         xp = self._backend.xp
         total = None
         for t in tensors:
-            s = xp.sum(xp.reshape(t, (t.shape[0], -1)), axis=1)
+            s = xp.sum(xp.reshape(t, (t.shape[0], math.prod(t.shape[1:]))), axis=1)
             total = s if total is None else total + s
         return total
 

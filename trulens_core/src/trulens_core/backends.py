@@ -298,11 +298,21 @@ class Backend(ABC):
         """(k·b, …) to (k, b, …)."""
         return self.xp.reshape(x, (k, int(x.shape[0]) // k, *x.shape[1:]))
 
+    def merge_points(self, x: Tensor) -> Tensor:
+        """(k, b, …) to (k·b, …)."""
+        return self.xp.reshape(x, (int(x.shape[0]) * int(x.shape[1]), *x.shape[2:]))
+
+    def laid_out(self, x: Tensor, like: Tensor) -> Tensor:  # noqa: ARG002
+        """`x` with its axes in the order in memory that those of `like` have, where it matters.
+
+        What follows in the model may count on it, as torch's `view` does.
+        """
+        return x
+
     def _rows(self, a: StepArguments, k: int) -> StepArguments:
-        merged = [self.xp.reshape(p, (-1, *p.shape[2:])) for p in a.points]
         return StepArguments(
             a.state,
-            merged,
+            [self.merge_points(p) for p in a.points],
             [self.repeat(x, k) for x in a.batched],
             a.shared,
             [self.repeat(x, k) for x in a.per_record],
@@ -334,7 +344,7 @@ class Backend(ABC):
     def weighted_sum(self, x: Tensor, weights: Tensor) -> Tensor:
         """Σₖ wₖ xₖ: (k, b, …) and (k,) to (b, …), without a temporary as large as `x`."""
         xp, shape = self.xp, tuple(x.shape)
-        flat = xp.reshape(x, (shape[0], -1))
+        flat = xp.reshape(x, (shape[0], math.prod(shape[1:])))
         w = xp.expand_dims(self.cast(weights, flat), axis=0)
         return xp.reshape(xp.matmul(w, flat), shape[1:])
 

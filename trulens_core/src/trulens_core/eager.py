@@ -70,7 +70,7 @@ def _placed(
     backend, k = wrapper.backend, len(block.weights)
     if block.made is not None:
         return inputs.for_points(k), {block.cut: block.made}
-    points = [backend.xp.reshape(p, (-1, *p.shape[2:])) for p in block.points]
+    points = [backend.merge_points(p) for p in block.points]
     if points and isinstance(block.cut, InputCut):
         at = inputs.at(block.cut, backend, wrapper.parameters)
         return inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {}

@@ -113,7 +113,7 @@ class GroupRun:
             held.append((group, baseline))
             stack = q.doi.points(group, baseline).stack
             assert stack is not None
-            return [backend.xp.reshape(p, (-1, *p.shape[2:])) for p in stack(0, n)]
+            return [backend.merge_points(p) for p in stack(0, n)]
 
         weights = np.asarray(q.doi.weights, self._weights_type())
         n = len(weights)

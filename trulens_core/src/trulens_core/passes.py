@@ -237,11 +237,12 @@ class Pass:
         self, visit: _Visit, value: Any, change: Callable[[_Visit, list[Tensor]], list[Tensor]]
     ) -> Any:
         """`value` with the tensors of a cut, records first, changed."""
-        cut = visit.cut
-        selection = values.select(value, cut, self._backend)
-        now = [values.to_front(t, cut, self._backend) for t in selection.tensors]
-        changed = change(visit, now)
-        return selection.put([values.to_layer(t, cut, self._backend) for t in changed])
+        cut, backend = visit.cut, self._backend
+        selection = values.select(value, cut, backend)
+        old = selection.tensors
+        new = change(visit, [values.to_front(t, cut, backend) for t in old])
+        new = [values.to_layer(t, cut, backend) for t in new]
+        return selection.put([backend.laid_out(n, o) for n, o in zip(new, old, strict=True)])
 
     def _changed(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
         if visit.new is not None:

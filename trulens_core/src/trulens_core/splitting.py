@@ -65,7 +65,7 @@ class SplitStep:
     def _quantities(self, half: Halves, a: StepArguments, k: int) -> Gradients:
         """The quantities of all rows, point by point, and their gradients at the target cut."""
         backend = self._backend
-        y = [backend.xp.reshape(t, (-1, *t.shape[2:])) for t in half.values]
+        y = [backend.merge_points(t) for t in half.values]
         repeated = [backend.repeat(x, k) for x in a.per_record]
         qoi = with_data(self._key.qoi, a._replace(per_record=repeated))
         qoi.validate([tuple(t.shape) for t in y])

@@ -87,7 +87,7 @@ class TensorFlowBackend(Backend):
         w, shape = tf.cast(weights, x.dtype), tf.shape(x)
         if tf.config.list_logical_devices("GPU"):  # where a matrix product has 10 bits of float32
             return tf.reduce_sum(tf.reshape(w, [-1] + [1] * (len(x.shape) - 1)) * x, axis=0)
-        summed = tf.matmul(w[None], tf.reshape(x, [shape[0], -1]))
+        summed = tf.matmul(w[None], tf.reshape(x, [shape[0], tf.reduce_prod(shape[1:])]))
         return tf.reshape(summed, shape[1:])
 
     def is_out_of_memory(self, error: BaseException) -> bool:

@@ -38,7 +38,7 @@ class TracedBlock:
         k = tf.shape(weights)[0]
         got = self._step(
             a._replace(
-                points=[tf.reshape(p, [-1, *p.shape[2:]]) for p in a.points],
+                points=[_merged(p) for p in a.points],
                 batched=[_repeated(x, k) for x in a.batched],
                 per_record=[_repeated(x, k) for x in a.per_record],
             )
@@ -57,6 +57,12 @@ class TracedBlock:
 
 def _repeated(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
     return tf.tile(x, [k, *[1] * (len(x.shape) - 1)])
+
+
+def _merged(x: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(x)  # an axis may be empty, so that no length can be left to TensorFlow
+    rows = tf.reshape(x, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
+    return tf.ensure_shape(rows, [None, *x.shape[2:]])
 
 
 def _split(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:

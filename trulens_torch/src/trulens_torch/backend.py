@@ -75,6 +75,18 @@ class TorchBackend(Backend):
     def fresh(self, x: torch.Tensor) -> torch.Tensor:
         return x.clone()
 
+    def laid_out(self, x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        if x.layout is not torch.strided or (x.is_contiguous() and like.is_contiguous()):
+            return x
+        strides = like.stride()
+        if any(s == 0 and n > 1 for s, n in zip(strides, like.shape, strict=True)):
+            return x.contiguous()  # expanded: its axes have no order
+        by_stride = sorted(range(like.ndim), key=lambda i: -strides[i])
+        found = x.permute(by_stride)
+        if found.is_contiguous():
+            return x
+        return found.contiguous().permute([by_stride.index(i) for i in range(x.ndim)])
+
     def flatten(self, value: Any) -> trees.Tree:
         return trees.flatten(value, _torch_tree)
 

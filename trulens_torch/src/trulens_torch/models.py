@@ -126,7 +126,12 @@ class TorchModelWrapper(ModelWrapper):
         return self._layers.find(cut.name), cut.anchor
 
     def like(self) -> torch.Tensor | None:
-        return _first_floating(self._runner)
+        first = _first_floating(self._runner)
+        if first is None or not first.is_meta:
+            return first
+        # offloaded: whoever loads the weights moves the inputs to them
+        loaded = (p for p in self._runner.parameters() if p.is_floating_point() and not p.is_meta)
+        return next(loaded, torch.empty(0, dtype=first.dtype))
 
     def adopt(self, value: Any) -> torch.Tensor:
         if torch.is_inference_mode_enabled():  # what is made under it cannot be differentiated
@@ -232,7 +237,8 @@ class TorchModelWrapper(ModelWrapper):
 def _first_floating(module: nn.Module) -> torch.Tensor | None:
     """The first of `module.parameters()` that is floating, without listing the modules first."""
     if isinstance(module, torch.jit.ScriptModule):
-        return next((p for p in module.parameters() if p.is_floating_point()), None)
+        held = [p for p in module.parameters() if p.is_floating_point()]
+        return held[0] if held else _first_constant(module)
     for p in module._parameters.values():
         if p is not None and p.is_floating_point():
             return p
@@ -240,6 +246,17 @@ def _first_floating(module: nn.Module) -> torch.Tensor | None:
         found = None if inner is None else _first_floating(inner)
         if found is not None:
             return found
+    return None
+
+
+def _first_constant(module: torch.jit.ScriptModule) -> torch.Tensor | None:
+    """The first floating tensor in the program of a frozen module, whose weights are in there."""
+    graph: Any = module.graph
+    for node in graph.findAllNodes("prim::Constant"):
+        if node.hasAttribute("value") and node.kindOf("value") == "t":
+            value: torch.Tensor = node.t("value")
+            if value.is_floating_point() and value.ndim:
+                return value
     return None
 
 
