@@ -21,6 +21,8 @@ _EVERY_MODULES = frozenset(vars(nn.Module()))
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 
+_registries = operator.itemgetter(*_REGISTRIES)
+
 _ABSENT = object()
 
 
@@ -67,7 +69,7 @@ class Survey(NamedTuple):
                 children: Mapping[str, nn.Module | None] = dict(module.named_children())
             else:
                 own = vars(module)
-                p, b, m, unsaved = operator.itemgetter(*_REGISTRIES)(own)
+                p, b, m, unsaved = _registries(own)
                 copies = own.copy(), p.copy(), b.copy(), m.copy(), unsaved.copy()
                 held.append(Held(module, own, *copies))
                 children = m
@@ -140,9 +142,10 @@ def _keep_own(held: Held, values: Values, contents: Contents) -> None:
             values.copy(own, id(attributes))
         elif not _is_torchs(module):
             values.copy_small(own, id(attributes))
-    for name in attributes.keys() - _EVERY_MODULES:
-        if type(attributes[name]) not in ATOMS:
-            contents.keep(attributes[name], id(attributes))
+    if len(attributes) > len(_EVERY_MODULES):
+        for name in attributes.keys() - _EVERY_MODULES:
+            if type(attributes[name]) not in ATOMS:
+                contents.keep(attributes[name], id(attributes))
 
 
 def _keep_buffer(module: nn.Module, buffer: torch.Tensor, force_eval: bool, values: Values) -> None:
@@ -166,16 +169,26 @@ def _is_torchs(module: nn.Module) -> bool:
 
 def _put_back(modules: list[Held], contents: Contents, changed: set[int]) -> None:
     for held in modules:
-        for kind, before in zip(_REGISTRIES, held[3:], strict=True):
-            now = held.before[kind]
-            if (now or before) and not same(now, before):
-                changed.add(id(held.attributes))
-                now.clear()
-                now.update(before)
+        p, b, m, unsaved = _registries(held.before)
+        if not (
+            unsaved == held.unsaved
+            and (not (p or held.parameters) or same(p, held.parameters))
+            and (not (b or held.buffers) or same(b, held.buffers))
+            and (not (m or held.modules) or same(m, held.modules))
+        ):
+            changed.add(id(held.attributes))
+            _put_back_registered(held)
     contents.put_back()
-    for held in modules:
-        if not same(held.attributes, held.before):
-            _put_back_attributes(held.attributes, held.before, changed)
+    for _, attributes, before, *_ in modules:
+        if not same(attributes, before):
+            _put_back_attributes(attributes, before, changed)
+
+
+def _put_back_registered(held: Held) -> None:
+    then = held.parameters, held.buffers, held.modules, held.unsaved
+    for registry, before in zip(_registries(held.before), then, strict=True):
+        registry.clear()
+        registry.update(before)
 
 
 def _put_back_scripted(held: list[tuple[nn.Module, str, torch.Tensor]]) -> None:
