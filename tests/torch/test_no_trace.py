@@ -198,6 +198,33 @@ def test_expanded_and_large_tensors_are_read_only():
     leaves_no_trace(model)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:The PyTorch API of nested tensors")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")  # deprecated there, still used
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.eye(3).to_sparse(),
+        lambda: torch.eye(3).to_sparse_csr(),
+        lambda: torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8),
+        lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+        lambda: torch.ones(3).as_subclass(type("Own", (torch.Tensor,), {})),
+        lambda: torch.full((3,), float("nan")),
+        lambda: torch.zeros(0, 3),
+        lambda: torch.ones(3, 3).to(torch.float8_e4m3fn),
+    ],
+    ids=["sparse", "CSR", "quantised", "nested", "subclass", "not a number", "empty", "float8"],
+)
+def test_tensors_of_other_kinds_do_no_harm(make):
+    model = Writing(lambda m, x: None)
+    model.register_buffer("held", make())
+    model.note, model.notes = make(), [make()]
+    version = model.held._version
+    found = InputAttribution(model, qoi=0).attributions(X)
+    expected = X * model.linear.weight.detach()[0]
+    assert relative_error(found, expected) <= 1e-10
+    assert model.held._version == version
+
+
 WARNED = {
     "mask": lambda m, x: m.mask.logical_not_(),
     "table": lambda m, x: m.table[0].mul_(0.5),

@@ -26,7 +26,7 @@ class Values:
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
-        self._copied: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, int, int]] = []
+        self._copied: list[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, int, int]] = []
         self._watched: list[tuple[torch.Tensor, torch.Tensor | None, int]] = []
         self.changed: set[int] = set()
 
@@ -35,12 +35,13 @@ class Values:
         for t in tensors:
             if id(t) not in self._seen and not t.is_inference() and not _overlaps(t):
                 self._seen.add(id(t))
-                self._copied.append((t, t.data, t.detach().clone(), t._version, owner))
+                memory = t.data if _known(t) else None
+                self._copied.append((t, memory, t.detach().clone(), t._version, owner))
 
     def copy_small(self, tensors: Iterable[torch.Tensor], owner: int) -> None:
         """Keep the values of small ones, and watch the others."""
         for t in tensors:
-            small = type(t) in _PLAIN and t.layout is torch.strided and t.nbytes < SMALL
+            small = _known(t) and t.nbytes < SMALL
             (self.copy if small else self.watch)([t], owner)
 
     def watch(self, tensors: Iterable[torch.Tensor], owner: int = 0) -> None:
@@ -50,8 +51,7 @@ class Values:
         for t in tensors:
             if id(t) not in seen and not t.is_inference():  # those count no writes
                 seen.add(id(t))
-                known = type(t) in _PLAIN and t.layout is torch.strided
-                watched.append((t, t.data if known else None, t._version))
+                watched.append((t, t.data if _known(t) else None, t._version))
 
     def put_back(self) -> None:
         """Put back what was changed; done twice, it does the same."""
@@ -59,9 +59,12 @@ class Values:
             if memory is not None and t.data_ptr() != memory.data_ptr():
                 t.data = memory
         for t, memory, copy, version, owner in self._copied:
-            moved = t.layout is torch.strided and not t.is_set_to(memory)
+            moved = memory is not None and not t.is_set_to(memory)
             if t._version != version or moved:
                 self.changed.add(owner)
+            if memory is None:
+                t.data.copy_(copy)
+                continue
             if moved:
                 t.data = memory
             if not _equal(memory, copy):
@@ -73,13 +76,19 @@ class Values:
         return [t for t, _, version in self._watched if t._version != version]
 
 
+def _known(t: torch.Tensor) -> bool:
+    """Whether it lies in memory as numbers do: not sparse, quantised, nested or of a subclass."""
+    plain = type(t) in _PLAIN and t.layout is torch.strided
+    return plain and not (t.is_quantized or t.is_nested)
+
+
 def _overlaps(t: torch.Tensor) -> bool:
     """Whether elements share memory, as an expanded tensor's do: no operation writes those."""
-    if t.is_meta or t.layout is not torch.strided or t.is_contiguous():
+    if t.is_meta or not _known(t) or t.is_contiguous():
         return t.is_meta
     return any(s == 0 and n > 1 for s, n in zip(t.stride(), t.shape, strict=True))
 
 
 def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether nothing need be written. To ask a GPU takes longer than to write there."""
-    return a.device.type == "cpu" and a.layout is torch.strided and torch.equal(a, b)
+    return a.device.type == "cpu" and torch.equal(a, b)
