@@ -43,7 +43,7 @@ class Survey(NamedTuple):
 
     Attributes:
         modules: all of them, each once.
-        held: those that are not scripted, with what they hold.
+        held: those that are not scripted, nor still to be built, with what they hold.
         parameters: of all, shared ones several times.
         buffers: module, name and buffer, likewise; of scripted ones all tensors but parameters.
     """
@@ -71,7 +71,8 @@ class Survey(NamedTuple):
                 own = vars(module)
                 p, b, m, unsaved = _registries(own)
                 copies = own.copy(), p.copy(), b.copy(), m.copy(), unsaved.copy()
-                held.append(Held(module, own, *copies))
+                if own.get("built", True):  # a Keras layer's first call builds it, for good
+                    held.append(Held(module, own, *copies))
                 children = m
                 if p:
                     parameters += [x for x in p.values() if x is not None]
