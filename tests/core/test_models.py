@@ -83,12 +83,11 @@ I = Tensor(np.zeros((2, 3), "int64"))  # noqa: E741 - integers
         (I, [I]),
         ((A, B), [A]),
         ([I, (B, A)], [B]),
-        ({"x": B, "y": A}, [B]),
         ({"hidden": A, "logits": B}, [B]),
         (Output(A, B), [B]),
         (Output(A), [A]),
         ((I,), [I]),
-        ({"hidden": A, "logits": (I, B, C)}, [I]),
+        ({"hidden": A, "logits": (I, B, C)}, [B]),
     ],
 )
 def test_the_one_rule_for_outputs(value, expected):

@@ -39,7 +39,7 @@ A, B = np.zeros(2), np.ones(3)
     [
         (A, [A]),
         ([A, (B, None)], [A, B, None]),
-        ({"b": A, "a": B}, None),
+        ({"b": A, "a": B}, [A, B]),
         (Pair(A, [B]), [A, B]),
         (Output(A, {"x": B}), [A, B]),
         (Frozen(A, (B,)), [A, B]),
@@ -55,8 +55,7 @@ A, B = np.zeros(2), np.ones(3)
 )
 def test_the_inverse(value, leaves):
     tree = flatten(value)
-    if leaves is not None:
-        assert [id(x) for x in tree.leaves] == [id(x) for x in leaves]
+    assert [id(x) for x in tree.leaves] == [id(x) for x in leaves]
     again = tree.unflatten(list(tree.leaves))
     assert type(again) is type(value)
     assert flatten(again).key == tree.key
@@ -84,14 +83,28 @@ def test_what_holds_nothing_is_a_leaf():
         assert flatten(value).leaves == [value]
 
 
-def test_a_framework_flattens_first():
-    def lists(value):  # as a framework that knows lists alone
-        if isinstance(value, list):
-            return value, len(value), list
+def test_what_only_a_framework_knows():
+    class Box:
+        def __init__(self, *held):
+            self.held = held
+
+    def boxes(value):
+        if isinstance(value, Box):
+            return value.held, Box, lambda new: Box(*new)
         return [value], None, lambda new: new[0]
 
-    pair = (A, B)
-    assert flatten([A, pair], lists).leaves[1] is pair
-    tree = flatten([Output(A, pair), {"b": B}], lists)
-    assert [x is y for x, y in zip(tree.leaves, [A, pair, B], strict=True)] == [True] * 3
-    assert tree.unflatten([1, 2, 3]) == [Output(1, 2), {"b": 3}]
+    tree = flatten([Output(A, Box(B, {"b": 1, "a": 2})), {"b": B}], boxes)
+    assert tree.leaves[2:] == [1, 2, B]
+    new = tree.unflatten([5, 6, 7, 8, 9])
+    assert (new[0].logits, *new[0].hidden.held, new[1]) == (5, 6, {"b": 7, "a": 8}, {"b": 9})
+    assert flatten(Box(A)).leaves[0].held == (A,)
+
+
+def test_the_order_is_that_of_insertion():
+    value = {"b": 1, "a": [{"d": 2, "c": 3}], "B": types.MappingProxyType({"z": 4, "y": 5})}
+    tree = flatten(value)
+    assert tree.leaves == [1, 2, 3, 4, 5]
+    again = tree.unflatten([10, 20, 30, 40, 50])
+    assert list(again) == ["b", "a", "B"]
+    assert again == {"b": 10, "a": [{"d": 20, "c": 30}], "B": {"z": 40, "y": 50}}
+    assert flatten({"b": 1, "a": 2}).key != flatten({"a": 2, "b": 1}).key

@@ -185,7 +185,7 @@ def test_several_tensors_at_the_target():
     model = returning(two)
     cut = OutputCut(accessor=lambda v: [v["a"], v["b"][0]])
     method = InputAttribution(model, cut, LambdaQoI(lambda ys: ys[0][:, 0] + ys[1][:, 0]))
-    alone = InputAttribution(model, qoi=0)
+    alone = InputAttribution(model, OutputCut(accessor=lambda v: v["a"]), qoi=0)
     assert relative_error(method.attributions(X), 3 * alone.attributions(X)) <= 1e-10
     with pytest.raises(QoiCutSupportError, match=r"MaxClassQoI reads one tensor.*holds 2"):
         InputAttribution(model, cut).attributions(X)

@@ -296,13 +296,19 @@ class ModelInputs:
 
     def _accessed(self, cut: InputCut, backend: Backend) -> list[int]:
         assert cut.accessor is not None
-        chosen = backend.flatten(cut.accessor(self)).leaves
-        places = {id(leaf.value): i for i, leaf in enumerate(self.leaves)}
-        if any(id(t) not in places for t in chosen):
+        shown, values = self, [leaf.value for leaf in self.leaves]
+        tensors = [i for i, x in enumerate(values) if backend.is_tensor(x)]
+        if len({id(values[i]) for i in tensors}) < len(tensors):  # one is given twice: which?
+            marks: list[Any] = [object() for _ in values]
+            shown, values = self.with_values(range(len(values)), marks), marks
+        found = cut.accessor(shown)
+        chosen = backend.flatten((shown.args, shown.kwargs) if found is shown else found).leaves
+        places = {id(x): i for i, x in enumerate(values)}
+        if any(id(x) not in places for x in chosen):
             raise CutError(
                 "the accessor of InputCut must select tensors of the inputs; it computed new ones"
             )
-        return [places[id(t)] for t in chosen]
+        return [i for i in (places[id(x)] for x in chosen) if i in tensors]
 
     def with_values(self, positions: Sequence[int], values: Sequence[Tensor]) -> ModelInputs:
         """These inputs with other tensors at some leaves."""

@@ -29,8 +29,10 @@ class Cut:
     """A place in a network: the input or output of a layer.
 
     A value at a cut is one tensor or several. Which: a tensor is itself; a mapping or dataclass
-    with `logits` gives that; at anchor `"in"`, all floating tensors, positional ones first;
-    otherwise the first floating tensor. An `accessor` chooses instead.
+    gives its `logits`, or its only floating tensor, or else is an error that asks for an
+    `accessor`; of a tuple or list the first member with a floating tensor counts; at anchor
+    `"in"`, all floating tensors, positional ones first. Order is insertion order. An `accessor`
+    chooses instead; `lambda v: v` gives all.
 
     Where variables live, a cut of several layers gives for each its own, total derivative: what
     the layer alone gives, also where one layer is computed from another. A distribution that
@@ -161,7 +163,8 @@ class OutputCut(Cut):
     """The output of the whole model.
 
     Args:
-        accessor: a function of the model's whole output, see `Cut`.
+        accessor: a function of the model's whole output, see `Cut`. An output of several tensors
+            by name, without one called `logits`, needs it.
 
     Example:
         >>> OutputCut()

@@ -10,7 +10,7 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import CutError, InterventionError, NotDifferentiableError
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut
-from trulens_core.trees import Tree
+from trulens_core.trees import Tree, is_dataclass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +24,14 @@ class Selection:
 def read(value: Any, cut: Cut, backend: Backend) -> list[Tensor]:
     """The tensors that `cut` means in `value`; an accessor may compute them.
 
-    A tensor is itself; a mapping or dataclass with `logits` gives that; at anchor "in" (where a
-    value is the pair of arguments and keyword arguments), all floating tensors; otherwise the
-    first floating tensor.
+    A tensor is itself. A mapping or dataclass gives its `logits`, or its only floating tensor;
+    where there are several it must be said which. A tuple or list gives what the first of its
+    members with a floating tensor gives (of a named tuple, a field `logits` goes first). At anchor
+    "in", where a value is the pair of arguments and keyword arguments, all floating tensors are
+    meant. Order is insertion order.
+
+    Raises:
+        CutError: for a value that holds no tensor, or several by name without `logits`.
     """
     if cut.accessor is None:
         tensors = select(value, cut, backend).tensors
@@ -45,7 +50,7 @@ def select(value: Any, cut: Cut, backend: Backend) -> Selection:
     if cut.accessor is not None:
         chosen = _accessed(value, tree, cut, backend)
     else:
-        chosen = _default(value, tree.leaves, cut, backend)
+        chosen = _default(tree, cut, backend)
 
     def put(new: list[Tensor]) -> Any:
         leaves = list(tree.leaves)
@@ -84,54 +89,93 @@ def _no_tensor(value: Any, cut: Cut) -> CutError:
     )
 
 
-def _default(value: Any, leaves: list[Any], cut: Cut, backend: Backend) -> list[int]:
-    tensors = [i for i, x in enumerate(leaves) if backend.is_tensor(x)]
-    floats = [i for i in tensors if backend.is_floating(leaves[i])]
-    if cut.anchor == "in":
-        return floats or tensors
-    logits = _logits(value)
-    if logits is not None:
-        return _identified(backend.flatten(logits).leaves, leaves, cut)[:1]
-    return (floats or tensors)[:1]
+def _default(tree: Tree, cut: Cut, backend: Backend) -> list[int]:
+    tensors = [i for i, x in enumerate(tree.leaves) if backend.is_tensor(x)]
+    held = [i for i in tensors if backend.is_floating(tree.leaves[i])] or tensors
+    if cut.anchor == "in" or len(held) < 2:
+        return held
+    marks = {i: _Mark(i, tuple(tree.leaves[i].shape)) for i in held}
+    shown = tree.unflatten([marks.get(i, x) for i, x in enumerate(tree.leaves)])
+    return [_meant(shown, cut, backend).position]
 
 
-def _logits(value: Any) -> Any:
+def _meant(value: Any, cut: Cut, backend: Backend, path: str = "v") -> _Mark:
+    """Which of several tensors a value means; marks stand for them."""
+    held = _marks(value, backend)
+    if len(held) == 1:
+        return held[0]
+    named, item = _named(value)
+    if _marks(named.get("logits"), backend):
+        return _meant(named["logits"], cut, backend, path + item.format("logits"))
+    if isinstance(value, tuple | list):
+        i, member = next((i, x) for i, x in enumerate(value) if _marks(x, backend))
+        return _meant(member, cut, backend, f"{path}[{i}]")
+    if not named:
+        return held[0]
+    every = {name: _marks(x, backend) for name, x in named.items()}
+    found = {name: marks for name, marks in every.items() if marks}
+    raise _several(value, cut, found, path + item.format(next(iter(found))))
+
+
+def _several(value: Any, cut: Cut, found: Mapping[Any, list[_Mark]], first: str) -> CutError:
+    kind, start = type(value).__name__, repr(cut)[:-1]
+    shapes = [f"{n!r} {', '.join(str(m.shape) for m in marks)}" for n, marks in found.items()]
+    chosen = f"accessor=lambda v: {first})"
+    return CutError(
+        f"the value at {cut} is a {kind} of several tensors without 'logits': {'; '.join(shapes)}. "
+        f"Say which is meant: {start}{'' if start[-1] == '(' else ', '}{chosen}"
+    )
+
+
+def _marks(value: Any, backend: Backend) -> list[_Mark]:
+    return [x for x in backend.flatten(value).leaves if isinstance(x, _Mark)]
+
+
+def _named(value: Any) -> tuple[Mapping[Any, Any], str]:
+    """The members of a value that go by names, and how one is written."""
     if isinstance(value, Mapping):
-        return value.get("logits")
-    return getattr(value, "logits", None) if dataclasses.is_dataclass(value) else None
+        return value, "[{!r}]"
+    if is_dataclass(value):
+        fields = [f.name for f in dataclasses.fields(value)]
+        return {n: getattr(value, n) for n in fields if hasattr(value, n)}, ".{}"
+    as_dict = getattr(value, "_asdict", dict)  # of named tuples
+    return as_dict(), ".{}"
 
 
 def _access(value: Any, cut: Cut, backend: Backend) -> list[Any]:
     assert cut.accessor is not None
-    given = ModelInputs(*value) if cut.anchor == "in" else value
-    return backend.flatten(cut.accessor(given)).leaves
+    found = cut.accessor(ModelInputs(*value) if cut.anchor == "in" else value)
+    if isinstance(found, ModelInputs):  # as it came
+        found = found.args, found.kwargs
+    return backend.flatten(found).leaves
 
 
 def _accessed(value: Any, tree: Tree, cut: Cut, backend: Backend) -> list[int]:
-    """Positions of the leaves that the accessor selects.
+    """Positions of the tensors that the accessor selects.
 
     Where one tensor stands at several positions (self-attention is called with q = k = v), its
     identity does not tell which was meant: the accessor is then shown the positions themselves.
     """
     tensors = [id(x) for x in tree.leaves if backend.is_tensor(x)]
-    if len(set(tensors)) == len(tensors):
-        return _identified(_access(value, cut, backend), tree.leaves, cut)
-    marks = [_Mark() for _ in tree.leaves]
-    return _identified(_access(tree.unflatten(list(marks)), cut, backend), marks, cut)
-
-
-class _Mark:
-    """Stands at one position of a structure. No dataclass: those are opened like containers."""
-
-
-def _identified(chosen: Sequence[Any], leaves: Sequence[Any], cut: Cut) -> list[int]:
-    places = {id(x): i for i, x in enumerate(leaves)}
+    shown: Sequence[Any] = tree.leaves
+    if len(set(tensors)) < len(tensors):
+        shown = [_Mark(i) for i in range(len(tree.leaves))]
+        value = tree.unflatten(list(shown))
+    places = {id(x): i for i, x in enumerate(shown)}
+    chosen = _access(value, cut, backend)
     if any(id(x) not in places for x in chosen):
         raise CutError(
             f"the accessor of {cut} computed a new value; where variables live or values are "
             "replaced it must select tensors, as lambda v: v[0] does"
         )
-    return [places[id(x)] for x in chosen]
+    return [i for i in (places[id(x)] for x in chosen) if backend.is_tensor(tree.leaves[i])]
+
+
+class _Mark:
+    """Stands at one position of a structure. No dataclass: those are opened like containers."""
+
+    def __init__(self, position: int, shape: tuple[Any, ...] = ()) -> None:
+        self.position, self.shape = position, shape
 
 
 def to_front(tensor: Tensor, cut: Cut, backend: Backend) -> Tensor:

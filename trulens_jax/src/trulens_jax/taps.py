@@ -53,7 +53,10 @@ def flatten(value: Any, is_leaf: IsLeaf | None = None) -> trees.Tree:
     """The leaves of a value by JAX's own tree functions, and what those leave whole."""
 
     def base(tree: Any) -> tuple[list[Any], Any, trees.Unflatten]:
-        leaves, definition = jax.tree.flatten(tree, is_leaf=is_leaf)
+        def inside(x: Any) -> bool:
+            return x is not tree or (is_leaf is not None and is_leaf(x))
+
+        leaves, definition = jax.tree.flatten(tree, is_leaf=inside)
         return leaves, definition, lambda new: jax.tree.unflatten(definition, new)
 
     return trees.flatten(value, base)

@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import optree
+
 from trulens_core.backends import Backend
 from trulens_core.errors import TrulensError
 from trulens_core.passes import Pass
@@ -102,7 +104,7 @@ class Sites:
         args, kwargs = self._pass.at((name, "in"), (args, kwargs))
         with self._activation(operation, name):
             if name == self._linear and activation(operation) is None:
-                output = args[0]  # a layer that is nothing but a softmax
+                output = (*args, *kwargs.values())[0]  # a layer that is nothing but a softmax
             else:
                 output = run(*args, **kwargs)
         if name in self._watched:
@@ -131,14 +133,13 @@ class Sites:
         self, model: Any, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of a functional model, seen at its input layers, which are never called."""
-        flat = self._backend.flatten(args[0])
-        leaves = list(flat.leaves)
+        leaves, structure = optree.tree_flatten(args[0])  # dicts by key, as Keras matches them
         for name in names:
             layer = self._operations.by_name[name]
-            at = _position(model, layer, args[0], self._backend)
+            at = _position(model, layer, args[0])
             (leaf,), _ = self._pass.at((name, "in"), ((leaves[at],), {}))
             leaves[at] = self._pass.at((name, "out"), leaf)
-        return (flat.unflatten(leaves), *args[1:]), kwargs
+        return (optree.tree_unflatten(structure, leaves), *args[1:]), kwargs
 
     def _keep_masks(self, old: Any, new: Any) -> None:
         if new is old:
@@ -152,14 +153,14 @@ class Sites:
                 b._keras_mask = mask
 
 
-def _position(model: Any, layer: Any, given: Any, backend: Backend) -> int:
+def _position(model: Any, layer: Any, given: Any) -> int:
     """The place of an input layer's tensor among the leaves of a functional model's argument."""
     declared = model.input
     wanted = [id(t) for t in _tensors(layer.output)]
     if isinstance(given, dict) and not isinstance(declared, dict):  # Keras goes by name then
         keys = sorted(given)
         return keys.index(layer.name)
-    return next(i for i, t in enumerate(backend.flatten(declared).leaves) if id(t) in wanted)
+    return next(i for i, t in enumerate(optree.tree_leaves(declared)) if id(t) in wanted)
 
 
 def _tensors(output: Any) -> list[Any]:

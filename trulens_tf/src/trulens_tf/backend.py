@@ -167,6 +167,10 @@ def _dense(gradient: Any, like: tf.Tensor) -> tf.Tensor | None:
 
 
 def _tensorflow_tree(value: Any) -> tuple[list[Any], Any, trees.Unflatten]:
+    if not tf.nest.is_nested(value):
+        return [value], None, lambda new: new[0]
+    if isinstance(value, list):  # as modules keep lists; a dict inside is not to be sorted
+        return list(value), type(value), type(value)
     leaves = tf.nest.flatten(value)
     shape = tf.nest.map_structure(lambda _: 0, value)
     return leaves, str(shape), lambda new: tf.nest.pack_sequence_as(value, list(new))

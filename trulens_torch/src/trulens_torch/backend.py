@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -230,8 +230,10 @@ def _gradient(
         ) from error
 
 
-def _torch_tree(value: Any) -> tuple[list[Any], Any, trees.Unflatten]:
-    leaves, spec = pytree.tree_flatten(value)
+def _torch_tree(value: Any) -> tuple[Sequence[Any], Any, trees.Unflatten]:
+    if isinstance(value, torch.Tensor):
+        return (value,), None, lambda new: new[0]
+    leaves, spec = pytree.tree_flatten(value, is_leaf=lambda x: x is not value)
     return leaves, spec, lambda new: pytree.tree_unflatten(list(new), spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from trulens_core import (
     InputCut,
     InternalInfluence,
     InterventionError,
+    LambdaQoI,
     LayerNotReachedError,
     LinearDoi,
     LogitCut,
@@ -22,6 +24,7 @@ from trulens_core import (
     NotDifferentiableError,
     OutputCut,
     UnknownLayerError,
+    get_model_wrapper,
 )
 from trulens_core.testing.conformance.harness import Harness
 from trulens_core.testing.conformance.subjects import Product
@@ -224,7 +227,7 @@ class Cuts(Harness):
     # -- containers and accessors ------------------------------------------------------------
 
     def test_outputs_in_containers(self) -> None:
-        """`logits` of a mapping, else the first floating tensor; an accessor chooses."""
+        """`logits` of a mapping, the first floating tensor of a tuple; an accessor chooses."""
         second, y = self._at("dict_output", "second"), self._at("dict_output", "logits")
         assert self.close(self._at("dict_output", None), y)
         features = OutputCut(accessor=lambda v: v["features"])
@@ -237,6 +240,37 @@ class Cuts(Harness):
         assert self.close(
             self._at("recurrent", Cut("rnn", accessor=lambda v: v[0])), self._at("recurrent", "rnn")
         )
+
+    def test_outputs_by_names_of_their_own(self) -> None:
+        """Several without `logits` must be told apart, and come in the order of insertion."""
+        output = {"scores": "y", "features": "second"}
+        model = self.build(dataclasses.replace(ZOO["dict_output"], output=output), "float64")
+        wrapper = get_model_wrapper(model, backend=self.backend_name)
+        args, _ = self.records("dict_output", 3)
+        told = r"(?s)OutputCut.*'scores'.*'features'.*OutputCut\(accessor="
+        for ask in (wrapper, InternalInfluence(wrapper, "second", 0, "point").attributions):
+            with pytest.raises(CutError, match=told):
+                ask(*args)
+        second, y = self._at("dict_output", "second"), self._at("dict_output", "logits")
+        whole = OutputCut(accessor=lambda v: v)
+        assert self.close(wrapper.fprop(args, to_cut=whole), [y, second])
+        product = LambdaQoI(lambda v: v[0][:, 2] * v[1][:, 0])
+        method = InternalInfluence(
+            wrapper, (whole, whole), product, "point", multiply_activation=False
+        )
+        expected = [np.zeros_like(y), np.zeros_like(second)]
+        expected[0][:, 2], expected[1][:, 0] = second[:, 0], y[:, 2]
+        assert self.close(method.attributions(*args), expected)
+
+    def test_inputs_come_in_their_order(self) -> None:
+        """A dict of inputs is seen in the order of insertion, whatever the model's own."""
+        ((batch,), _), wrapper = self.records("nested", 3), self.wrapper("nested")
+        given = dict(reversed(batch.items()))
+        assert self.close(wrapper.fprop([given], to_cut=InputCut()), list(given.values()))
+        assert self.close(wrapper(given), wrapper(batch))
+        found = InternalInfluence(wrapper, (None, None), 0, "point").attributions(given)
+        assert list(found) == list(given)
+        assert self.close(found, InternalInfluence(wrapper, None, 0, "point").attributions(batch))
 
     def test_a_cut_inside_a_tuple(self) -> None:
         """Replacing one tensor of a layer's tuple leaves the rest as it is."""
