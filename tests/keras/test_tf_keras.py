@@ -106,3 +106,38 @@ def test_a_path(model, tmp_path, draw, equal):
     plain.save(tmp_path / "m.keras")
     x = draw(2, 4)
     equal(get_model_wrapper(tmp_path / "m.keras", backend="tf_keras")(x), plain(x).numpy())
+
+
+# -- scores before the softmax --------------------------------------------------------------------
+
+ENDS = {
+    "function": lambda: [layers.Dense(3, activation=tf.nn.softmax, name="p")],
+    "lambda": lambda: [layers.Dense(3, activation=lambda t: tf.nn.softmax(1 * t), name="p")],
+    "layer": lambda: [layers.Dense(3, activation=layers.Softmax(), name="p")],
+    "lambda layer": lambda: [layers.Dense(3), layers.Lambda(tf.nn.softmax, name="p")],
+    "softmax layer": lambda: [layers.Dense(3), layers.Softmax(name="p")],
+    "nested": lambda: [tf_keras.Sequential([layers.Dense(3), layers.Softmax()], name="p")],
+    "operation": lambda: [layers.Dense(3), tf.nn.softmax],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_scores_before_any_softmax(end, draw, equal, gradients):
+    tf_keras.utils.set_random_seed(0)
+    x = layers.Input((4,))
+    y = layers.Dense(5, "tanh")(x)
+    for layer in ENDS[end]():
+        y = layer(y)
+    model = tf_keras.Model(x, y)
+    given, name = draw(3, 4), model.layers[-1].name
+
+    def by_hand(t):
+        a, b, c, d = (v.value() for v in model.variables)
+        return tf.tanh(t @ a + b) @ c + d
+
+    named = get_model_wrapper(model, logit_layer=name)
+    equal(named.logits(given), by_hand(given).numpy())
+    found = influence(named, InputCut(), LogitCut(), 1)(given)
+    equal(found, gradients(lambda t: by_hand(t)[:, 1], given)[0])
+    equal(get_model_wrapper(model, replace_softmax=True)(given), by_hand(given).numpy())
+    equal(named(given), model(given).numpy())

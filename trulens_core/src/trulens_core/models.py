@@ -21,13 +21,13 @@ from trulens_core.naming import Layer as Layer
 from trulens_core.options import get_model_wrapper as get_model_wrapper
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import as_qoi
+from trulens_core.scores import refuse_probabilities
 from trulens_core.slices import (
     INPUT,
     LOGIT,
     OUTPUT,
     Cut,
     LogitCut,
-    OutputCut,
     source_cut,
     target_cut,
 )
@@ -77,6 +77,8 @@ class ModelWrapper(ABC):
         self._steps = StepCache(_KEPT_STEPS)
         self._verdicts = StepCache(_KEPT_VERDICTS)
         self._part_sizes: dict[Cut, tuple[int, ...]] = {}
+        self._scores: Cut | None = None
+        self._unchecked: Cut | None = None
 
     # -- what a backend implements -----------------------------------------------------------
 
@@ -211,8 +213,10 @@ class ModelWrapper(ABC):
     def resolved(self, cut: Cut) -> Cut:
         """`cut`, with LogitCut replaced by what it means, checked to exist."""
         if cut.name == LOGIT:
-            logits = self.logit_cut()
-            cut = Cut(logits.name, logits.anchor, accessor=cut.accessor or logits.accessor)
+            logits, accessor = self.logit_cut(), cut.accessor
+            cut = Cut(logits.name, logits.anchor, accessor=accessor or logits.accessor)
+            if accessor is None and cut != self._scores:
+                self._scores, self._unchecked = cut, cut
         places = [self.place(p) for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
         if len(set(places)) < len(places):
             raise CutError(f"{cut} names one layer twice; give each of its layers once")
@@ -258,6 +262,9 @@ class ModelWrapper(ABC):
             if len(members) > 1:
                 self._part_sizes[cut] = tuple(map(len, members))
             result[cut] = [t for m in members for t in m]
+        if self._unchecked in result:
+            refuse_probabilities(result[self._unchecked], self._unchecked, self.backend)
+            self._unchecked = None
         return result
 
     @final
@@ -295,6 +302,8 @@ class ModelWrapper(ABC):
         Where `narrow`, what comes before the distribution's inner cut is computed for the records
         alone; see `trulens_core.ways`.
         """
+        if of == self._unchecked:
+            self.activations(inputs, [of])  # once, since no gradient shows it
         if self.backend.traces:
             return traced.TracedBlocks(self, inputs, (wrt, of), qoi, want)
         return functools.partial(
@@ -341,7 +350,7 @@ class ModelWrapper(ABC):
     @final
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's output for all records, (records, …); arguments are the model's own."""
-        return self._evaluated(model_inputs(args, kwargs), OutputCut())
+        return self.fprop(model_inputs(args, kwargs))
 
     @final
     def logits(self, *args: Any, **kwargs: Any) -> Any:
@@ -351,11 +360,11 @@ class ModelWrapper(ABC):
         """
         inputs = model_inputs(args, kwargs)
         try:
-            return self._evaluated(inputs, LogitCut())
+            return self.fprop(inputs, to_cut=LogitCut())
         except UnknownLayerError:  # a backend that traces knows the layers' names only then
             if self.logit_layer is not None:
                 raise
-            return self._evaluated(inputs, OutputCut())
+            return self.fprop(inputs)
 
     @final
     def probits(self, *args: Any, **kwargs: Any) -> Any:
@@ -367,9 +376,6 @@ class ModelWrapper(ABC):
             y = given[0] if isinstance(given, list) else given
             single = len(y.shape) < 2 or y.shape[-1] == 1
             return kind.give(backend.sigmoid(y) if single else backend.softmax(y, -1))
-
-    def _evaluated(self, inputs: ModelInputs, cut: Cut) -> Any:
-        return self.fprop(inputs, to_cut=cut)
 
     @final
     def fprop(

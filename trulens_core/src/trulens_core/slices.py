@@ -193,6 +193,8 @@ class LogitCut(Cut):
 
     Raises:
         UnknownLayerError: when used, with a model that has neither.
+        CutError: when used, for a layer that gives probabilities, as a softmax does: name the one
+            before it. Sigmoids that no layer's type tells are not found out.
 
     Example:
         >>> LogitCut()

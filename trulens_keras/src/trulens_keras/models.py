@@ -16,12 +16,12 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_keras import softmax
 from trulens_keras.flavours import Flavour, parameters
 from trulens_keras.opening import opened
 from trulens_keras.operations import ACTIVATION, Operations
 from trulens_keras.patches import LOCK, undisturbed
 from trulens_keras.sites import Sites
+from trulens_keras.softmax import HINT, Squashing
 
 
 class KerasModelWrapper(ModelWrapper):
@@ -31,9 +31,9 @@ class KerasModelWrapper(ModelWrapper):
         model: the model, or the path of a saved one.
         flavour: Keras 3 or tf_keras.
         logit_layer: the layer that `LogitCut` means: its values before its softmax or sigmoid, or
-            its output where it has neither.
+            its output where it has neither. A nested model that ends in one counts.
         replace_softmax: whether the model is seen without the activation of `softmax_layer`.
-        softmax_layer: a name or an index.
+        softmax_layer: a name or an index; -1 is what gives the model's output.
         custom_objects: classes that a saved model needs, by name; for a model at a path.
         batched: by argument name, whether its tensors have a row per record.
         jit_compile: on TensorFlow, whether XLA compiles the steps.
@@ -58,19 +58,29 @@ class KerasModelWrapper(ModelWrapper):
         self.backend = flavour.backend_for(jit_compile)
         self._takes = [n for n in parameters(model) if n not in ("training", "mask")]
         self.parameters = self._names_of_inputs() or parameters(model)
-        self._operations = Operations(model, flavour)
-        self._linear = (
-            softmax.replaceable(self._operations, softmax_layer) if replace_softmax else None
-        )
+        self._read()
+        self._linear = self._squashing.replaceable(softmax_layer) if replace_softmax else None
         self._hinted = logit_layer is not None or replace_softmax
         self._ran = False
 
+    def _read(self) -> None:
+        """Look at what the model is made of."""
+        self._operations = Operations(self.model, self._flavour)
+        self._squashing = Squashing(self._operations, self._evaluated)
+        self._softmaxes: frozenset[str] | None = None
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_operations": None}  # they are known by identity
+        # operations are known by identity
+        return {**vars(self), "_operations": None, "_squashing": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._operations = Operations(self.model, self._flavour)
+        self._read()
+
+    def _evaluated(self, function: Callable[..., Any], x: np.ndarray[Any, Any]) -> Any:
+        """A function of tensors at an array."""
+        with self.backend.outside(), self.using(self.state()):
+            return self.backend.to_numpy(function(self.backend.from_numpy(x, self.like())))
 
     def _names_of_inputs(self) -> tuple[str, ...]:
         """The names of a functional model's inputs, where there are several in a list."""
@@ -100,7 +110,7 @@ class KerasModelWrapper(ModelWrapper):
         layer = self.logit_layer if self.logit_layer is not None else self._linear
         if layer is None:
             layer = super().logit_cut().name
-        return softmax.scores_cut(self._operations, layer)
+        return self._squashing.scores_cut(layer)
 
     def channel_axis(self, cut: Cut) -> int | None:
         layout = None
@@ -150,13 +160,15 @@ class KerasModelWrapper(ModelWrapper):
             if not self._ran and not all(getattr(x, "built", 1) for x in self._operations.all()):
                 self._built(inputs)
             self._ran = True
+            if self._softmaxes is None and not self._hinted:
+                self._softmaxes = self._squashing.softmaxes()
             yield
 
     def _built(self, inputs: ModelInputs) -> None:
         """Build the model as its first call does, by such a call."""
         keywords = {**self._flavour.evaluating(self.model), **inputs.kwargs}
         self.model(*self._arguments(inputs), **keywords)
-        self._operations = Operations(self.model, self._flavour)
+        self._read()
 
     @contextlib.contextmanager
     def using(self, state: Any) -> Iterator[None]:
@@ -196,8 +208,7 @@ class KerasModelWrapper(ModelWrapper):
             return {}
         return {
             name: lambda output, name=name: saturated.append((name, output))  # type: ignore[misc]
-            for name, op in self._operations.by_name.items()
-            if softmax.activation_name(op) == "softmax"
+            for name in self._softmaxes or ()
         }
 
     def _hint(self, saturated: list[tuple[str, Any]], output: Any, want: Sequence[Cut]) -> None:
@@ -208,4 +219,4 @@ class KerasModelWrapper(ModelWrapper):
             whole = OUTPUT in targets and any(leaf is value for leaf in leaves)
             if not self._hinted and (whole or name in targets):
                 self._hinted = True
-                warnings.warn(softmax.HINT.format(name=name), TrulensWarning, stacklevel=2)
+                warnings.warn(HINT.format(name=name), TrulensWarning, stacklevel=2)

@@ -77,9 +77,23 @@ class Operations:
         layer = name.removesuffix(ACTIVATION)
         if layer != name and layer in self._aliases:
             found = self._aliases[layer]
-            if "activation" in vars(self.by_name[found]):
+            if activation(self.by_name[found]) is not None:
                 return found + ACTIVATION
         raise naming.unknown(name, list(self._aliases), self._owner)
+
+    @property
+    def output(self) -> Any:
+        """The operation that gives the model's output; None where that is not known."""
+        return _giving(self._model)
+
+    def last(self, name: str) -> str | None:
+        """The operation that gives the output of a nested model; None where there is none."""
+        found = _giving(self.by_name[name])
+        return None if found is None else self._names.get(id(found))
+
+    def has_parts(self, operation: Any) -> bool:
+        """Whether an operation is made of others."""
+        return bool(self._flavour.children(operation))
 
     def _by_index(self, index: int) -> str:
         layers = getattr(self._model, "layers", None)
@@ -99,6 +113,24 @@ class Operations:
                 "or the layer itself"
             )
         return self._names[id(operation)]
+
+
+def activation(operation: Any) -> Any:
+    """The activation function that a layer has as an attribute of its own; None without one."""
+    held = vars(operation)
+    layers = held.get("_modules") or {}  # where PyTorch keeps a layer given as activation
+    found = held.get("activation", layers.get("activation"))
+    return found if callable(found) else None
+
+
+def _giving(model: Any) -> Any:
+    """The operation that gives the only output of a functional or sequential model."""
+    outputs = getattr(model, "outputs", None)
+    if not isinstance(outputs, list | tuple):
+        layers = getattr(model, "layers", None)  # of a Sequential that is not built
+        return layers[-1] if layers and type(model).__name__ == "Sequential" else None
+    found = {id(h[0]): h[0] for t in outputs if (h := getattr(t, "_keras_history", None))}
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _loop(parent: Any, name: str) -> str | None:

@@ -16,9 +16,8 @@ import optree
 from trulens_core.backends import Backend
 from trulens_core.errors import TrulensError
 from trulens_core.passes import Pass
-from trulens_keras.operations import ACTIVATION, Operations
+from trulens_keras.operations import ACTIVATION, Operations, activation
 from trulens_keras.patches import attribute, for_this_thread
-from trulens_keras.softmax import activation
 
 
 class Sites:

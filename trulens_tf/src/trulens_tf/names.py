@@ -14,8 +14,13 @@ import tensorflow as tf
 from trulens_core import naming
 from trulens_core.errors import AmbiguousLayerError, UnknownLayerError
 from trulens_core.models import Layer
+from trulens_core.scores import probabilities
+from trulens_core.slices import Cut
 
 _NOT_LAYERS = {"Const", "NoOp", "VarHandleOp", "ReadVariableOp", "Assert"}
+
+_UNCHANGING = {"Identity", "StopGradient", "Reshape", "Squeeze", "ExpandDims", "Cast"}
+_SQUASHING = {"Softmax", "LogSoftmax", "Sigmoid"}
 
 
 class Names:
@@ -91,6 +96,19 @@ class Names:
         if anchor == "in":
             return list(operation.inputs)
         return [self.tensor(name)] if ":" in name else list(operation.outputs)
+
+    def scores(self, cut: Cut) -> Cut:
+        """`cut`, unless its layer gives probabilities.
+
+        Raises:
+            CutError: where it does; the message names what goes into its softmax.
+        """
+        tensor = self.tensors(self.find(cut.name), "out")[0]
+        while tensor.op.type in _UNCHANGING:
+            tensor = tensor.op.inputs[0]
+        if tensor.op.type in _SQUASHING:
+            raise probabilities(cut.name, tensor.op.inputs[0].op.name)
+        return cut
 
     def channel_axis(self, name: str | None) -> int:
         """The axis of images' channels at a layer, or in general: the last but where one says."""

@@ -153,6 +153,9 @@ class SessionWrapper(ModelWrapper):
             raise CutError(f"{cut}: graphs of TensorFlow 1 need the records on axis 0")
         return self._names.find(cut.name), cut.anchor
 
+    def logit_cut(self) -> Cut:
+        return self._names.scores(super().logit_cut())
+
     def channel_axis(self, cut: Cut) -> int:
         inner = isinstance(cut.name, str | int) and cut.name not in (INPUT, OUTPUT)
         return self._names.channel_axis(self._names.find(cut.name) if inner else None)

@@ -19,6 +19,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.layouts import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place, Replacement
+from trulens_core.scores import probabilities
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_core.steps import layout_key
 from trulens_core.ways import Trace
@@ -124,6 +125,16 @@ class TorchModelWrapper(ModelWrapper):
         if cut.name in (INPUT, OUTPUT):
             return cut.name, cut.anchor
         return self._layers.find(cut.name), cut.anchor
+
+    def logit_cut(self) -> Cut:
+        cut = super().logit_cut()
+        name = self._layers.find(cut.name)
+        last = self._layers.modules[name]
+        while isinstance(last, nn.Sequential) and len(last):
+            last = last[-1]
+        if isinstance(last, _SQUASHING):
+            raise probabilities(name)
+        return cut
 
     def like(self) -> torch.Tensor | None:
         first = _first_floating(self._runner)
@@ -232,6 +243,10 @@ class TorchModelWrapper(ModelWrapper):
                 f"{name!r} without calling it; cut at the attention layer itself"
             )
         return text
+
+
+_SQUASHING = nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid, nn.Hardsigmoid
+"""Modules that give probabilities, or their logarithms."""
 
 
 def _first_floating(module: nn.Module) -> torch.Tensor | None:
