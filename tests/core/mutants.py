@@ -13,6 +13,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+import optree
 import pytest
 
 from trulens_core import register_backend
@@ -21,6 +22,7 @@ from trulens_core.testing import ReferenceBackend, ReferenceModel
 from trulens_core.testing.conformance import Harness
 from trulens_core.testing.reference import ReferenceWrapper, Tensor
 from trulens_core.testing.reference import namespace as xp
+from trulens_core.trees import Tree
 
 
 class Sound(Harness):
@@ -208,6 +210,15 @@ class OthersHeldFixed(Sound):
                 return lambda z: tap([self.stop_gradient(t) for t in z])
 
             return super().differentiate(lambda tap: run(held(tap)))
+
+
+class KeysSorted(Sound):
+    """Dicts come apart in the order of the alphabet."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def flatten(self, value):
+            leaves, spec = optree.tree_flatten(value, none_is_leaf=True)
+            return Tree(leaves, spec, spec.unflatten)
 
 
 def run(folder, name, expression):

@@ -253,7 +253,8 @@ class Cuts(Harness):
                 ask(*args)
         second, y = self._at("dict_output", "second"), self._at("dict_output", "logits")
         whole = OutputCut(accessor=lambda v: v)
-        assert self.close(wrapper.fprop(args, to_cut=whole), [y, second])
+        what = "all tensors of an output, in the order of insertion"
+        assert self.close(wrapper.fprop(args, to_cut=whole), [y, second], what=what)
         product = LambdaQoI(lambda v: v[0][:, 2] * v[1][:, 0])
         method = InternalInfluence(
             wrapper, (whole, whole), product, "point", multiply_activation=False
