@@ -36,9 +36,13 @@ def saliency(model, x, source=None, **options):
     return method.attributions(x)
 
 
-@pytest.mark.parametrize("of_input", TYPES)
-@pytest.mark.parametrize("of_model", TYPES)
-def test_the_model_sees_its_type_and_the_caller_gets_his(model, of_model, of_input):
+WIDE = TYPES[:2]
+SERVED = [(m, i) for m in TYPES for i in TYPES if m == i or (m in WIDE and i in WIDE)]
+REFUSED = [(m, i) for m in TYPES for i in TYPES if (m, i) not in SERVED]
+
+
+@pytest.mark.parametrize(("of_model", "of_input"), SERVED)
+def test_the_model_sees_its_type_and_the_caller_gets_theirs(model, of_model, of_input):
     model.to(of_model)
     seen = []
     model.a.register_forward_pre_hook(lambda m, args: seen.append(args[0].dtype))
@@ -49,8 +53,36 @@ def test_the_model_sees_its_type_and_the_caller_gets_his(model, of_model, of_inp
     expected = gradient(model, x.to(of_model))
     assert relative_error(found.double(), expected.double()) <= ROUNDING[of_input]
     assert get_model_wrapper(model)(x).dtype == of_input
-    array = x.float().numpy() if of_input == torch.bfloat16 else x.numpy()
-    assert saliency(model, array).dtype == array.dtype
+    if of_input != torch.bfloat16:  # NumPy has none
+        assert saliency(model, x.numpy()).dtype == x.numpy().dtype
+
+
+@pytest.mark.parametrize(("of_model", "of_input"), REFUSED)
+def test_nothing_is_cast_to_a_half_type_or_from_one(model, of_model, of_input):
+    """PyTorch's own error, and what to do."""
+    model.to(of_model)
+    note = rf"given 0 as {of_input}, and its weights are {of_model}: nothing is cast to a half"
+    for call in (saliency, lambda m, x: get_model_wrapper(m)(x)):
+        with pytest.raises(RuntimeError, match="same dtype") as raised:
+            call(model, X.to(of_input))
+        assert any(note in n for n in raised.value.__notes__)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_arrays_become_the_model_s_type_but_never_a_half_one(model, dtype):
+    model.to(dtype)
+    for kind in ("f2", "f4", "f8"):
+        array = X.numpy().astype(kind)
+        if dtype in WIDE or (kind, dtype) == ("f2", torch.float16):
+            found = saliency(model, array)
+            assert found.dtype == array.dtype
+            expected = gradient(model, torch.tensor(array).to(dtype))
+            assert relative_error(found, expected.numpy()) <= max(
+                ROUNDING[dtype], 16 * np.finfo(kind).eps
+            )
+        else:
+            with pytest.raises(RuntimeError, match="same dtype"):
+                saliency(model, array)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -58,23 +90,28 @@ def test_values_that_replace_others_get_their_type(model, dtype):
     model.to(dtype)
     wrapper = get_model_wrapper(model)
     for z in (Z, Z.float(), Z.numpy()):
-        found = wrapper.fprop(X, doi_cut="a", intervention=z)
+        found = wrapper.fprop(X.to(dtype), doi_cut="a", intervention=z)
         limit = max(ROUNDING[dtype], ROUNDING[torch.float32])
-        assert relative_error(found, model.after(Z.to(dtype)).detach().double()) <= limit
+        expected = model.after(Z.to(dtype)).detach().double()
+        assert relative_error(found.double(), expected) <= limit
     line = LinearDoi(Z, 3, cut="a")
-    assert InternalInfluence(model, ("a", None), 0, line).attributions(X).dtype == torch.float64
+    assert InternalInfluence(model, ("a", None), 0, line).attributions(X.to(dtype)).dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_sums_over_points_are_wide(model, dtype):
+def test_sums_over_points_are_wide(dtype):
     """A mean of 200 gradients of a narrow type is as exact as each of them."""
-    model.to(dtype)
-    method = IntegratedGradients(model, resolution=200, qoi=0)
-    found = method.explain(X.to(dtype).float())
-    points = [(i + 0.5) / 200 * X.to(dtype) for i in range(200)]
-    gradients = [gradient(model, p.to(dtype)).double() for p in points]
-    expected = X.to(dtype) * (sum(gradients) / 200)
-    assert relative_error(found.attributions, expected) <= 1e-6
+
+    class Casting(Net):
+        def forward(self, x):
+            return super().forward(x.to(dtype))
+
+    torch.manual_seed(0)
+    model, x = Casting().to(dtype), X.float()
+    found = IntegratedGradients(model, resolution=200, qoi=0).explain(x)
+    points = [(i + 0.5) / 200 * x for i in range(200)]
+    expected = x.double() * (sum(gradient(model, p).double() for p in points) / 200)
+    assert relative_error(found.attributions.double(), expected) <= 1e-6
     assert found.residual.abs().max() <= 0.02
 
 

@@ -205,6 +205,10 @@ class Backend(ABC):
         """`x` in the dtype and on the device of `like`; itself where it is so already."""
         return x if x.dtype == like.dtype else self.xp.astype(x, like.dtype)
 
+    def placed(self, x: Tensor, like: Tensor) -> Tensor:  # noqa: ARG002 - a hook
+        """`x` as it is on the device of `like`, where the framework asks for that."""
+        return x
+
     def given(self, x: Tensor, like: Tensor | None) -> Tensor:
         """A result as the caller gets it: free of the model's graph; where `like`, as `cast`."""
         return x if like is None else self.cast(x, like)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trulens_core import values
+from trulens_core import notes, values
 from trulens_core.backends import Tensor
 from trulens_core.errors import InterventionError
 from trulens_core.inputs import ModelInputs
 from trulens_core.kinds import Kind
+from trulens_core.layouts import STATIC, Leaf
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut, source_cut
 from trulens_core.steps import Block
@@ -30,18 +31,21 @@ def prepared(wrapper: ModelWrapper, inputs: ModelInputs) -> tuple[ModelInputs, K
         raise ValueError("the inputs hold 0 records; give at least one")
     kind = Kind.of(inputs, wrapper.backend)
 
-    def adopted(leaf: Any) -> Tensor:
+    declared = wrapper.declared(inputs)
+
+    def adopted(place: int, leaf: Leaf) -> Tensor:
         if isinstance(leaf.value, np.ma.MaskedArray):
             raise TypeError(
                 f"input {leaf.name!r} is a masked array, and a model sees no mask; fill it "
                 "first, as x.filled(0) does"
             )
         try:
-            return wrapper.adopt(leaf.value)
+            return wrapper.adopt(leaf.value, declared.get(place))
         except (TypeError, ValueError) as error:
             raise type(error)(f"input {leaf.name!r} {error}") from error
 
-    return inputs.map_tensors(adopted), kind
+    at = [i for i, leaf in enumerate(inputs.leaves) if leaf.role != STATIC]
+    return inputs.with_values(at, [adopted(i, inputs.leaves[i]) for i in at]), kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +126,7 @@ def fprop(wrapper: ModelWrapper, call: Call, to_cut: Cut, attribution_cut: Any) 
     cuts = [wrapper.resolved(to_cut)]
     if attribution_cut is not None:
         cuts.append(wrapper.resolved(source_cut(attribution_cut)))
-    with wrapper.opened(call.inputs, call.doi):
+    with notes.added(call.inputs, wrapper), wrapper.opened(call.inputs, call.doi):
         found = wrapper.activations(call.inputs, list(dict.fromkeys(cuts)), call.replace)
     results = [_given(found[cut], cut, wrapper, call.kind) for cut in cuts]
     return tuple(results) if attribution_cut is not None else results[0]
@@ -139,7 +143,7 @@ def qoi_bprop(
     backend = wrapper.backend
     given = call.replace.get(call.doi, [])
     points = [backend.xp.expand_dims(backend.fresh(t), axis=0) for t in given]
-    with wrapper.opened(call.inputs, call.doi):
+    with notes.added(call.inputs, wrapper), wrapper.opened(call.inputs, call.doi):
         if qoi.binds:
             y = wrapper.activations(call.unmodified, [of])[of]
             qoi = qoi.bind(y[0] if len(y) == 1 else y)

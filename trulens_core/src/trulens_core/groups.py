@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trulens_core import adoption
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import PointDoi, asked, check_floating, one_or_list
 from trulens_core.division import Part
@@ -242,12 +243,9 @@ class GroupRun:
             yield Block(cut, stacked, weights[i : j + more]), j - i
 
     def _weights_type(self) -> str:
-        """float32, as the gradients are summed in, unless the model is of float64."""
-        like = self._question.wrapper.like()
-        if like is None:
-            like = self._inputs.first_floating(self._backend)
-        wide = like is not None and like.dtype == self._backend.xp.float64
-        return "float64" if wide else "float32"
+        """float32, as the gradients are summed in, unless anything is float64."""
+        double = adoption.sums_are_double(self._question.wrapper, self._inputs)
+        return "float64" if double else "float32"
 
     # -- multiplier, quantities --------------------------------------------------------------
 

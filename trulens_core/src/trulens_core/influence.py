@@ -8,11 +8,10 @@ kept grows with the number of points, unless single points' gradients are asked 
 
 from __future__ import annotations
 
+from trulens_core import notes
 from trulens_core.division import Division
-from trulens_core.errors import TrulensError
 from trulens_core.groups import GroupRun
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import SHARED
 from trulens_core.order import check_apart
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.ways import Refused
@@ -38,7 +37,7 @@ def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> lis
             continue
         except Exception as error:
             if not division.goes_on(part, error):
-                _note_shared(error, inputs)
+                notes.add(error, inputs, question.wrapper)
                 raise
             continue
         division.verdict.settled = True
@@ -53,18 +52,3 @@ def _apart(run: GroupRun, division: Division) -> Answer:
         check_apart(q, inputs, division.verdict)
     with q.wrapper.aside(inputs, q.doi_cut):
         return run.answer()
-
-
-def _note_shared(error: Exception, inputs: ModelInputs) -> None:
-    """Say with an error of the model's own, which knows sizes only, what was not repeated."""
-    shared = [
-        f"{x.name!r} of shape {tuple(x.value.shape)}"
-        for x in inputs.leaves
-        if x.role == SHARED and len(x.value.shape)
-    ]
-    if shared and not isinstance(error, TrulensError):
-        error.add_note(
-            f"the model was given {', '.join(shared)} as it is, for all points and records, since "
-            f"an input has a row per record only if there are as many ({inputs.n_records}); "
-            "batched= says otherwise"
-        )

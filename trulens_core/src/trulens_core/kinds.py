@@ -16,13 +16,15 @@ class Kind(NamedTuple):
 
     Attributes:
         backend: of the model.
-        numpy: whether the first tensor of the inputs was a NumPy array.
-        dtype: of the first floating array among the inputs; None: the model's.
-        like: the first floating tensor among the inputs, if any.
+        first: the first array or tensor of the inputs: results are NumPy arrays where it is one,
+            else tensors on its device.
+        dtype: of the first floating array of the inputs, where results are NumPy arrays; None:
+            the model's.
+        like: a tensor of the first floating input's type, where results are tensors; likewise.
     """
 
     backend: Backend
-    numpy: bool
+    first: Any
     dtype: Any = None
     like: Tensor | None = None
 
@@ -30,20 +32,25 @@ class Kind(NamedTuple):
     def of(inputs: ModelInputs, backend: Backend) -> Kind:
         """The kind of a caller's inputs."""
         given = [leaf.value for leaf in inputs.leaves if leaf.role != STATIC]
-        as_numpy = isinstance(given[0], np.ndarray)
+        first = given[0]
         for x in given:
-            if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-                return Kind(backend, as_numpy, dtype=x.dtype)
-            if backend.is_tensor(x) and backend.is_floating(x):
-                return Kind(backend, as_numpy, like=x)
-        return Kind(backend, as_numpy)
+            array = isinstance(x, np.ndarray)
+            if array and x.dtype.kind != "f":
+                continue
+            if not array and not (backend.is_tensor(x) and backend.is_floating(x)):
+                continue
+            if isinstance(first, np.ndarray):
+                return Kind(backend, first, dtype=x.dtype if array else backend.to_numpy(x).dtype)
+            return Kind(backend, first, like=backend.from_numpy(x[:0]) if array else x)
+        return Kind(backend, first)
 
     def give(self, result: Tensor) -> Any:
         """A tensor of the model as the caller gets it; integers keep their type."""
         backend = self.backend
         floating = backend.is_floating(result)
-        if not self.numpy:
-            return backend.given(result, self.like if floating else None)
+        if not isinstance(self.first, np.ndarray):
+            given = backend.given(result, self.like if floating else None)
+            return backend.placed(given, self.first) if backend.is_tensor(self.first) else given
         array = backend.to_numpy(result)
         if not floating or self.dtype is None:
             return array

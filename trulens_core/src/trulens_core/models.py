@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 
-from trulens_core import calls, eager, naming, traced, ways
+from trulens_core import adoption, calls, eager, naming, traced, ways
 from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
 from trulens_core.cache import StepCache
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
@@ -42,7 +42,7 @@ class ModelWrapper(ABC):
     """A model seen through its cuts, made by `get_model_wrapper`; printed, a table of its layers.
 
     A backend implements `backend`, `layers`, `forward` and, where its framework needs it,
-    `place`, `opened`, `state`, `channel_axis` and `like`. The rest is core's.
+    `place`, `opened`, `state`, `channel_axis`, `like` and `floating_weights`. The rest is core's.
 
     Args:
         model: the user's model. It is never changed by a call.
@@ -162,22 +162,29 @@ class ModelWrapper(ABC):
         """A tensor with the model's dtype, on its device: its first floating parameter."""
         return None
 
-    def adopt(self, value: Any) -> Tensor:
-        """One of the caller's arrays or tensors as a tensor of the model's dtype and device.
+    def floating_weights(self) -> Iterator[Tensor]:
+        """One weight of each floating type, `like()` first: their types decide what is cast."""
+        like = self.like()
+        return iter(() if like is None else (like,))
 
-        Integers, and uint8 images, keep their type.
+    def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:  # noqa: ARG002 - a hook
+        """The types that the model declares for its inputs, by their places among the leaves."""
+        return {}
+
+    def adopt(self, value: Any, declared: Any = None) -> Tensor:  # noqa: ARG002 - of `declared()`
+        """One of the caller's arrays or tensors as the model takes it, see `adoption`.
+
+        Args:
+            value: the array or tensor.
+            declared: the type that `declared()` told for it, where it did.
         """
-        backend, like = self.backend, self.like()
-        if isinstance(value, np.ndarray):  # also where arrays are the framework's tensors
-            return backend.from_numpy(value, like=like)
-        if not backend.is_tensor(value):
+        backend = self.backend
+        if not isinstance(value, np.ndarray) and not backend.is_tensor(value):
             raise TypeError(
                 f"is a {type(value).__module__}.{type(value).__qualname__}; a "
                 f"{backend.name} model takes NumPy arrays or {backend.name} tensors"
             )
-        return (
-            backend.cast(value, like) if like is not None and backend.is_floating(value) else value
-        )
+        return adoption.adopted(value, self.floating_weights(), backend)
 
     def logit_cut(self) -> Cut:
         """The cut that `LogitCut` means.

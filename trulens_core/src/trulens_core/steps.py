@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from trulens_core import keys, values
+from trulens_core import adoption, keys, values
 from trulens_core.backends import (
     BlockStep,
     Gradients,
@@ -237,18 +237,7 @@ def tensors_of(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> list[tup
     data = qoi.data()
     if not data:
         return []
-    backend, like = wrapper.backend, wrapper.like()
-    if like is None:
-        like = inputs.first_floating(backend)
-    return [
-        (
-            wrapper.adopt(d.value)
-            if backend.is_tensor(d.value)
-            else backend.from_numpy(np.asarray(d.value), like=like),
-            d.per_record,
-        )
-        for d in data
-    ]
+    return [(adoption.data(d.value, inputs, wrapper), d.per_record) for d in data]
 
 
 def with_tensors(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> QoI:

@@ -61,6 +61,9 @@ class JaxBackend(Backend):
     def cast(self, x: Any, like: Any) -> Any:
         return placed(super().cast(x, like), like)
 
+    def placed(self, x: Any, like: Any) -> Any:
+        return placed(x, like)
+
     def softmax(self, x: Any, axis: int) -> Any:
         return jax.nn.softmax(x, axis=axis)
 

@@ -22,7 +22,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_jax import _compat
 from trulens_jax.adapters import adapter_for
 from trulens_jax.adapters.base import Adapter
-from trulens_jax.backend import BACKEND, placed
+from trulens_jax.backend import BACKEND
 from trulens_jax.layers import listed
 from trulens_jax.programs import Program, signature
 
@@ -95,20 +95,24 @@ class JaxModelWrapper(ModelWrapper):
             self._now.state = before
 
     def like(self) -> Any:
-        leaves = self._adapter.leaves()
-        floating = (x for x in leaves if hasattr(x, "dtype") and BACKEND.is_floating(x))
-        return next(floating, None)
+        return next(self.floating_weights(), None)
+
+    def floating_weights(self) -> Iterator[Any]:
+        found = set()
+        for x in self._adapter.leaves():
+            if hasattr(x, "dtype") and x.dtype not in found and BACKEND.is_floating(x):
+                found.add(x.dtype)
+                yield x
 
     def channel_axis(self, cut: Cut) -> int | None:
         del cut
         return self._adapter.channel_axis
 
-    def adopt(self, value: Any) -> Any:
+    def adopt(self, value: Any, declared: Any = None) -> Any:
         _refuse_tracers([value], "is")
         if isinstance(value, np.ndarray) and value.dtype == np.float64:
             self._warn_of_float64()
-        adopted = super().adopt(value)
-        return adopted if BACKEND.is_floating(adopted) else placed(adopted, self.like())
+        return super().adopt(value, declared)
 
     def _warn_of_float64(self) -> None:
         if self._warned_of_float64 or jax.dtypes.canonicalize_dtype(np.float64) == np.float64:

@@ -51,6 +51,10 @@ class Flavour(ABC):
         """A variable as a tensor of the framework."""
 
     @abstractmethod
+    def cast(self, x: Tensor, dtype: str) -> Tensor:
+        """A tensor in a type by its name."""
+
+    @abstractmethod
     def evaluating(self, model: Any) -> dict[str, Any]:
         """The keyword arguments that make a call of the model one in evaluation mode."""
 
@@ -120,6 +124,9 @@ class Keras3(Flavour):
     def value(self, variable: Any) -> Tensor:
         return variable.value
 
+    def cast(self, x: Tensor, dtype: str) -> Tensor:
+        return self.module.ops.cast(x, dtype)
+
     def evaluating(self, model: Any) -> dict[str, Any]:
         del model  # Keras 3 drops the argument where a layer does not take it
         return {"training": False}
@@ -143,6 +150,9 @@ class TfKeras(Flavour):
 
     def value(self, variable: Any) -> Tensor:
         return variable
+
+    def cast(self, x: Tensor, dtype: str) -> Tensor:
+        return self.module.backend.cast(x, dtype)
 
     def evaluating(self, model: Any) -> dict[str, Any]:
         takes = "training" in parameters(model) or takes_any_keyword(model)

@@ -16,6 +16,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_keras.declarations import declared_types
 from trulens_keras.flavours import Flavour, parameters
 from trulens_keras.opening import opened
 from trulens_keras.operations import ACTIVATION, Operations
@@ -133,18 +134,31 @@ class KerasModelWrapper(ModelWrapper):
     # -- tensors -----------------------------------------------------------------------------
 
     def like(self) -> Tensor | None:
-        floating = (v for v in self.model.variables if "float" in str(v.dtype))
-        first = next(floating, None)
-        return None if first is None else self._flavour.value(first)
+        return next(self.floating_weights(), None)
 
-    def adopt(self, value: Any) -> Tensor:
-        if not isinstance(value, np.ndarray) and not self.backend.is_tensor(value):
+    def floating_weights(self) -> Iterator[Tensor]:
+        found = set()
+        for v in self.model.variables:
+            if "float" in str(v.dtype) and v.dtype not in found:
+                found.add(v.dtype)
+                yield self._flavour.value(v)
+
+    def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:
+        return declared_types(self.model, inputs, len(self._takes) == 1)
+
+    def adopt(self, value: Any, declared: Any = None) -> Tensor:
+        backend = self.backend
+        if not isinstance(value, np.ndarray) and not backend.is_tensor(value):
             raise TypeError(
                 f"is a {type(value).__module__}.{type(value).__qualname__}; this model runs on "
                 f"{self._flavour.framework} (see keras.config.backend()) and takes NumPy arrays "
                 f"or tensors of {self._flavour.framework}"
             )
-        return self.backend.stop_gradient(super().adopt(value))
+        if declared is None:
+            return backend.stop_gradient(super().adopt(value))
+        x = backend.from_numpy(value) if isinstance(value, np.ndarray) else value
+        x, like = self._flavour.cast(x, declared), self.like()
+        return backend.stop_gradient(x if like is None else backend.placed(x, like))
 
     def state(self) -> Any:
         if self._flavour.framework != "jax":  # the others read variables where they are used

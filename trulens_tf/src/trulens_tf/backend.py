@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -147,6 +147,11 @@ class TensorFlowBackend(Backend):
         Each is the total derivative, through the leaves that come after it too.
         """
         return list(tf.gradients(q, list(leaves)))
+
+
+def zeros_of(types: Iterable[tf.DType]) -> Iterator[tf.Tensor]:
+    """A zero of each floating type among `types`, in their order."""
+    return (tf.zeros((), d) for d in dict.fromkeys(types) if d.is_floating)
 
 
 def _watched(tap: Tap, tape: tf.GradientTape) -> Tap:

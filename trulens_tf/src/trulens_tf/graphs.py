@@ -7,7 +7,7 @@ what is not needed then is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,7 +18,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_tf.backend import TensorFlowBackend
+from trulens_tf.backend import TensorFlowBackend, zeros_of
 from trulens_tf.names import Names, scratch
 from trulens_tf.programs import Program
 
@@ -66,10 +66,11 @@ class GraphWrapper(ModelWrapper):
         return self._names.channel_axis(self._names.find(cut.name) if inner else None)
 
     def like(self) -> tf.Tensor | None:
-        held = (v.dtype for v in self._program.variables)
-        floating = (d for d in (*held, *self._program.dtypes) if d.is_floating)
-        first = next(floating, None)
-        return None if first is None else tf.zeros((), first)
+        return next(self.floating_weights(), None)
+
+    def floating_weights(self) -> Iterator[tf.Tensor]:
+        held = (*(v.dtype for v in self._program.variables), *self._program.dtypes)
+        return zeros_of(held)
 
     def forward(
         self,

@@ -18,7 +18,7 @@ from trulens_core.passes import Pass, Place
 from trulens_core.slices import Cut
 from trulens_keras.flavours import positional, unwritten
 from trulens_keras.patches import LOCK, undisturbed
-from trulens_tf.backend import TensorFlowBackend
+from trulens_tf.backend import TensorFlowBackend, zeros_of
 
 
 class ModuleWrapper(ModelWrapper):
@@ -65,8 +65,11 @@ class ModuleWrapper(ModelWrapper):
             return self._aliases[cut.name], cut.anchor
         return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
 
-    def like(self) -> tf.Variable | None:
-        return next((v for v in self.model.variables if v.dtype.is_floating), None)
+    def like(self) -> tf.Tensor | None:
+        return next(self.floating_weights(), None)
+
+    def floating_weights(self) -> Iterator[tf.Tensor]:
+        return zeros_of(v.dtype for v in self.model.variables)
 
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -21,7 +21,7 @@ from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_tf import rows
-from trulens_tf.backend import TensorFlowBackend
+from trulens_tf.backend import TensorFlowBackend, zeros_of
 from trulens_tf.names import Names
 from trulens_tf.programs import paired
 
@@ -161,9 +161,10 @@ class SessionWrapper(ModelWrapper):
         return self._names.channel_axis(self._names.find(cut.name) if inner else None)
 
     def like(self) -> tf.Tensor | None:
-        floating = (t.dtype for t in self._inputs if t.dtype.is_floating)
-        first = next(floating, None)
-        return None if first is None else tf.zeros((), first)
+        return next(self.floating_weights(), None)
+
+    def floating_weights(self) -> Iterator[tf.Tensor]:
+        return zeros_of(t.dtype for t in self._inputs)
 
     def forward(
         self,

@@ -68,6 +68,9 @@ class TorchBackend(Backend):
     def accumulator(self, x: torch.Tensor) -> torch.Tensor:
         return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
+    def placed(self, x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        return x.to(like.device)
+
     def given(self, x: torch.Tensor, like: torch.Tensor | None) -> torch.Tensor:
         x = x.detach()
         return x if like is None else self.cast(x, like)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +22,7 @@ from trulens_core.scores import probabilities
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_core.steps import layout_key
 from trulens_core.ways import Trace
+from trulens_torch import state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
@@ -137,27 +137,20 @@ class TorchModelWrapper(ModelWrapper):
         return cut
 
     def like(self) -> torch.Tensor | None:
-        first = _first_floating(self._runner)
-        if first is None or not first.is_meta:
-            return first
-        # offloaded: whoever loads the weights moves the inputs to them
-        loaded = (p for p in self._runner.parameters() if p.is_floating_point() and not p.is_meta)
-        return next(loaded, torch.empty(0, dtype=first.dtype))
+        return next(self.floating_weights(), None)
 
-    def adopt(self, value: Any) -> torch.Tensor:
+    def floating_weights(self) -> Iterator[torch.Tensor]:
+        return state.one_of_each_type(self._runner)
+
+    def adopt(self, value: Any, declared: Any = None) -> torch.Tensor:
         if torch.is_inference_mode_enabled():  # what is made under it cannot be differentiated
             with torch.inference_mode(False):
-                return self.adopt(value)
-        if isinstance(value, np.ndarray):
-            return BACKEND.from_numpy(value, self.like())
-        if not isinstance(value, torch.Tensor):
-            super().adopt(value)  # raises
-        if value.is_meta:
-            raise TypeError("is on the meta device, where tensors hold no values")
-        x: torch.Tensor = value.detach()
-        like = self.like()
-        if like is not None:
-            x = x.to(like.device, like.dtype if x.is_floating_point() else None)
+                return self.adopt(value, declared)
+        if isinstance(value, torch.Tensor):
+            if value.is_meta:
+                raise TypeError("is on the meta device, where tensors hold no values")
+            value = value.detach()
+        x: torch.Tensor = super().adopt(value)
         return x.clone() if x.is_inference() else x
 
     def opened(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[None]:
@@ -247,32 +240,6 @@ class TorchModelWrapper(ModelWrapper):
 
 _SQUASHING = nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid, nn.Hardsigmoid
 """Modules that give probabilities, or their logarithms."""
-
-
-def _first_floating(module: nn.Module) -> torch.Tensor | None:
-    """The first of `module.parameters()` that is floating, without listing the modules first."""
-    if isinstance(module, torch.jit.ScriptModule):
-        held = [p for p in module.parameters() if p.is_floating_point()]
-        return held[0] if held else _first_constant(module)
-    for p in module._parameters.values():
-        if p is not None and p.is_floating_point():
-            return p
-    for inner in module._modules.values():
-        found = None if inner is None else _first_floating(inner)
-        if found is not None:
-            return found
-    return None
-
-
-def _first_constant(module: torch.jit.ScriptModule) -> torch.Tensor | None:
-    """The first floating tensor in the program of a frozen module, whose weights are in there."""
-    graph: Any = module.graph
-    for node in graph.findAllNodes("prim::Constant"):
-        if node.hasAttribute("value") and node.kindOf("value") == "t":
-            value: torch.Tensor = node.t("value")
-            if value.is_floating_point() and value.ndim:
-                return value
-    return None
 
 
 def _check_device(device: Any) -> None:

@@ -94,6 +94,78 @@ def _scripted(module: torch.jit.ScriptModule) -> Iterator[tuple[str, torch.Tenso
             yield name, value
 
 
+def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
+    """The first parameter of each floating type; buffers where no parameter is floating.
+
+    Looked through anew at every call, since `model.half()` changes parameters where they are. By
+    hand, as in `Survey.of`, but in the order of `model.parameters()`: the first tells the device.
+    """
+    found: set[torch.dtype] = set()
+    for held in _in_order(model):
+        for p in held["_parameters"].values():
+            if p is not None and p.dtype not in found and _is_type(p):
+                found.add(p.dtype)
+                yield p
+    if not found:
+        for held in _in_order(model):
+            for b in held["_buffers"].values():
+                if b is not None and b.dtype not in found and _is_type(b):
+                    found.add(b.dtype)
+                    yield b
+    if not found:
+        yield from _elsewhere(model)
+
+
+def _elsewhere(model: nn.Module) -> Iterator[torch.Tensor]:
+    """What tells the type of a model that holds no values itself, if anything does.
+
+    Weights that are offloaded are of their type, and whoever loads them moves the inputs to them;
+    those of a frozen ScriptModule are in its program.
+    """
+    meta = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    yield from (torch.empty(0, dtype=dtype) for dtype in meta)
+    for module in model.modules() if not meta else ():
+        constant = _first_constant(module) if isinstance(module, torch.jit.ScriptModule) else None
+        if constant is not None:
+            yield constant
+            return
+
+
+def _first_constant(module: torch.jit.ScriptModule) -> torch.Tensor | None:
+    """The first floating tensor in the program of a frozen module, whose weights are in there."""
+    graph: Any = module.graph
+    for node in graph.findAllNodes("prim::Constant"):
+        if node.hasAttribute("value") and node.kindOf("value") == "t":
+            value: torch.Tensor = node.t("value")
+            if value.is_floating_point() and value.ndim:
+                return value
+    return None
+
+
+def _is_type(t: torch.Tensor) -> bool:
+    """Whether a tensor tells a floating type; what is on the meta device tells no device."""
+    return t.is_floating_point() and not t.is_meta
+
+
+def _in_order(model: nn.Module) -> Iterator[Mapping[str, Any]]:
+    """The attributes of a model's modules, parents first."""
+    seen: set[nn.Module] = set()
+    left: list[nn.Module | None] = [model]
+    while left:
+        module = left.pop()
+        if module is None or module in seen:
+            continue
+        seen.add(module)
+        if isinstance(module, torch.jit.ScriptModule):
+            named = dict(module.named_parameters()), dict(module.named_buffers())
+            yield {"_parameters": named[0], "_buffers": named[1]}
+            continue
+        held = vars(module)
+        yield held
+        if held["_modules"]:
+            left += reversed(held["_modules"].values())
+
+
 def keep(survey: Survey, force_eval: bool, undo: Undo) -> None:
     """What the model holds will be what it is now.
 

@@ -169,7 +169,9 @@ class ThresholdQoI(QoI):
         axis = {2: 1, 3: 2}.get(rank, 1 if self._images_axis is None else self._images_axis)
         y = activated(y, self.activation, axis, backend)
         threshold = self.threshold
-        if not backend.is_tensor(threshold):
+        if backend.is_tensor(threshold):
+            threshold = backend.cast(threshold, y)
+        else:
             threshold = backend.from_numpy(threshold, like=y)
         sign = backend.stop_gradient(xp.sign(y - threshold))
         others = tuple(range(1, len(y.shape)))

@@ -1,0 +1,72 @@
+"""How the caller's arrays and tensors become the model's: what is cast, and what never is.
+
+NumPy floats, and float32 and float64 tensors, become the model's floating type where its weights
+have exactly one and that is float32 or float64. Everything else goes in as it is, only moved to
+the model's device: integers, half types, and all tensors where the weights have several floating
+types or a half one. NumPy floats are float32 there, since NumPy's float64 is nobody's choice.
+Nothing is ever cast to a half type: an id of 1001.0 would become 1000, a time stamp infinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor
+
+if TYPE_CHECKING:
+    from trulens_core.inputs import ModelInputs
+    from trulens_core.models import ModelWrapper
+
+_DOUBLE = np.dtype(np.float64)
+
+
+def adopted(value: Any, weights: Iterator[Tensor], backend: Backend) -> Tensor:
+    """An array or tensor of the caller's as the model takes it.
+
+    Args:
+        value: a NumPy array or a tensor of the backend.
+        weights: of the model, one of each floating type, the first parameter first.
+        backend: of the model.
+    """
+    numpy = isinstance(value, np.ndarray)
+    if numpy:
+        wide = value.dtype.kind == "f" and value.dtype.itemsize > _DOUBLE.itemsize
+        value = backend.from_numpy(value.astype(_DOUBLE) if wide else value)
+    like = next(weights, None)
+    if like is None:
+        return value
+    default = numpy and value.dtype == backend.xp.float64
+    if backend.is_floating(value) and (default or value.dtype != like.dtype):
+        value = _cast(value, like, weights, backend, numpy)
+    return backend.placed(value, like)
+
+
+def _cast(
+    x: Tensor, like: Tensor, weights: Iterator[Tensor], backend: Backend, numpy: bool
+) -> Tensor:
+    """A floating `x` by the rule; `like` is the first weight, `weights` are those of other types."""
+    single, double = backend.xp.float32, backend.xp.float64
+    if like.dtype in (single, double) and next(weights, None) is None:
+        return backend.cast(x, like) if numpy or x.dtype in (single, double) else x
+    return backend.xp.astype(x, single) if numpy and x.dtype == double else x
+
+
+def sums_are_double(wrapper: ModelWrapper, inputs: ModelInputs) -> bool:
+    """Whether points are weighted in float64: where the weights or the inputs hold any of it."""
+    backend = wrapper.backend
+    given = [x.value for x in inputs.leaves if backend.is_tensor(x.value)]
+    held = (*given, *wrapper.floating_weights())
+    return any(x.dtype == backend.xp.float64 for x in held)
+
+
+def data(value: Any, inputs: ModelInputs, wrapper: ModelWrapper) -> Tensor:
+    """A quantity's array as a tensor: by the same rule, or of the inputs' type without weights."""
+    backend = wrapper.backend
+    if backend.is_tensor(value):
+        return wrapper.adopt(value)
+    weights = wrapper.floating_weights()
+    first = None if wrapper.like() is not None else inputs.first_floating(backend)
+    return adopted(np.asarray(value), weights if first is None else iter((first,)), backend)

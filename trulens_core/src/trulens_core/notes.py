@@ -1,0 +1,67 @@
+"""What is said with an error of the model's own, which knows sizes and types but not the caller."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from trulens_core.errors import TrulensError
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import SHARED
+
+if TYPE_CHECKING:
+    from trulens_core.models import ModelWrapper
+
+
+@contextlib.contextmanager
+def added(inputs: ModelInputs, wrapper: ModelWrapper) -> Iterator[None]:
+    """The context of evaluations whose errors get notes."""
+    try:
+        yield
+    except Exception as error:
+        add(error, inputs, wrapper)
+        raise
+
+
+def add(error: Exception, inputs: ModelInputs, wrapper: ModelWrapper) -> None:
+    """Say what was not repeated and what was not cast, each where there is any."""
+    if isinstance(error, TrulensError):
+        return
+    for note in (_of_shared(inputs), _of_types(inputs, wrapper)):
+        if note:
+            error.add_note(note)
+
+
+def _of_shared(inputs: ModelInputs) -> str | None:
+    shared = [
+        f"{x.name!r} of shape {tuple(x.value.shape)}"
+        for x in inputs.leaves
+        if x.role == SHARED and len(x.value.shape)
+    ]
+    if not shared:
+        return None
+    return (
+        f"the model was given {', '.join(shared)} as it is, for all points and records, since "
+        f"an input has a row per record only if there are as many ({inputs.n_records}); "
+        "batched= says otherwise"
+    )
+
+
+def _of_types(inputs: ModelInputs, wrapper: ModelWrapper) -> str | None:
+    backend = wrapper.backend
+    held = {str(w.dtype) for w in wrapper.floating_weights()}
+    other = [
+        f"{x.name!r} as {x.value.dtype}"
+        for x in inputs.leaves
+        if backend.is_tensor(x.value)
+        and backend.is_floating(x.value)
+        and str(x.value.dtype) not in held
+    ]
+    if not held or not other:
+        return None
+    return (
+        f"the model was given {', '.join(other)}, and its weights are {', '.join(sorted(held))}: "
+        "nothing is cast to a half type or from one, nor where the weights are of several types; "
+        "give tensors of the type that the model takes"
+    )
