@@ -47,7 +47,7 @@ def adopted(value: Any, weights: Iterator[Tensor], backend: Backend) -> Tensor:
 def _cast(
     x: Tensor, like: Tensor, weights: Iterator[Tensor], backend: Backend, numpy: bool
 ) -> Tensor:
-    """A floating `x` by the rule; `like` is the first weight, `weights` are those of other types."""
+    """A floating `x` by the rule; `like` is the first weight, `weights` are of other types."""
     single, double = backend.xp.float32, backend.xp.float64
     if like.dtype in (single, double) and next(weights, None) is None:
         return backend.cast(x, like) if numpy or x.dtype in (single, double) else x

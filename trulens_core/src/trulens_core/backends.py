@@ -193,6 +193,13 @@ class Backend(ABC):
                 before; each gradient is the total derivative, as if the tap were at it alone.
         """
 
+    def passes_whole(self, x: object) -> bool:  # noqa: ARG002 - a hook
+        """Whether an argument that is no tensor goes into every pass as it is, see `opaque`.
+
+        Networks, devices, random generators: what a copy cannot stand for.
+        """
+        return False
+
     def is_floating(self, x: Tensor) -> bool:
         """Whether `x` holds real floating numbers, of any width."""
         return bool(self.xp.isdtype(x.dtype, "real floating"))

@@ -46,7 +46,8 @@ class GroupRun:
         self.part, self._verdict = part, verdict
         self._first, self._last, self._total = part.first, part.last, inputs.n_records
         self._pad = part.size - (part.last - part.first) if self._backend.static_shapes else 0
-        self._inputs = padded(inputs.rows(part.first, part.last), self._pad, self._backend)
+        mine = inputs.rows(part.first, part.last, self._backend)
+        self._inputs = padded(mine, self._pad, self._backend)
 
     def answer(self) -> Answer:
         """Everything that is wanted for these records; inside the wrapper's `opened`.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core import trees
+from trulens_core import opaque, trees
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import CutError
 from trulens_core.layouts import (
@@ -201,42 +201,51 @@ class ModelInputs:
     def _with(self, leaves: list[Leaf]) -> ModelInputs:
         return ModelInputs._of(self.layout, leaves, self.batched)
 
-    def rows(self, i: int, j: int) -> ModelInputs:
+    def rows(self, i: int, j: int, backend: Backend) -> ModelInputs:
         """The records i to j."""
         if i == 0 and j >= self.n_records:
             return self
-        return self.map_tensors(lambda x: x.value[i:j] if x.role == BATCHED else x.value)
+        return self.chosen(range(i, j), backend, lambda x: x[i:j])
+
+    def chosen(
+        self,
+        index: Sequence[int],
+        backend: Backend,
+        choose: Callable[[Tensor], Tensor],
+        given: Mapping[int, Tensor] | None = None,
+    ) -> ModelInputs:
+        """The rows at `index`, which `choose` gives for a tensor; some leaves' are `given`."""
+        n, given = self.n_records, given or {}
+
+        def rows(i: int, leaf: Leaf) -> Leaf:
+            if i in given:
+                return leaf._replace(value=given[i])
+            if leaf.role == BATCHED:
+                return leaf._replace(value=choose(leaf.value))
+            return opaque.chosen(leaf, index, n, self.batched.get(leaf.name), backend)
+
+        return self._with([rows(i, leaf) for i, leaf in enumerate(self.leaves)])
 
     def select(self, index: Sequence[int], backend: Backend) -> ModelInputs:
         """The records at some places, in that order."""
         places = np.asarray(index, "int32")
-
-        def taken(x: Leaf) -> Tensor:
-            if x.role != BATCHED:
-                return x.value
-            return backend.xp.take(x.value, backend.from_numpy(places, like=x.value), axis=0)
-
-        return self.map_tensors(taken)
+        take = backend.xp.take
+        return self.chosen(
+            index, backend, lambda x: take(x, backend.from_numpy(places, like=x), axis=0)
+        )
 
     def repeat(
         self, k: int, backend: Backend, given: Mapping[int, Tensor] | None = None
     ) -> ModelInputs:
         """K copies of all records, one after the other; some leaves' are `given`."""
-        if k == 1 and not given:
-            return self
-        given = given or {}
+        if k == 1:
+            return self.with_values(list(given), list(given.values())) if given else self
+        index = [*range(self.n_records)] * k  # row p·b + r is point p of record r
+        return self.chosen(index, backend, lambda x: backend.repeat(x, k), given)
 
-        def repeated(i: int, leaf: Leaf) -> Leaf:
-            if i in given:
-                return leaf._replace(value=given[i])
-            return leaf._replace(value=backend.repeat(leaf.value, k))
-
-        return self._with(
-            [
-                repeated(i, leaf) if leaf.role == BATCHED or i in given else leaf
-                for i, leaf in enumerate(self.leaves)
-            ]
-        )
+    def own(self, backend: Backend) -> ModelInputs:
+        """These inputs with copies of what a model may change and no tree takes apart."""
+        return self.with_values(range(len(self.leaves)), opaque.copied(self.leaves, backend))
 
     def renamed(self, names: Sequence[str]) -> ModelInputs:
         """These inputs with `batched=` given by name applied to positional arguments too."""

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from trulens_core import values
+from trulens_core import opaque, values
 from trulens_core.backends import LoopTap, Tap, Tensor
 from trulens_core.errors import CalledSeveralTimesError, LayerNotReachedError
 from trulens_core.inputs import ModelInputs
@@ -139,7 +139,7 @@ class Pass:
         """The inputs to run the model with."""
         backend = self._backend
         self._rows, self._points = inputs.rows_at_cut, inputs.points
-        held = [leaf.value for leaf in inputs.leaves]
+        held = opaque.copied(inputs.leaves, backend)
         changed: set[int] = set()
         for visit in self._visits.get((INPUT, "in"), ()):
             assert isinstance(visit.cut, InputCut)

@@ -42,6 +42,9 @@ class JaxBackend(Backend):
     def is_tensor(self, x: object) -> bool:
         return isinstance(x, jax.Array)
 
+    def passes_whole(self, x: object) -> bool:
+        return callable(x)  # compiled functions and modules among them
+
     def is_floating(self, x: Any) -> bool:
         return bool(jnp.issubdtype(x.dtype, np.floating))
 

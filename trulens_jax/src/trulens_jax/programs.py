@@ -14,6 +14,7 @@ from trulens_core.layouts import STATIC
 from trulens_core.passes import Pass
 from trulens_core.steps import layout_key
 from trulens_jax import _compat
+from trulens_jax.backend import BACKEND
 from trulens_jax.interpreter import Change, Leave, interpret
 from trulens_jax.jaxprs import Found, sites
 from trulens_jax.recorder import minus_zeros
@@ -36,6 +37,7 @@ class Program:
     """
 
     def __init__(self, apply: Apply, state: Any, inputs: ModelInputs) -> None:
+        inputs = inputs.own(BACKEND)  # the model runs with what is traced
         at = _tensors(inputs)
         outputs: list[tuple[trees.Tree, list[int]]] = []
 

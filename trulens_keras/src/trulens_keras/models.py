@@ -180,6 +180,7 @@ class KerasModelWrapper(ModelWrapper):
 
     def _built(self, inputs: ModelInputs) -> None:
         """Build the model as its first call does, by such a call."""
+        inputs = inputs.own(self.backend)
         keywords = {**self._flavour.evaluating(self.model), **inputs.kwargs}
         self.model(*self._arguments(inputs), **keywords)
         self._read()

@@ -44,6 +44,9 @@ class TensorFlowBackend(Backend):
     def is_tensor(self, x: object) -> bool:
         return isinstance(x, tf.Tensor | tf.Variable)
 
+    def passes_whole(self, x: object) -> bool:
+        return callable(x)  # compiled functions and modules among them
+
     def is_floating(self, x: tf.Tensor) -> bool:
         return bool(x.dtype.is_floating)
 

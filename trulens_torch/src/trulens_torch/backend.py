@@ -23,6 +23,16 @@ _NOTHING = contextlib.nullcontext()
 _UNSUPPORTED = "OSUMmV"
 """NumPy kinds that torch has no tensors of."""
 
+_WHOLE = (
+    torch.nn.Module,
+    torch.Generator,
+    torch.Stream,
+    torch.device,
+    torch.dtype,
+    torch.layout,
+    torch.memory_format,
+)
+
 
 class TorchBackend(Backend):
     """PyTorch, eagerly."""
@@ -33,6 +43,9 @@ class TorchBackend(Backend):
 
     def is_tensor(self, x: object) -> bool:
         return isinstance(x, torch.Tensor)
+
+    def passes_whole(self, x: object) -> bool:
+        return isinstance(x, _WHOLE)
 
     def is_floating(self, x: torch.Tensor) -> bool:
         return x.is_floating_point()

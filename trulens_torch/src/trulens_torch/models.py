@@ -91,7 +91,7 @@ class TorchModelWrapper(ModelWrapper):
         listed = self._layers.listed()
         if not args and not kwargs:
             return listed
-        inputs = self.prepared(ModelInputs(args, kwargs))[0]
+        inputs = self.prepared(ModelInputs(args, kwargs))[0].own(BACKEND)
         shapes: dict[str, tuple[int, ...]] = {}
         calls: Counter[str] = Counter()
 

@@ -62,7 +62,7 @@ class BatchIndependence(Harness):
         """The records explained by themselves."""
         args, kwargs = self.records(subject.name, n)
         inputs = self.wrapper(subject.name).prepared(ModelInputs(args, kwargs))[0]
-        rows = [inputs.rows(i, i + 1) for i in range(n)]
+        rows = [inputs.rows(i, i + 1, self.backend) for i in range(n)]
         assert all(row.n_records == 1 for row in rows)
         return _joined(
             [
