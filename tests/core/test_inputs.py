@@ -54,7 +54,7 @@ def test_rows_and_repetitions(n, k, data):
     inputs = ModelInputs([BACKEND.from_numpy(x)], {"w": zeros(7), "flag": True}, {"w": False})
     i = data.draw(st.integers(0, n - 1))
     j = data.draw(st.integers(i + 1, n))
-    rows = inputs.rows(i, j)
+    rows = inputs.rows(i, j, BACKEND)
     assert rows.n_records == j - i
     assert (rows.args[0].data == x[i:j]).all()
     assert rows.kwargs["w"] is inputs.kwargs["w"]

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack, final
 
+from trulens_core import remarks
 from trulens_core.adaptive import Tolerance, adaptive_answers
 from trulens_core.assembly import Assembly
 from trulens_core.distributions import DoI, LinearDoi, as_doi
@@ -133,6 +134,7 @@ class AttributionMethod:
     ) -> tuple[ModelInputs, Kind, list[Answer]]:
         question = self._asked()
         inputs, kind = self.model.prepared(model_inputs(args, kwargs))
+        remarks.of_integers(question, inputs)
         with bar(self.progress, self._rows_in_all(question, inputs)) as advance:
             request = Request(
                 rebatch_size=self.rebatch_size,
@@ -142,7 +144,7 @@ class AttributionMethod:
                 advance=advance,
             )
             found = self._computed(question, inputs, request)
-        _warn_of_not_finite(question, found)
+        remarks.of_not_finite(question, found)
         return inputs, kind, found
 
     def _rows_in_all(self, question: Question, inputs: ModelInputs) -> int | None:
@@ -382,19 +384,3 @@ def _question(
         wrapper.resolved(doi_cut),
         bool(multiply),
     )
-
-
-def _warn_of_not_finite(question: Question, found: list[Answer]) -> None:
-    records, first = [], 0
-    for a in found:
-        records += [first + i for i in a.not_finite]
-        first += int(a.attributions[0][0].shape[0])
-    if records:
-        shown = ", ".join(map(str, records[:10])) + (", …" if len(records) > 10 else "")
-        warnings.warn(
-            f"the gradients at {question.source} are not finite for the records {shown}; neither "
-            "are the attributions there. Look for a division by zero, a root or a logarithm at 0, "
-            "or float16 overflow",
-            TrulensWarning,
-            stacklevel=4,
-        )

@@ -408,5 +408,6 @@ def no_floating_inputs(inputs: ModelInputs, embeddings: Sequence[str], what: str
     listed = f" (embedding layers found: {', '.join(embeddings)})" if embeddings else ""
     return (
         f"the inputs hold no floating tensor ({', '.join(found)}), and there is no gradient at "
-        f"integers, nor a path: {what} {hint}{listed}"
+        f"integers, nor a path: {what} {hint}{listed}; give numbers that are no ids as floats, "
+        "with .float() or .astype"
     )

@@ -13,8 +13,8 @@ def declared_types(model: Any, inputs: ModelInputs, single: bool) -> dict[int, s
     """The declared type of each leaf that has one, by the leaf's place.
 
     Functional and built sequential models declare their inputs; subclassed ones do not. Integers
-    that embeddings alone read stay integers, whatever their input is declared as: they are ids,
-    and Keras declares floats where nothing is said.
+    that embeddings alone read stay integers where their input is declared as floats: they are
+    ids, and Keras declares floats where nothing is said.
 
     Args:
         model: the model.
@@ -72,8 +72,8 @@ def _numbers(tensor: Any) -> bool:
 
 
 def _ids(value: Any, tensor: Any) -> bool:
-    """Whether a leaf holds integers that go to nothing but embeddings."""
-    if "int" not in str(value.dtype):
+    """Whether a leaf holds integers that go, as floats, to nothing but embeddings."""
+    if "int" not in str(value.dtype) or "float" not in str(tensor.dtype):
         return False
     source = getattr(tensor, "_keras_history", (None,))[0]
     readers = [

@@ -1,0 +1,73 @@
+"""What a call says, once, of its inputs and results: warnings, not errors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from trulens_core.errors import TrulensWarning
+from trulens_core.inputs import ModelInputs
+from trulens_core.layouts import BATCHED
+from trulens_core.questions import Answer, Question
+from trulens_core.slices import InputCut
+
+_CALLER = 4
+"""The frames from a warning to the caller of `attributions` or `explain`."""
+
+
+def of_integers(question: Question, inputs: ModelInputs) -> None:
+    """Name the integers that would be explained beside the floats if they were floats.
+
+    Nothing is said where the cut chooses among the inputs, or is inside the model.
+    """
+    cut, wrapper = question.source, question.wrapper
+    if not isinstance(cut, InputCut) or cut.names is not None or cut.accessor is not None:
+        return
+    explained = inputs.at(cut, wrapper.backend, wrapper.parameters)
+    if not explained:
+        return  # an error, elsewhere
+    xp, leaves = wrapper.backend.xp, inputs.leaves
+    positional = isinstance(leaves[explained[0]].name, int)
+    left_out = [
+        f"{x.name!r} ({x.value.dtype})"
+        for i, x in enumerate(leaves)
+        if i not in explained
+        and x.role == BATCHED
+        and (not positional or isinstance(x.name, int))
+        and xp.isdtype(x.value.dtype, "integral")
+    ]
+    if left_out:
+        warnings.warn(
+            f"there is no gradient at integers, so that these inputs are left out of the "
+            f"explanation: {', '.join(left_out)}. Give numbers as floats, with .float() or "
+            ".astype; where they are ids or lengths, say what is explained, with "
+            f"{_choice(leaves[explained[0]].name, wrapper.parameters)}",
+            TrulensWarning,
+            stacklevel=_CALLER,
+        )
+
+
+def _choice(name: int | str, parameters: Sequence[str]) -> str:
+    """The cut that holds one argument."""
+    if isinstance(name, int):
+        if name >= len(parameters):
+            return f"InputCut(accessor=lambda inputs: inputs.args[{name}])"
+        name = parameters[name]
+    return f"InputCut(names=[{name!r}])"
+
+
+def of_not_finite(question: Question, found: list[Answer]) -> None:
+    """Name the records whose gradients are not finite."""
+    records, first = [], 0
+    for a in found:
+        records += [first + i for i in a.not_finite]
+        first += int(a.attributions[0][0].shape[0])
+    if records:
+        shown = ", ".join(map(str, records[:10])) + (", …" if len(records) > 10 else "")
+        warnings.warn(
+            f"the gradients at {question.source} are not finite for the records {shown}; neither "
+            "are the attributions there. Look for a division by zero, a root or a logarithm at 0, "
+            "or float16 overflow",
+            TrulensWarning,
+            stacklevel=_CALLER,
+        )
