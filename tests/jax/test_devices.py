@@ -35,6 +35,14 @@ for at in (second, sharded(None, "devices"), sharded()):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
             if isinstance(given, jax.Array):
                 assert a.devices() == given.devices(), (at, given.sharding, a.sharding)
+
+ids = jnp.array([0, 3, 1])  # no float among the inputs: results go where the ids are
+words = get_model_wrapper(
+    lambda w, ids: tap(w[ids], "h") ** 2, backend="jax", params=jax.device_put(weights, second)
+)
+for device in (first, second):
+    found = InternalInfluence(words, "h", 0, "point").attributions(jax.device_put(ids, device))
+    assert found.devices() == {device}, found.devices()
 """
 
 

@@ -141,3 +141,18 @@ def test_scores_before_any_softmax(end, draw, equal, gradients):
     equal(found, gradients(lambda t: by_hand(t)[:, 1], given)[0])
     equal(get_model_wrapper(model, replace_softmax=True)(given), by_hand(given).numpy())
     equal(named(given), model(given).numpy())
+
+
+def test_numbers_become_what_their_input_declares(gradients, equal):
+    age, rest = layers.Input((1,), name="age"), layers.Input((2,), name="rest")
+    hidden = layers.Dense(4, activation="tanh")(layers.Concatenate()([rest, age / 100.0]))
+    out = layers.Dense(2)(hidden)
+    ages, b = np.array([[20], [40]]), np.ones((2, 2), "float32")
+    listed = tf_keras.Model([rest, age], out)
+    expected = gradients(lambda r, a: listed([r, a])[:, 0], b, ages.astype("float32"))
+    found = influence(listed, InputCut())(b, ages)
+    named = influence(tf_keras.Model({"age": age, "rest": rest}, out), InputCut())
+    named = named({"rest": b, "age": ages})
+    for f, d, e in zip(found, (named["rest"], named["age"]), expected, strict=True):
+        equal(f, e)
+        equal(d, e)
