@@ -298,15 +298,12 @@ def test_nothing_is_said_where_the_caller_chose():
         saliency(model, X, AGES, cut="head")
         saliency(model, X, AGES.float(), seen=AGES)  # beside positional ones
         saliency(model, X, AGES > 35)
+        saliency(model, x=X, age=AGES)  # as masks are given
         get_model_wrapper(model)(X, AGES)
         saliency(Pair(), IDS, X, cut="embed")
 
 
-def test_integers_by_keyword_are_named_and_so_is_what_to_write():
-    model = Ages()
-    with pytest.warns(TrulensWarning, match=r"'age' \(torch.int64\).*InputCut\(names=\['x'\]\)"):
-        saliency(model, x=X, age=AGES)
-
+def test_what_to_write_where_the_parameters_have_no_names():
     class Any(Ages):
         def forward(self, *args):
             return super().forward(*args)

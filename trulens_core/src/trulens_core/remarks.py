@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from trulens_core.errors import TrulensWarning
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED
+from trulens_core.layouts import BATCHED, Name
 from trulens_core.questions import Answer, Question
 from trulens_core.slices import InputCut
 
@@ -16,24 +16,24 @@ _CALLER = 4
 
 
 def of_integers(question: Question, inputs: ModelInputs) -> None:
-    """Name the integers that would be explained beside the floats if they were floats.
+    """Name the positional integers that would be explained if they were floats.
 
-    Nothing is said where the cut chooses among the inputs, or is inside the model.
+    Nothing is said where the cut chooses among the inputs or is inside the model, nor of keyword
+    arguments, which beside embeddings or pixels are masks and lengths as a rule.
     """
     cut, wrapper = question.source, question.wrapper
     if not isinstance(cut, InputCut) or cut.names is not None or cut.accessor is not None:
         return
     explained = inputs.at(cut, wrapper.backend, wrapper.parameters)
-    if not explained:
-        return  # an error, elsewhere
     xp, leaves = wrapper.backend.xp, inputs.leaves
-    positional = isinstance(leaves[explained[0]].name, int)
+    if not explained or isinstance(leaves[explained[0]].name, str):
+        return  # without any there is an error, elsewhere
     left_out = [
         f"{x.name!r} ({x.value.dtype})"
         for i, x in enumerate(leaves)
         if i not in explained
         and x.role == BATCHED
-        and (not positional or isinstance(x.name, int))
+        and isinstance(x.name, int)
         and xp.isdtype(x.value.dtype, "integral")
     ]
     if left_out:
@@ -47,13 +47,11 @@ def of_integers(question: Question, inputs: ModelInputs) -> None:
         )
 
 
-def _choice(name: int | str, parameters: Sequence[str]) -> str:
-    """The cut that holds one argument."""
-    if isinstance(name, int):
-        if name >= len(parameters):
-            return f"InputCut(accessor=lambda inputs: inputs.args[{name}])"
-        name = parameters[name]
-    return f"InputCut(names=[{name!r}])"
+def _choice(name: Name, parameters: Sequence[str]) -> str:
+    """The cut that holds one positional argument."""
+    if not isinstance(name, int) or name >= len(parameters):
+        return f"InputCut(accessor=lambda inputs: inputs.args[{name}])"
+    return f"InputCut(names=[{parameters[name]!r}])"
 
 
 def of_not_finite(question: Question, found: list[Answer]) -> None:
