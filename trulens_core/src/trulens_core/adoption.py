@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 _DOUBLE = np.dtype(np.float64)
 
 
-def adopted(value: Any, weights: Iterator[Tensor], backend: Backend) -> Tensor:
+def adopted(value: Any, like: Tensor | None, others: Iterator[Tensor], backend: Backend) -> Tensor:
     """An array or tensor of the caller's as the model takes it.
 
     Args:
         value: a NumPy array or a tensor of the backend.
-        weights: of the model, one of each floating type, the first parameter first.
+        like: the model's first floating weight, where it has any.
+        others: its weights of other floating types; looked for only where that matters.
         backend: of the model.
     """
     numpy = isinstance(value, np.ndarray)
     if numpy:
         wide = value.dtype.kind == "f" and value.dtype.itemsize > _DOUBLE.itemsize
         value = backend.from_numpy(value.astype(_DOUBLE) if wide else value)
-    like = next(weights, None)
     if like is None:
         return value
     default = numpy and value.dtype == backend.xp.float64
     if backend.is_floating(value) and (default or value.dtype != like.dtype):
-        value = _cast(value, like, weights, backend, numpy)
+        value = _cast(value, like, others, backend, numpy)
     return backend.placed(value, like)
 
 
 def _cast(
-    x: Tensor, like: Tensor, weights: Iterator[Tensor], backend: Backend, numpy: bool
+    x: Tensor, like: Tensor, others: Iterator[Tensor], backend: Backend, numpy: bool
 ) -> Tensor:
-    """A floating `x` by the rule; `like` is the first weight, `weights` are of other types."""
+    """A floating `x` that may have to become another type than it is, by the rule."""
     single, double = backend.xp.float32, backend.xp.float64
-    if like.dtype in (single, double) and next(weights, None) is None:
+    if like.dtype in (single, double) and next(others, None) is None:
         return backend.cast(x, like) if numpy or x.dtype in (single, double) else x
     return backend.xp.astype(x, single) if numpy and x.dtype == double else x
 
@@ -68,5 +68,7 @@ def data(value: Any, inputs: ModelInputs, wrapper: ModelWrapper) -> Tensor:
     if backend.is_tensor(value):
         return wrapper.adopt(value)
     weights = wrapper.floating_weights()
-    first = None if wrapper.like() is not None else inputs.first_floating(backend)
-    return adopted(np.asarray(value), weights if first is None else iter((first,)), backend)
+    like = next(weights, None)
+    if like is None:
+        like = inputs.first_floating(backend)
+    return adopted(np.asarray(value), like, weights, backend)

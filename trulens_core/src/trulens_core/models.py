@@ -184,7 +184,8 @@ class ModelWrapper(ABC):
                 f"is a {type(value).__module__}.{type(value).__qualname__}; a "
                 f"{backend.name} model takes NumPy arrays or {backend.name} tensors"
             )
-        return adoption.adopted(value, self.floating_weights(), backend)
+        weights = self.floating_weights()
+        return adoption.adopted(value, next(weights, None), weights, backend)
 
     def logit_cut(self) -> Cut:
         """The cut that `LogitCut` means.
