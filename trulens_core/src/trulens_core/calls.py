@@ -40,7 +40,9 @@ def prepared(wrapper: ModelWrapper, inputs: ModelInputs) -> tuple[ModelInputs, K
                 "first, as x.filled(0) does"
             )
         try:
-            return wrapper.adopt(leaf.value, declared.get(place))
+            if place in declared:
+                return wrapper.adopt(leaf.value, declared[place])
+            return wrapper.adopt(leaf.value)
         except (TypeError, ValueError) as error:
             raise type(error)(f"input {leaf.name!r} {error}") from error
 
