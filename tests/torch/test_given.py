@@ -23,6 +23,7 @@ from trulens_core import (
 from trulens_core.testing import relative_error
 
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+IDS = torch.tensor([1, 3, 8])
 
 
 def saliency(model, *args, cut=None, **kwargs):
@@ -194,24 +195,20 @@ def test_points_in_float64_behind_a_float32_layer_are_weighted_in_float64():
     class Widening(nn.Module):
         def __init__(self):
             super().__init__()
-            self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 3).double()
+            self.words, self.last = nn.Embedding(9, 4), nn.Linear(4, 3).double()
 
-        def forward(self, x):
-            return self.last(torch.sin(self.first(x).double()))
+        def forward(self, ids):
+            return self.last(torch.sin(self.words(ids).double()))
 
     torch.manual_seed(0)
-    model = Widening()
-    inside = Cut("last", anchor="in")
+    model, inside = Widening(), Cut("last", anchor="in")
     path = LinearDoi(0.0, 7, cut=inside, rule="midpoint")
     found = InternalInfluence(model, (inside, None), lambda y: (y**2).sum(1), path)
-    z = torch.sin(model.first(X).double()).detach()
-    total = 0
+    z, total = torch.sin(model.words(IDS).double()).detach(), 0
     for i in range(7):
         point = ((i + 0.5) / 7 * z).requires_grad_()
         total = total + torch.autograd.grad((model.last(point) ** 2).sum(), point)[0] / 7
-    assert relative_error(found.attributions(X.numpy()), (total * z).float().numpy()) <= 1e-7
-    wrapper = get_model_wrapper(model)
-    assert wrapper.fprop(X, to_cut=inside).dtype == torch.float32
+    assert relative_error(found.attributions(IDS), total * z) <= 1e-10
 
 
 # -- results go back as the inputs came -----------------------------------------------------------
@@ -224,9 +221,6 @@ class Pair(nn.Module):
 
     def forward(self, ids, x):
         return self.head(self.embed(ids) * x.float())
-
-
-IDS = torch.tensor([1, 3, 8])
 
 
 def test_the_kind_is_that_of_the_first_input_and_its_type_that_of_the_first_float():
