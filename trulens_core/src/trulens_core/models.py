@@ -172,11 +172,9 @@ class ModelWrapper(ABC):
         return {}
 
     def adopt(self, value: Any, declared: Any = None) -> Tensor:  # noqa: ARG002 - of `declared()`
-        """One of the caller's arrays or tensors as the model takes it, see `adoption`.
+        """An array or tensor of the caller's as the model takes it; `adoption` has the rule.
 
-        Args:
-            value: the array or tensor.
-            declared: the type that `declared()` told for it, where it did.
+        `declared` is the type that `declared()` told for it, where it did.
         """
         backend = self.backend
         if not isinstance(value, np.ndarray) and not backend.is_tensor(value):
