@@ -133,7 +133,7 @@ METHODS = {
         z.mean((0, 1)).expand(z.shape[1:]),
         4,
         "embeddings.words",
-        ComparativeQoI(torch.tensor(TARGETS)[rows], torch.tensor(2 - TARGETS)[rows]),
+        ComparativeQoI(torch.tensor(TARGETS)[rows], torch.tensor((TARGETS + 1) % 3)[rows]),
         rule="gauss-legendre",
         **o,
     ),

@@ -10,25 +10,30 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, final
+from typing import Any, ClassVar
 
 import numpy as np
 
 from trulens_core import baselines, quadrature
+from trulens_core.alone import alone, as_given
 from trulens_core.backends import Backend, Tensor
 from trulens_core.baselines import Baseline, resolved
 from trulens_core.errors import DoiCutSupportError
 from trulens_core.inputs import ModelInputs
-from trulens_core.plugins import get_backend
 from trulens_core.points import Group, LazyPoints, Points, listed
-from trulens_core.slices import Cut, source_cut
+from trulens_core.slices import Cut, InputCut, source_cut
+
+_LAZY = {"__call__": "points", "baseline": "baseline_values"}
+"""What a class says of its points and its baseline, and the form of it that core uses."""
 
 
 class DoI(ABC):
     """A distribution over values at a cut, given by points.
 
     Write `__call__(self, z)`, or `__call__(self, z, *, model_inputs)`, with any operations: it is
-    called eagerly with the records' own tensors. Everything else has a default.
+    called eagerly with the records' own tensors. Everything else has a default. The standard
+    distributions may be refined in the same way: what a subclass says of its points, its baseline
+    or its multiplier is what counts.
 
     Influence is linear in the distribution: over a mixture it is the mixture of the influences
     (Leino et al., 2018).
@@ -50,6 +55,18 @@ class DoI(ABC):
         >>> InputAttribution(model, doi=Halfway()).attributions(x).shape
         (2, 5)
     """
+
+    is_point: ClassVar[bool] = False
+    """Whether the one point is the unmodified value, so that core need not ask for it."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Core's form of the points and of the baseline is that of the class that says them."""
+        super().__init_subclass__(**options)
+        for said, lazy in _LAZY.items():
+            first = next(c for c in cls.__mro__ if said in vars(c) or lazy in vars(c))
+            if lazy not in vars(first):
+                setattr(cls, lazy, getattr(DoI, lazy))
+                cls.is_point = False
 
     def __init__(self, cut: Cut | str | int | None = None) -> None:
         self._cut = None if cut is None else source_cut(cut)
@@ -126,7 +143,6 @@ class DoI(ABC):
         return type(self).get_activation_multiplier not in standard
 
 
-@final
 class PointDoi(DoI):
     """The value itself: an explanation faithful to this one point.
 
@@ -140,7 +156,10 @@ class PointDoi(DoI):
         [array([1., 1.])]
     """
 
-    def __call__(self, z: Any) -> Any:
+    is_point: ClassVar[bool] = True
+
+    def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        del model_inputs
         return [[t] for t in z] if isinstance(z, list | tuple) else [z]
 
     @property
@@ -156,10 +175,9 @@ class PointDoi(DoI):
         return LazyPoints((1.0,), None)
 
     def __repr__(self) -> str:
-        return f"PointDoi({'' if self._cut is None else f'cut={self._cut!r}'})"
+        return f"{type(self).__name__}({'' if self._cut is None else f'cut={self._cut!r}'})"
 
 
-@final
 class LinearDoi(DoI):
     """Points on the line from the value to a baseline: αᵢ z + (1 − αᵢ) baseline.
 
@@ -178,13 +196,16 @@ class LinearDoi(DoI):
             default, "midpoint".
 
     Raises:
-        ValueError: for an unknown rule, or a resolution that it cannot have.
+        ValueError: for an unknown rule, or a resolution that it cannot have; for a rule whose
+            weights differ in a subclass with a `__call__` of its own, which they would not reach.
         DoiError: when used, for a baseline that does not fit the value at the cut.
         DoiCutSupportError: when used, at a cut of integers, between which there is no path.
 
     Example:
         >>> LinearDoi(resolution=3)
         LinearDoi(baseline=None, resolution=3, rule='endpoints')
+        >>> LinearDoi(resolution=3)(np.ones((1, 2)))
+        [array([[1., 1.]]), array([[0.5, 0.5]]), array([[0., 0.]])]
     """
 
     def __init__(
@@ -200,24 +221,32 @@ class LinearDoi(DoI):
         self.rule: quadrature.Rule
         self.resolution: int
         self.rule, self.resolution = quadrature.check(rule, resolution)
+        if rule not in quadrature.EQUAL and type(self).points is not LinearDoi.points:
+            raise ValueError(
+                f"rule={rule!r} weighs the points of the line, but {type(self).__name__} has a "
+                "__call__ of its own; return Points(points, weights) from a DoI instead"
+            )
         self._nodes = quadrature.nodes(self.rule, self.resolution)
 
     def __repr__(self) -> str:
         cut = "" if self._cut is None else f", cut={self._cut!r}"
         return (
-            f"LinearDoi(baseline={self._baseline!r}, resolution={self.resolution}, "
+            f"{type(self).__name__}(baseline={self._baseline!r}, resolution={self.resolution}, "
             f"rule={self.rule!r}{cut})"
         )
 
     def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
-        group = _alone(z, model_inputs)
-        lazy = self.points(group, self.baseline_values(group))
+        """The points on the line to z: a list of them, or `Points` where their weights differ."""
+        group = alone(z, model_inputs)
+        check_floating(self, group.z, self._cut or InputCut(), group.backend)
+        # not self.points, which is this call where a subclass refines it
+        lazy = LinearDoi.points(self, group, self.baseline_values(group))
         assert lazy.stack is not None
-        columns = _unstacked(lazy.stack(0, self.resolution))
-        return Points(columns if isinstance(z, list | tuple) else columns[0], lazy.weights)
+        points = as_given(lazy.stack(0, self.resolution), z)
+        return points if self.rule in quadrature.EQUAL else Points(points, lazy.weights)
 
     def baseline(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
-        found = self.baseline_values(_alone(z, model_inputs))
+        found = LinearDoi.baseline_values(self, alone(z, model_inputs))
         return found if isinstance(z, list | tuple) else found[0]
 
     def get_activation_multiplier(
@@ -264,6 +293,8 @@ class LinearDoi(DoI):
     @property
     def starts_at_zero(self) -> bool:
         """Whether the baseline is zeros by choice of a number or by default."""
+        if type(self).baseline_values is not LinearDoi.baseline_values:
+            return False
         return self._baseline is None or (np.isscalar(self._baseline) and self._baseline == 0)
 
     def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
@@ -280,7 +311,6 @@ class LinearDoi(DoI):
         return LazyPoints(weights, stack)
 
 
-@final
 class GaussianDoi(DoI):
     """The value with Gaussian noise: z + N(0, var), averaged (SmoothGrad, Smilkov et al., 2017).
 
@@ -303,7 +333,7 @@ class GaussianDoi(DoI):
     """
 
     def __init__(
-        self, var: float, resolution: int, cut: Cut | str | int | None = None, seed: int = 0
+        self, var: float, resolution: int, cut: Cut | str | int | None = None, *, seed: int = 0
     ) -> None:
         super().__init__(cut)
         if not (float(var) >= 0 and math.isfinite(var)):
@@ -314,13 +344,13 @@ class GaussianDoi(DoI):
 
     def __repr__(self) -> str:
         cut = "" if self._cut is None else f", cut={self._cut!r}"
-        return f"GaussianDoi(var={self.var}, resolution={self.resolution}, seed={self.seed}{cut})"
+        name = type(self).__name__
+        return f"{name}(var={self.var}, resolution={self.resolution}, seed={self.seed}{cut})"
 
-    def __call__(self, z: Any) -> Any:
-        values = list(z) if isinstance(z, list | tuple) else [z]
-        stack = self._stack(values, get_backend(values[0]))
-        columns = _unstacked(stack(0, self.resolution))
-        return columns if isinstance(z, list | tuple) else columns[0]
+    def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        group = alone(z, model_inputs)
+        check_floating(self, group.z, self._cut or InputCut(), group.backend)
+        return as_given(self._stack(group.z, group.backend)(0, self.resolution), z)
 
     @property
     def n_points(self) -> int:
@@ -392,17 +422,6 @@ def _between(backend: Backend, z: Tensor, end: Tensor | None, alphas: Any) -> Te
     if end is not None:  # not b + a (z - b): the ends of the line are met exactly
         points = points + (1 - a) * wide(xp.expand_dims(end, axis=0))
     return backend.cast(points, z)
-
-
-def _alone(z: Any, inputs: ModelInputs | None) -> Group:
-    """The group of a distribution called by itself."""
-    values = list(z) if isinstance(z, list | tuple) else [z]
-    n = int(values[0].shape[0])
-    return Group(values, inputs or ModelInputs(values), get_backend(values[0]), 0, n, n)
-
-
-def _unstacked(stacked: list[Tensor]) -> list[list[Tensor]]:
-    return [[t[i, ...] for i in range(t.shape[0])] for t in stacked]
 
 
 def one_or_list(z: list[Tensor]) -> Any:

@@ -14,6 +14,8 @@ import numpy as np
 
 Rule = Literal["endpoints", "midpoint", "trapezoid", "gauss-legendre"]
 RULES: tuple[Rule, ...] = ("endpoints", "midpoint", "trapezoid", "gauss-legendre")
+EQUAL: tuple[Rule, ...] = ("endpoints", "midpoint")
+"""The rules whose weights are equal for any number of points."""
 
 
 def check(rule: Any, resolution: Any) -> tuple[Rule, int]:

@@ -37,6 +37,9 @@ class QoI(ABC):
     A quantity with data for each record names the attributes: y has a row per record *and* point,
     so that a closure over such an array would not fit.
 
+    The standard quantities may be refined in the same way: what a subclass's `__call__` says is
+    what counts.
+
     Attributes:
         arrays: names of attributes that are arrays with a row per record, or single numbers.
             They are sliced, repeated and traced by the library, as tensors of the framework.
@@ -182,14 +185,12 @@ class CombinedQoI(QoI):
         coefficients: list[Any] = []
         members: list[QoI] = []
         for scale, qoi in terms:
-            inner = (
-                zip(qoi.coefficients, qoi.members, strict=True)
-                if isinstance(qoi, CombinedQoI)
-                else [(1.0, qoi)]
-            )
-            for c, member in inner:
-                coefficients.append(scale * c)
-                members.append(member)
+            if type(qoi) is CombinedQoI:  # one of another kind is more than its members
+                coefficients += [scale * c for c in qoi.coefficients]
+                members += qoi.members
+            else:
+                coefficients.append(scale)
+                members.append(qoi)
         return CombinedQoI(coefficients, members)
 
     def __call__(self, y: Any) -> Any:
@@ -208,19 +209,25 @@ class CombinedQoI(QoI):
         pairs = zip(self.coefficients, self.members, strict=True)
         return " + ".join(f"{c!r} * {q!r}" for c, q in pairs)
 
+    def _of(self, coefficients: Sequence[Any], members: Sequence[QoI]) -> CombinedQoI:
+        """The same sum, of the same kind, of others."""
+        new = copy.copy(self)
+        new.coefficients, new.members = tuple(coefficients), tuple(members)
+        return new
+
     def _map(self, function: Callable[[QoI], QoI]) -> CombinedQoI:
-        return CombinedQoI(self.coefficients, [function(q) for q in self.members])
+        return self._of(self.coefficients, [function(q) for q in self.members])
 
     def bind(self, y: Any) -> QoI:
         return self._map(lambda q: q.bind(y))
 
     @property
     def binds(self) -> bool:
-        return any(q.binds for q in self.members)
+        return type(self).bind is not CombinedQoI.bind or any(q.binds for q in self.members)
 
     @property
     def custom(self) -> bool:
-        return any(q.custom for q in self.members)
+        return super().custom or any(q.custom for q in self.members)
 
     def placed(self, channel_axis: int | None) -> QoI:
         return self._map(lambda q: q.placed(channel_axis))
@@ -231,19 +238,20 @@ class CombinedQoI(QoI):
 
     def data(self) -> list[Datum]:
         scales = [Datum(np.asarray(c, "float64"), False) for c in self.coefficients]
-        return [*scales, *(d for q in self.members for d in q.data())]
+        return [*super().data(), *scales, *(d for q in self.members for d in q.data())]
 
     def with_data(self, values: Sequence[Any]) -> QoI:
-        n = len(self.coefficients)
-        coefficients, rest = values[:n], iter(values[n:])
+        own, n = len(self.arrays), len(self.coefficients)
+        coefficients, rest = values[own : own + n], iter(values[own + n :])
         members = [q.with_data([next(rest) for _ in q.data()]) for q in self.members]
-        return CombinedQoI(coefficients, members)
+        return QoI.with_data(self._of(coefficients, members), values[:own])
 
     def key(self) -> Hashable:
-        return CombinedQoI, tuple(q.key() for q in self.members)
+        own = keys.attributes(self, leave_out=("coefficients", "members", *self.arrays))
+        return own, tuple(q.key() for q in self.members)
 
     def snapshot(self) -> QoI:
-        return self._map(lambda q: q.snapshot())
+        return QoI.snapshot(self._map(lambda q: q.snapshot()))
 
 
 def _number(x: object) -> float | None:

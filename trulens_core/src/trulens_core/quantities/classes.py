@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, cast, final
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from trulens_core.quantities.reading import (
 )
 
 
-@final
 class MaxClassQoI(QoI):
     """The largest score of each record: max over classes of y, (rows, classes), at every point.
 
@@ -51,7 +50,7 @@ class MaxClassQoI(QoI):
         return backend.largest(y, self.axis)
 
     def __repr__(self) -> str:
-        return f"MaxClassQoI(axis={self.axis}, activation={self.activation!r})"
+        return f"{type(self).__name__}(axis={self.axis}, activation={self.activation!r})"
 
 
 @final
@@ -70,6 +69,12 @@ class PredictedClassQoI(QoI):
         >>> PredictedClassQoI()
         PredictedClassQoI(axis=1)
     """
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError(
+            "PredictedClassQoI cannot be refined: what is evaluated is the ClassQoI of the classes "
+            "that it finds. Write a QoI of your own, with `bind(y)` for the unmodified records"
+        )
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = axis
@@ -137,11 +142,9 @@ class ClassQoI(QoI):
         return xp.squeeze(xp.take_along_axis(y, index, axis=1), axis=1)
 
     def __repr__(self) -> str:
-        shown = self.cl.tolist() if isinstance(self.cl, np.ndarray) else self.cl
-        return f"{type(self).__name__}({shown})"
+        return f"{type(self).__name__}({_shown(self.cl)})"
 
 
-@final
 class ClassSeqQoI(ClassQoI):
     """The score of one class per record, y[i, seq_labels[i]]: the old name of `ClassQoI(array)`.
 
@@ -163,7 +166,6 @@ class ClassSeqQoI(ClassQoI):
             raise ValueError("ClassSeqQoI needs one class per record, a sequence of ints")
 
 
-@final
 class ComparativeQoI(CombinedQoI):
     """The score of one class less that of another, (records,): ClassQoI(cl1) − ClassQoI(cl2).
 
@@ -177,8 +179,25 @@ class ComparativeQoI(CombinedQoI):
 
     Example:
         >>> ComparativeQoI(3, 5)
-        1.0 * ClassQoI(3) + -1.0 * ClassQoI(5)
+        ComparativeQoI(3, 5)
     """
 
     def __init__(self, cl1: Any, cl2: Any) -> None:
         super().__init__((1.0, -1.0), (ClassQoI(cl1), ClassQoI(cl2)))
+
+    @property
+    def cl1(self) -> Any:
+        """The class, or one per record."""
+        return cast(ClassQoI, self.members[0]).cl
+
+    @property
+    def cl2(self) -> Any:
+        """The class that it is compared with, or one per record."""
+        return cast(ClassQoI, self.members[1]).cl
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_shown(self.cl1)}, {_shown(self.cl2)})"
+
+
+def _shown(cl: Any) -> Any:
+    return cl.tolist() if isinstance(cl, np.ndarray) else cl

@@ -6,7 +6,7 @@ import copy
 import inspect
 import operator
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from trulens_core.quantities.reading import (
 )
 
 
-@final
 class InternalChannelQoI(QoI):
     """The activation of one channel (or unit) of a layer, summed over its other axes.
 
@@ -63,7 +62,7 @@ class InternalChannelQoI(QoI):
     def __repr__(self) -> str:
         shown = self.channels[0] if len(self.channels) == 1 else list(self.channels)
         axis = "" if self.channel_axis is None else f", channel_axis={self.channel_axis}"
-        return f"InternalChannelQoI({shown}{axis})"
+        return f"{type(self).__name__}({shown}{axis})"
 
     def placed(self, channel_axis: int | None) -> QoI:
         new = copy.copy(self)
@@ -114,21 +113,20 @@ class InternalChannelQoI(QoI):
         return axis % rank
 
     def data(self) -> list[Datum]:
-        return [
-            Datum(np.asarray(c, "int32") if isinstance(c, int) else c, False) for c in self.channels
-        ]
+        channels = [np.asarray(c, "int32") if isinstance(c, int) else c for c in self.channels]
+        return [*super().data(), *(Datum(c, False) for c in channels)]
 
     def with_data(self, values: Sequence[Any]) -> QoI:
-        new = copy.copy(self)
-        new.channels = tuple(values)
+        own = len(self.arrays)
+        new = super().with_data(values[:own])
+        object.__setattr__(new, "channels", tuple(values[own:]))
         return new
 
     def key(self) -> Hashable:
-        rest = (self.channel_axis, self._images_axis, len(self.channels))
-        return InternalChannelQoI, rest, keys.by_value(self.agg_fn)
+        rest = keys.attributes(self, leave_out=("channels", *self.arrays))
+        return rest, len(self.channels)
 
 
-@final
 class ThresholdQoI(QoI):
     """The elements of y above a threshold less those below: Σ sign(y − threshold) · y, (records,).
 
@@ -180,12 +178,11 @@ class ThresholdQoI(QoI):
 
     def __repr__(self) -> str:
         return (
-            f"ThresholdQoI({float(self.threshold)}, low_minus_high={self.low_minus_high}, "
+            f"{type(self).__name__}({float(self.threshold)}, low_minus_high={self.low_minus_high}, "
             f"activation={self.activation!r})"
         )
 
 
-@final
 class LambdaQoI(QoI):
     """A quantity given as a function of the value at the target cut.
 
@@ -215,7 +212,7 @@ class LambdaQoI(QoI):
         return self.function(y)
 
     def __repr__(self) -> str:
-        return f"LambdaQoI({self.function!r})"
+        return f"{type(self).__name__}({self.function!r})"
 
 
 def _takes_one(function: Callable[[Any], Any]) -> bool:

@@ -247,7 +247,7 @@ class Laws(Harness):
         assert np.abs(a).max() > 1e-3
         for combined, expected in (
             (q + r, a + b),
-            (q - r, a - b),
+            (q - 2 * r, a - 2 * b),  # of one kind they would cancel to nothing
             (2.5 * q - 0.25 * r, 2.5 * a - 0.25 * b),
             (-(q * 3), -3 * a),
             (q / 4 + q, 1.25 * a),
