@@ -152,6 +152,8 @@ def test_a_layer_on_a_path_at_the_input(net, theirs):
         agree(net, ours.attributions(*net.inputs), expected, points)
 
 
+# in one of vgg's layers that channel is off
+@pytest.mark.filterwarnings("ignore:the gradients at .* are zero everywhere")
 @pictures
 def test_neurons(net, theirs):
     """Gradients and integrated gradients of a channel."""

@@ -116,6 +116,7 @@ def _refined(
         attributions=attributions,
         n_points=counted,
         not_finite=new.not_finite,
+        zero=old.zero and new.zero,
         converged=_converged(old, attributions, tolerance, backend),
     )
 
@@ -189,6 +190,7 @@ def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
         n_points=np.asarray(a.n_points)[index],
         not_finite=np.flatnonzero(bad).tolist(),
         converged=a.converged[index],
+        zero=a.zero,
     )
 
 
@@ -217,4 +219,5 @@ def _joined(found: list[Answer], backend: Backend) -> Answer:
         n_points=np.concatenate([np.atleast_1d(a.n_points) for a in found]),
         not_finite=[i + int(s) for a, s in zip(found, starts, strict=False) for i in a.not_finite],
         converged=np.concatenate(known) if known else None,
+        zero=all(a.zero for a in found),
     )

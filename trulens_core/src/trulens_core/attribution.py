@@ -11,16 +11,18 @@ from trulens_core.adaptive import Tolerance, adaptive_answers
 from trulens_core.assembly import Assembly
 from trulens_core.distributions import DoI, LinearDoi, as_doi
 from trulens_core.errors import TrulensWarning
+from trulens_core.gradients import warn_of_gradients
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
 from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.positions import no_number_by_position
 from trulens_core.progress import bar
 from trulens_core.quadrature import Rule, positive_int
 from trulens_core.quantities import as_qoi
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.results import AttributionResult
-from trulens_core.slices import Cut, InputCut, Slice, as_slice, source_cut, target_cut
+from trulens_core.slices import Cut, InputCut, Slice, as_slice
 
 
 class _Default(int):
@@ -30,13 +32,18 @@ class _Default(int):
 _DEFAULT_RESOLUTION = _Default(50)
 
 
-class Options(TypedDict, total=False):
-    """The options that every method takes, see `AttributionMethod`."""
+class Pace(TypedDict, total=False):
+    """How every method may be asked to go about its work, see `AttributionMethod`."""
 
     rebatch_size: int | Literal["auto"] | None
+    progress: bool
+
+
+class Options(Pace, total=False):
+    """The options that every method takes, see `AttributionMethod`."""
+
     return_grads: bool
     return_doi: bool
-    progress: bool
 
 
 class AttributionMethod:
@@ -144,12 +151,13 @@ class AttributionMethod:
                 advance=advance,
             )
             found = self._computed(question, inputs, request)
-        remarks.of_not_finite(question, found)
+        warn_of_gradients(question.source, found)
         return inputs, kind, found
 
     def _rows_in_all(self, question: Question, inputs: ModelInputs) -> int | None:
         """How many rows there will be, None where that is not known before."""
-        points = getattr(question.doi, "resolution", None)
+        own = type(question.doi).points is DoI.points  # the caller's, and no word of how many
+        points = None if own else getattr(question.doi, "resolution", None)
         return None if points is None else points * inputs.n_records
 
     def _computed(self, question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
@@ -168,7 +176,6 @@ class AttributionMethod:
         )
 
 
-@final
 class InternalInfluence(AttributionMethod):
     """Influence of the value at a cut on a quantity, over a distribution (Leino et al., 2018).
 
@@ -185,8 +192,9 @@ class InternalInfluence(AttributionMethod):
             the model's input.
         multiply_activation: whether the gradient is multiplied with the activation at the source
             cut, less the baseline's where the distribution has one.
-        **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
-            `AttributionMethod`.
+        return_grads: see `AttributionMethod`, as the two that follow.
+        return_doi: by position too, as it always was; what follows is by keyword only.
+        **options: `rebatch_size` and `progress`.
 
     Raises:
         UnknownLayerError: for a cut that names no layer of the model.
@@ -201,24 +209,35 @@ class InternalInfluence(AttributionMethod):
         (2, 4)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the documented signature
         self,
         model: Any,
         cuts: Any,
         qoi: Any,
         doi: DoI | str,
         multiply_activation: bool = True,
-        **options: Unpack[Options],
+        return_grads: bool = False,
+        return_doi: bool = False,
+        **options: Unpack[Pace],
     ) -> None:
-        super().__init__(model, **options)
+        super().__init__(model, return_grads=return_grads, return_doi=return_doi, **options)
         chosen, doi = as_slice(cuts), as_doi(doi)
-        self._question = _question(
-            self.model, chosen, qoi, doi, doi.cut() or InputCut(), multiply_activation
+        self._question = Question(
+            self.model,
+            self.model.resolved(chosen.from_cut),
+            self.model.resolved(chosen.to_cut),
+            as_qoi(qoi),
+            doi,
+            self.model.resolved(self._place(doi, chosen.from_cut)),
+            bool(multiply_activation),
         )
 
+    def _place(self, doi: DoI, source: Cut) -> Cut:  # noqa: ARG002 - for others to refine
+        """Where the distribution acts: at the input, unless it says so itself."""
+        return doi.cut() or InputCut()
 
-@final
-class InputAttribution(AttributionMethod):
+
+class InputAttribution(InternalInfluence):
     """Influence of the model's input, or of `doi_cut` as its beginning, on a quantity.
 
     InputAttribution(m, qc, q, dc, d) = InternalInfluence(m, (dc, qc), q, d placed at dc).
@@ -248,6 +267,7 @@ class InputAttribution(AttributionMethod):
         True
     """
 
+    @no_number_by_position
     def __init__(
         self,
         model: Any,
@@ -258,14 +278,20 @@ class InputAttribution(AttributionMethod):
         multiply_activation: bool = True,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(model, **options)
-        self._question = _question_at(
-            self.model, doi_cut, qoi_cut, qoi, as_doi(doi), multiply_activation
-        )
+        super().__init__(model, Slice(doi_cut, qoi_cut), qoi, doi, multiply_activation, **options)
+
+    def _place(self, doi: DoI, source: Cut) -> Cut:
+        """Where the variables live."""
+        own = doi.cut()
+        if own is not None and own != source:
+            raise ValueError(
+                f"doi has its own cut, {own}, but doi_cut is {source}; give the same, or use "
+                "InternalInfluence, where they may differ"
+            )
+        return source
 
 
-@final
-class IntegratedGradients(AttributionMethod):
+class IntegratedGradients(InputAttribution):
     """Integrated gradients (Sundararajan et al., 2017): the mean gradient on a line, times it.
 
         (x − b) ⊙ ∫₀¹ ∂q(b + α (x − b)) / ∂x dα
@@ -307,6 +333,7 @@ class IntegratedGradients(AttributionMethod):
         True
     """
 
+    @no_number_by_position
     def __init__(  # noqa: PLR0913 - the documented signature
         self,
         model: Any,
@@ -315,15 +342,14 @@ class IntegratedGradients(AttributionMethod):
         doi_cut: Any = None,
         qoi: Any = "max",
         qoi_cut: Any = None,
-        rule: Rule = "midpoint",
         *,
+        rule: Rule = "midpoint",
         tolerance: float | None = None,
         max_resolution: int = 729,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(model, **options)
         doi = LinearDoi(baseline, resolution, rule=rule)
-        self._question = _question_at(self.model, doi_cut, qoi_cut, qoi, doi, True)
+        super().__init__(model, qoi_cut=qoi_cut, qoi=qoi, doi_cut=doi_cut, doi=doi, **options)
         self._tolerance = None if tolerance is None else Tolerance(tolerance, max_resolution)
         if self._tolerance is not None:
             self._check_tolerance(resolution, rule)
@@ -356,31 +382,3 @@ class IntegratedGradients(AttributionMethod):
                 stacklevel=4,
             )
         return found
-
-
-def _question_at(
-    wrapper: ModelWrapper, doi_cut: Any, qoi_cut: Any, qoi: Any, doi: DoI, multiply: bool
-) -> Question:
-    """A question whose variables live where its distribution does."""
-    at = source_cut(doi_cut)
-    own = doi.cut()
-    if own is not None and own != at:
-        raise ValueError(
-            f"doi has its own cut, {own}, but doi_cut is {at}; give the same, or use "
-            "InternalInfluence, where they may differ"
-        )
-    return _question(wrapper, Slice(at, target_cut(qoi_cut)), qoi, doi, at, multiply)
-
-
-def _question(
-    wrapper: ModelWrapper, cuts: Slice, qoi: Any, doi: DoI, doi_cut: Cut, multiply: bool
-) -> Question:
-    return Question(
-        wrapper,
-        wrapper.resolved(cuts.from_cut),
-        wrapper.resolved(cuts.to_cut),
-        as_qoi(qoi),
-        doi,
-        wrapper.resolved(doi_cut),
-        bool(multiply),
-    )

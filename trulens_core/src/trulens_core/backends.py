@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, final
@@ -204,9 +203,9 @@ class Backend(ABC):
         """Whether `x` holds real floating numbers, of any width."""
         return bool(self.xp.isdtype(x.dtype, "real floating"))
 
-    def is_finite(self, x: Tensor) -> bool:
-        """Whether all of `x` is finite; a sum that overflows counts as not."""
-        return math.isfinite(float(self.xp.sum(x)))
+    def magnitude(self, x: Tensor) -> float:
+        """Σ |x|: 0 where all of `x` is, not finite where some of it is not or the sum overflows."""
+        return float(self.pure(_magnitude)(x))
 
     def cast(self, x: Tensor, like: Tensor) -> Tensor:
         """`x` in the dtype and on the device of `like`; itself where it is so already."""
@@ -358,6 +357,10 @@ class Backend(ABC):
         flat = xp.reshape(x, (shape[0], math.prod(shape[1:])))
         w = xp.expand_dims(self.cast(weights, flat), axis=0)
         return xp.reshape(xp.matmul(w, flat), shape[1:])
+
+
+def _magnitude(backend: Backend, x: Tensor) -> Tensor:
+    return backend.xp.sum(backend.xp.abs(x))
 
 
 def static_shape(x: Tensor) -> Sequence[int | None]:

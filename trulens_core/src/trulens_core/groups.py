@@ -10,7 +10,7 @@ import numpy as np
 
 from trulens_core import adoption
 from trulens_core.backends import Backend, Tensor
-from trulens_core.distributions import PointDoi, asked, check_floating, one_or_list
+from trulens_core.distributions import asked, check_floating, one_or_list
 from trulens_core.division import Part
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.independence import check_independent
@@ -72,6 +72,7 @@ class GroupRun:
         summed = self._summed(qoi, points)
         at_baseline = self._values_at_baseline(baseline)
         multiplier = self._multiplier(group, at_records or summed.activations, at_baseline)
+        not_finite, zero = self._judged(summed.total)
         return self._trimmed(
             Answer(
                 self._multiplied(summed.total, multiplier),
@@ -80,7 +81,8 @@ class GroupRun:
                 self._quantity(qoi, at_records) or summed.quantities,
                 self._quantity(qoi, at_baseline),
                 len(points.weights),
-                self._not_finite(summed.total),
+                not_finite,
+                zero=zero,
             )
         )
 
@@ -125,8 +127,9 @@ class GroupRun:
         self._request.advance(n * (self._last - self._first))
         ends = {} if baseline is None else {q.doi_cut: baseline}
         multiplier = self._multiplier(group, {q.source: group.z}, ends)
+        not_finite, zero = self._judged(total)
         return Answer(
-            self._multiplied(total, multiplier), n_points=n, not_finite=self._not_finite(total)
+            self._multiplied(total, multiplier), n_points=n, not_finite=not_finite, zero=zero
         )
 
     def _trimmed(self, a: Answer) -> Answer:
@@ -142,6 +145,7 @@ class GroupRun:
             a.baseline_quantity and trimmed(a.baseline_quantity, n),
             a.n_points,
             a.not_finite,
+            zero=a.zero,
         )
 
     def _floating_inputs(self, cut: InputCut) -> list[int]:
@@ -160,7 +164,7 @@ class GroupRun:
 
     def _values_at_records(self) -> dict[Cut, list[Tensor]]:
         """The values for the unmodified records that are needed, by one pass or none."""
-        q, point = self._question, isinstance(self._question.doi, PointDoi)
+        q, point = self._question, self._question.doi.is_point
         cuts: list[Cut] = []
         if q.qoi.binds or (self._request.quantities and not point):
             cuts.append(q.target)
@@ -179,7 +183,7 @@ class GroupRun:
     def _group(self, at_records: dict[Cut, list[Tensor]]) -> Group:
         q = self._question
         z = at_records.get(q.doi_cut, [])
-        if not isinstance(q.doi, PointDoi):
+        if not q.doi.is_point:
             if not z:
                 raise self._integers(DoiCutSupportError)
             check_floating(q.doi, z, q.doi_cut, self._backend)
@@ -290,12 +294,14 @@ class GroupRun:
             return [self._backend.xp.expand_dims(t, axis=0) for t in group.z]
         return points.stack(0, len(points.weights))
 
-    def _not_finite(self, total: list[list[Tensor]]) -> list[int]:
-        """The records whose gradients are not finite."""
+    def _judged(self, total: list[list[Tensor]]) -> tuple[list[int], bool]:
+        """The records whose gradients are not finite, and whether all gradients are zero."""
         backend, xp = self._backend, self._backend.xp
+        sizes = [(g, backend.magnitude(g)) for gs in total for g in gs]
         bad: set[int] = set()
-        for g in [g for gs in total for g in gs if not backend.is_finite(g)]:
+        for g in [g for g, size in sizes if not math.isfinite(size)]:
             axes = tuple(range(1, len(g.shape)))
             finite = backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
             bad |= {int(i) for i in np.flatnonzero(~finite)}
-        return sorted(i for i in bad if i < self._last - self._first)
+        zero = all(size == 0 for _, size in sizes)
+        return sorted(i for i in bad if i < self._last - self._first), zero

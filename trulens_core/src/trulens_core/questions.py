@@ -72,6 +72,7 @@ class Answer:
         n_points: how many points were used, one number or one per record.
         not_finite: the records whose gradients are not finite, counted within the group.
         converged: whether a stated tolerance was met, per record; None where none was stated.
+        zero: whether all gradients of all records are zero.
     """
 
     attributions: list[list[Tensor]]
@@ -82,3 +83,4 @@ class Answer:
     n_points: Any = 0
     not_finite: Sequence[int] = ()
     converged: np.ndarray[Any, Any] | None = None
+    zero: bool = False

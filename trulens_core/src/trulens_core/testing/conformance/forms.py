@@ -169,7 +169,7 @@ class Forms(Harness):
         found = self._of(IntegratedGradients(wrapper, 0.2, n, rule=rule))
         cuts, doi = (InputCut(), OutputCut()), LinearDoi(0.2, n, rule=rule)
         assert self.close(found, self._of(InternalInfluence(wrapper, cuts, "max", doi)))
-        inner = IntegratedGradients(wrapper, 0.2, n, "hidden", ClassQoI(1), "logits", rule)
+        inner = IntegratedGradients(wrapper, 0.2, n, "hidden", ClassQoI(1), "logits", rule=rule)
         doi = LinearDoi(0.2, n, cut="hidden", rule=rule)
         expected = InternalInfluence(wrapper, ("hidden", "logits"), ClassQoI(1), doi)
         assert self.close(self._of(inner), self._of(expected))
