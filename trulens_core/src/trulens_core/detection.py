@@ -71,7 +71,8 @@ def missing_backend(x: object, installed: Iterable[str]) -> tuple[str, str] | No
 
 def install_hint(name: str) -> str:
     """The line that installs a backend of ours; empty for an unknown name."""
-    return _HINTS.get(_ALIASES.get(name, name), ("", ""))[1]
+    small = str(name).casefold()
+    return _HINTS.get(_ALIASES.get(small, small), ("", ""))[1]
 
 
 def install_hints() -> list[str]:

@@ -198,6 +198,19 @@ class ModelInputs:
             ]
         )
 
+    def map(self, function: Callable[[Any], Any]) -> ModelInputs:
+        """New inputs with `function(x)` in place of every array or tensor x.
+
+        Args:
+            function: may change shapes: which tensors have a row per record is judged anew.
+
+        Returns:
+            The inputs; whatever is no array or tensor is as it was.
+        """
+        held = [x.value if x.role == STATIC else function(x.value) for x in self.leaves]
+        args, kwargs = self.layout.build(held)
+        return ModelInputs(args, kwargs, self.batched)
+
     def _with(self, leaves: list[Leaf]) -> ModelInputs:
         return ModelInputs._of(self.layout, leaves, self.batched)
 

@@ -232,6 +232,11 @@ class ModelWrapper(ABC):
         return naming.table(self._owner, self.backend.name, self.layers())
 
     @final
+    def print_layer_names(self) -> None:
+        """The old way to say `print(wrapper)`."""
+        print(self)  # noqa: T201 - it is asked to
+
+    @final
     def embeddings(self) -> list[str]:
         """The names of the embedding layers, for advice."""
         found = [x for x in self.layers() if "embed" in x.kind.lower()]

@@ -56,7 +56,7 @@ class BackendDescription:
     """What a plug-in says of itself, before its framework is imported.
 
     Attributes:
-        name: as `backend=` takes it.
+        name: as `backend=` takes it, in small or capital letters.
         claims: whether it serves a model. It looks at the type's MRO and at what is imported
             already, and imports nothing.
         load: imports the framework and gives the `LoadedBackend`.
@@ -149,8 +149,9 @@ def _loaded(ep: metadata.EntryPoint) -> _Found:
     return _Found(named, description)
 
 
-def _names(d: BackendDescription) -> set[str]:
-    return {d.name, *d.aliases}
+def _names(f: _Found) -> set[str]:
+    d = f.description
+    return {n.casefold() for n in ((d.name, *d.aliases) if d else (f.info.name,))}
 
 
 def without_duplicates(found: list[_Found]) -> list[_Found]:
@@ -160,10 +161,7 @@ def without_duplicates(found: list[_Found]) -> list[_Found]:
         twins = [
             g
             for g in found
-            if g is not f
-            and f.description
-            and g.description
-            and _names(f.description) & _names(g.description)
+            if g is not f and f.description and g.description and _names(f) & _names(g)
         ]
         if not twins:
             result.append(f)
@@ -240,7 +238,7 @@ class Registry:
         """The backend that `backend=name` means."""
         every = self.found()
         for f in every:
-            if name in ({f.info.name} | (_names(f.description) if f.description else set())):
+            if str(name).casefold() in _names(f):
                 return self._usable(f)
         hint = detection.install_hint(name)
         have = sorted(f.info.name for f in every)

@@ -163,8 +163,12 @@ class OutputCut(Cut):
     """The output of the whole model.
 
     Args:
+        anchor: `"out"`; accepted for old code.
         accessor: a function of the model's whole output, see `Cut`. An output of several tensors
             by name, without one called `logits`, needs it.
+
+    Raises:
+        CutError: for another anchor.
 
     Example:
         >>> OutputCut()
@@ -172,10 +176,14 @@ class OutputCut(Cut):
     """
 
     name: LayerName = dataclasses.field(default=OUTPUT, init=False)
-    anchor: Anchor = dataclasses.field(default="out", init=False)
+    anchor: Anchor = "out"
     accessor: Callable[[Any], Any] | None = None
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_out(self)
 
     def __hash__(self) -> int:
         return Cut.__hash__(self)
@@ -189,9 +197,11 @@ class LogitCut(Cut):
     """The scores before the final softmax: the wrapper's `logit_layer`, or the layer `logits`.
 
     Args:
+        anchor: `"out"`; accepted for old code.
         accessor: a function of that layer's whole output, see `Cut`.
 
     Raises:
+        CutError: for another anchor.
         UnknownLayerError: when used, with a model that has neither.
         CutError: when used, for a layer that gives probabilities, as a softmax does: name the one
             before it. Sigmoids that no layer's type tells are not found out.
@@ -202,10 +212,14 @@ class LogitCut(Cut):
     """
 
     name: LayerName = dataclasses.field(default=LOGIT, init=False)
-    anchor: Anchor = dataclasses.field(default="out", init=False)
+    anchor: Anchor = "out"
     accessor: Callable[[Any], Any] | None = None
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = dataclasses.field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_out(self)
 
     def __hash__(self) -> int:
         return Cut.__hash__(self)
@@ -302,6 +316,14 @@ def _index(value: Any, argument: str) -> int:
     if not is_index(value):
         raise CutError(f"Cut {argument} is {value!r}; it must be an int")
     return int(value)
+
+
+def _check_out(cut: Cut) -> None:
+    if cut.anchor != "out":
+        raise CutError(
+            f"{type(cut).__name__}(anchor={cut.anchor!r}): it is an output; a layer's input is "
+            "Cut(name, anchor='in')"
+        )
 
 
 def _accessor(cut: Cut) -> str:

@@ -15,3 +15,20 @@ __all__ = [
     "IntegratedGradients",
     "AttributionResult",
 ]
+
+# not documented here, but where old notebooks import them from
+from trulens_core import ComparativeQoI as ComparativeQoI
+from trulens_core import Cut as Cut
+from trulens_core import DoI as DoI
+from trulens_core import InputCut as InputCut
+from trulens_core import InternalChannelQoI as InternalChannelQoI
+from trulens_core import LambdaQoI as LambdaQoI
+from trulens_core import LinearDoi as LinearDoi
+from trulens_core import MaxClassQoI as MaxClassQoI
+from trulens_core import ModelInputs as ModelInputs
+from trulens_core import ModelWrapper as ModelWrapper
+from trulens_core import OutputCut as OutputCut
+from trulens_core import PointDoi as PointDoi
+from trulens_core import QoI as QoI
+from trulens_core import Slice as Slice
+from trulens_core import get_backend as get_backend

@@ -30,7 +30,7 @@ class ChannelMaskVisualizer:
         channel_axis: The layer's channel axis, as in InternalChannelQoI.
         agg_fn: As in InternalChannelQoI.
         doi: The distribution of interest; None is `"point"`.
-        blur: As in MaskVisualizer, and so are the others; None is its default.
+        blur: As in MaskVisualizer, and so are the others; None is its default, 0 no blur.
         threshold: As in MaskVisualizer.
         masked_opacity: As in MaskVisualizer.
         combine_channels: As in MaskVisualizer.

@@ -47,7 +47,7 @@ class HeatmapVisualizer:
 
     overlay_opacity: float = 0.5
     normalization_type: str | None = None
-    blur: float = 10.0
+    blur: float | None = 10.0
     cmap: ColorMap | None = "jet"
     combine_channels: bool = field(default=True, kw_only=True)
     channel_axis: int | None = field(default=None, kw_only=True)
@@ -67,12 +67,12 @@ class HeatmapVisualizer:
         imshow: bool = True,
         fig: Any = None,
         return_tiled: bool = False,
-        combine_channels: bool | None = None,
+        overlay_opacity: float | None = None,
         normalization_type: str | None = None,
         blur: float | None = None,
         cmap: ColorMap | None = None,
-        overlay_opacity: float | None = None,
         *,
+        combine_channels: bool | None = None,
         channel_axis: int | None = None,
     ) -> Array:
         """Draws the heat map; options that are None are the visualizer's own.
@@ -85,11 +85,11 @@ class HeatmapVisualizer:
             imshow: As in Visualizer.
             fig: As in Visualizer.
             return_tiled: As in Visualizer.
-            combine_channels: As in the class.
+            overlay_opacity: As in the class.
             normalization_type: As in the class.
             blur: As in the class.
             cmap: As in the class, and an error if there are several channels left.
-            overlay_opacity: As in the class.
+            combine_channels: As in the class.
             channel_axis: As in the class.
 
         Returns:

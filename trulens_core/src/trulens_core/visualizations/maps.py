@@ -31,7 +31,11 @@ class AttributionMap:
 
     @classmethod
     def of(
-        cls, images: Images, combine_channels: bool, normalization_type: str | None, blur: float
+        cls,
+        images: Images,
+        combine_channels: bool,
+        normalization_type: str | None,
+        blur: float | None,
     ) -> AttributionMap:
         """The map of these options; no normalisation type means the one for the channels left."""
         values = smoothed(images.floats(), combine_channels=combine_channels, blur=blur)
@@ -78,7 +82,7 @@ class Visualizer:
             `unsigned_max_positive_centered`, `signed_max_positive_centered` (moved to
             [0, 1], 0.5 being zero). Each record by itself, for the sums each channel. None is
             `unsigned_max` for one channel, else `unsigned_max_positive_centered`.
-        blur: Standard deviation of a Gaussian blur, in pixels.
+        blur: Standard deviation of a Gaussian blur, in pixels; 0 or None is no blur.
         cmap: Colours of one channel: the name of a matplotlib colour map, a map, or a function
             from an array in [0, 1] to RGB or RGBA. None is a map with white at zero where
             attributions have a sign, and one that gets brighter where they have none.
@@ -96,7 +100,7 @@ class Visualizer:
 
     combine_channels: bool = False
     normalization_type: str | None = None
-    blur: float = 0.0
+    blur: float | None = 0.0
     cmap: ColorMap | None = None
     channel_axis: int | None = field(default=None, kw_only=True)
 

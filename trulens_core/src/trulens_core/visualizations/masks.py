@@ -30,7 +30,8 @@ class MaskVisualizer:
     `return_tiled=False`, in the layout of `x`.
 
     Args:
-        blur: Standard deviation of a Gaussian blur of the attributions, in pixels.
+        blur: Standard deviation of a Gaussian blur of the attributions, in pixels; 0 or None is no
+            blur.
         threshold: A quantile of each record's blurred attributions, from 0 to 1: pixels at it or
             below are masked.
         masked_opacity: The share of its brightness that a masked pixel keeps.
@@ -51,7 +52,7 @@ class MaskVisualizer:
         [[0.2, 1.0], [0.2, 0.2]]
     """
 
-    blur: float = 5.0
+    blur: float | None = 5.0
     threshold: float = 0.5
     masked_opacity: float = 0.2
     combine_channels: bool = True

@@ -26,13 +26,13 @@ def check_channel_axis(axis: object) -> None:
         raise ValueError(f"channel_axis must be 1 or 3 (or None, to find it), found {axis!r}.")
 
 
-def check_blur(blur: float) -> None:
-    """Accepts what can be a standard deviation, and 0."""
-    if not 0.0 <= blur < float("inf"):
+def check_blur(blur: float | None) -> None:
+    """Accepts what can be a standard deviation, and 0 or None for no blur."""
+    if blur is not None and not 0.0 <= blur < float("inf"):
         raise ValueError(f"blur is in pixels and must be 0 or more, found {blur!r}.")
 
 
 def check_fraction(name: str, value: float) -> None:
     """Accepts numbers from 0 to 1."""
-    if not 0.0 <= value <= 1.0:
+    if isinstance(value, bool) or not 0.0 <= value <= 1.0:
         raise ValueError(f"{name} must be between 0 and 1, found {value!r}.")
