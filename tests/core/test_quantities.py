@@ -98,6 +98,7 @@ def test_what_is_no_activation():
         (ClassQoI(np.asarray([1, 2])), "ClassQoI([1, 2])"),
         (ClassSeqQoI((1, 2)), "ClassSeqQoI([1, 2])"),
         (InternalChannelQoI([1, 2], channel_axis=1), "InternalChannelQoI([1, 2], channel_axis=1)"),
+        (ComparativeQoI(3, [0, 1]), "ComparativeQoI(3, [0, 1])"),
         (2 * ClassQoI(0) - ClassQoI(1), "2.0 * ClassQoI(0) + -1.0 * ClassQoI(1)"),
         (ThresholdQoI(0.5), "ThresholdQoI(0.5, low_minus_high=False, activation=None)"),
     ],

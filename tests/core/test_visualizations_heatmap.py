@@ -5,7 +5,7 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.image import imread
 
-from trulens_core.visualizations import HeatmapVisualizer, Tiler, Visualizer
+from trulens_core.visualizations import HeatmapVisualizer, MaskVisualizer, Tiler, Visualizer
 
 
 @pytest.fixture
@@ -145,6 +145,30 @@ def test_the_callers_arrays_are_not_changed(attributions, x):
     HeatmapVisualizer()(attributions, x, imshow=False)
     np.testing.assert_array_equal(attributions, copies[0])
     np.testing.assert_array_equal(x, copies[1])
+
+
+def test_opacity_by_position(picture, attributions, x):
+    """The old order: opacity is the seventh argument. A bool there meant combine_channels."""
+    show, named = HeatmapVisualizer(), {"overlay_opacity": 0.25, "normalization_type": "01"}
+    shown = picture(
+        lambda a, x, output_file, imshow: show(a, x, output_file, imshow, None, False, 0.25, "01"),
+        attributions,
+        x,
+    )
+    close(shown, picture(show, attributions, x, **named))
+    assert np.abs(shown - picture(show, attributions, x)).max() > 0.05
+    with pytest.raises(ValueError, match="overlay_opacity must be between 0 and 1, found True"):
+        show(attributions, x, None, False, None, False, True)
+
+
+@pytest.mark.parametrize("kind", [HeatmapVisualizer, MaskVisualizer])
+def test_no_blur(kind, attributions, x):
+    found = kind(blur=None)(attributions, x, imshow=False)
+    np.testing.assert_array_equal(found, kind(blur=0)(attributions, x, imshow=False))
+    again = kind(blur=None)(attributions, x, imshow=False, blur=2.0)
+    np.testing.assert_array_equal(again, kind(blur=2.0)(attributions, x, imshow=False))
+    alone = Visualizer(blur=None)(attributions, imshow=False)
+    np.testing.assert_array_equal(alone, Visualizer()(attributions, imshow=False))
 
 
 @pytest.mark.parametrize("opacity", [-0.1, 1.1, float("nan")])

@@ -66,7 +66,13 @@ def test_links_lead_somewhere(text):
 @pytest.mark.parametrize("text", TEXTS)
 def test_texts_name_only_files_that_exist(text):
     paths = re.findall(r"`((?:trulens_[a-z]+|tests)/[^`]*)`", (ROOT / text).read_text())
-    assert not [path for path in paths if not (ROOT / path).exists()]
+    assert not [path for path in paths if not (ROOT / path.partition("::")[0]).exists()]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_name_only_tests_that_exist(text):
+    named = re.findall(r"`(tests/[^`:]+)::(\w+)`", (ROOT / text).read_text())
+    assert not [n for n in named if f"\ndef {n[1]}(" not in (ROOT / n[0]).read_text()]
 
 
 @pytest.mark.parametrize("text", TEXTS)

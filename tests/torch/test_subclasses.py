@@ -265,6 +265,14 @@ def test_what_cannot_be_refined_says_so():
         type("Mine", (PredictedClassQoI,), {"__call__": lambda self, y: y[:, 0]})
 
 
+@pytest.mark.parametrize("labels", [[2, 0, 1], [3], [1, 2]])
+def test_a_tensor_of_labels_is_a_class_per_record(labels):
+    """Of one record, of as many as a pair has members, of any number."""
+    x, n = X[: len(labels)], range(len(labels))
+    found = InputAttribution(WRAPPER, qoi=torch.tensor(labels), multiply_activation=False)
+    agree(found.attributions(x), gradient(lambda y: y[n, labels], x))
+
+
 # -- methods -------------------------------------------------------------------------------------
 
 

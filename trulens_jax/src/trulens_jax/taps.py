@@ -85,7 +85,7 @@ def tap(x: Any, name: str) -> Any:
         ...     return tap(jnp.tanh(x @ w), "hidden") ** 2
         >>> wrapper = get_model_wrapper(f, backend="jax", params=jnp.eye(2))
         >>> units = InternalInfluence(wrapper, "hidden", 0, "point", multiply_activation=False)
-        >>> units.attributions(np.zeros((1, 2), "float32")).shape
+        >>> units.attributions(np.ones((1, 2), "float32")).shape
         (1, 2)
     """
     given: object = name
