@@ -13,6 +13,7 @@ from trulens_core import (
     LinearDoi,
     NotDifferentiableError,
     TrulensError,
+    TrulensWarning,
     get_model_wrapper,
 )
 
@@ -117,6 +118,17 @@ def test_preprocessing(gradients, equal, draw):
     parts = [layers.Input((2,)), layers.Rescaling(0.5), normalization, layers.Dense(2)]
     model, x = keras.Sequential(parts), draw(3, 2)
     equal(influence(model, 0).attributions(x), gradients(lambda t: model(t)[:, 0], x)[0])
+
+
+def test_gradients_that_float16_cannot_hold_are_said(gradients, draw):
+    """Small weights in mixed_float16: what comes back to the input is below its range."""
+    keras.utils.set_random_seed(0)
+    tiny, kinds = keras.initializers.RandomNormal(stddev=1e-4), {"dtype": "mixed_float16"}
+    parts = [layers.Dense(3, kernel_initializer=tiny, **kinds) for _ in range(3)]
+    model, x = keras.Sequential([layers.Input((4,)), *parts]), draw(2, 4)
+    assert not gradients(lambda t: model(t)[:, 0], x)[0].any()
+    with pytest.warns(TrulensWarning, match="zero everywhere.*float16 underflow"):
+        assert not influence(model, None).attributions(x).any()
 
 
 def test_mixed_precision(draw):
