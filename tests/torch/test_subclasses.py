@@ -73,6 +73,13 @@ class Sharper(GaussianDoi):
         return [z + (p - z) / 10 for p in super().__call__(z)]
 
 
+class OfTheInputs(PointDoi):
+    """Points that are no function of the value."""
+
+    def __call__(self, z, *, model_inputs):
+        return [0.5 * model_inputs.args[0]]
+
+
 class Inherited(HalfLine):
     """What a subclass inherits from one that has its own call is that call."""
 
@@ -98,6 +105,7 @@ NOISE = GaussianDoi(0.3, 4, seed=3)(X)
         (HalfLine(resolution=3), HALF),
         (Squares(), [0.04 * X, 0.36 * X, X]),
         (Sharper(0.3, 4, seed=3), [X + (p - X) / 10 for p in NOISE]),
+        (OfTheInputs(), [0.5 * X]),
         (Inherited(resolution=3), HALF),
         (FromTheSide(), [2 * X]),
     ],

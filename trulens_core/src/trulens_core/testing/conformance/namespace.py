@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "stack": (lambda xp, x: xp.stack([x, 2 * x]), (X,)),
     "stack last": (lambda xp, x: xp.stack([x[0], x[1]], axis=1), (X,)),
     "matmul": (lambda xp, x: xp.matmul(xp.reshape(x, (4, 6)), xp.reshape(x, (6, 4))), (X,)),
+    "abs": (lambda xp, x: xp.abs(x - 0.1), (X,)),
     "sign": (lambda xp, x: xp.sign(x - x[:1]), (X,)),
     "where": (lambda xp, x: xp.where(x > 0, x, -x), (X,)),
     "where of integers": (lambda xp, i: xp.where(i < 1, i + 4, i), (INDEX,)),
