@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trulens_torch.state import Survey
+from trulens_torch.state import Held, Survey
 
 
 class Revisions:
@@ -22,22 +22,26 @@ class Revisions:
 
     def __init__(self) -> None:
         self.now = 0
-        self._seen: tuple[list[Any], list[dict[str, Any]], list[int]] = [], [], []
+        self._seen: tuple[list[Any], list[Held], list[int]] = [], [], []
 
     def __reduce__(self) -> tuple[type[Revisions], tuple[()]]:
         return Revisions, ()
 
     def look(self, survey: Survey) -> None:
         """See what the model is now."""
-        modules, attributes, hooks = self._seen
+        modules, held, hooks = self._seen
         mine = _hooks(survey)
         same = len(modules) == len(survey.modules) and all(
             map(operator.is_, modules, survey.modules)
         )
-        if same and hooks == mine and all(map(_same, attributes, survey.attributes)):
+        if same and hooks == mine and all(map(_alike, held, survey.held)):
             return
-        self._seen = survey.modules, [dict(held) for held in survey.attributes], mine
+        self._seen = survey.modules, survey.held, mine
         self.now += 1
+
+
+def _alike(a: Held, b: Held) -> bool:
+    return _same(a.before, b.before)
 
 
 class Written:
@@ -48,7 +52,7 @@ class Written:
 
     def __init__(self, survey: Survey) -> None:
         self._buffers = [(m, n, b, _version(b)) for m, n, b in survey.buffers]
-        self._attributes = [(held, held.copy()) for held in survey.attributes]
+        self._held = survey.held
 
     def changed(self) -> bool:
         """Whether anything is another now."""
@@ -56,7 +60,7 @@ class Written:
             getattr(module, name, None) is not held or _version(held) != version
             for module, name, held, version in self._buffers
         )
-        return any(buffers) or any(_counts(now, before) for now, before in self._attributes)
+        return any(buffers) or any(_counts(held.attributes, held.before) for held in self._held)
 
 
 def _version(t: torch.Tensor) -> int:
@@ -80,7 +84,7 @@ def _hooks(survey: Survey) -> list[int]:
     """The keys of all hooks, which are given once in a process."""
     return [
         key
-        for held in survey.attributes
+        for held in survey.held
         for kind in ("_forward_hooks", "_forward_pre_hooks")
-        for key in held[kind]
+        for key in held.attributes[kind]
     ]

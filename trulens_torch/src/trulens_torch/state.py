@@ -101,19 +101,15 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
     hand, as in `Survey.of`, but in the order of `model.parameters()`: the first tells the device.
     """
     found: set[torch.dtype] = set()
-    for held in _in_order(model):
-        for p in held["_parameters"].values():
-            if p is not None and p.dtype not in found and _is_type(p):
-                found.add(p.dtype)
-                yield p
-    if not found:
+    for kind in ("_parameters", "_buffers"):
         for held in _in_order(model):
-            for b in held["_buffers"].values():
-                if b is not None and b.dtype not in found and _is_type(b):
-                    found.add(b.dtype)
-                    yield b
-    if not found:
-        yield from _elsewhere(model)
+            for t in held[kind].values():
+                if t is not None and t.dtype not in found and _is_type(t):
+                    found.add(t.dtype)
+                    yield t
+        if found:
+            return
+    yield from _elsewhere(model)
 
 
 def _elsewhere(model: nn.Module) -> Iterator[torch.Tensor]:
