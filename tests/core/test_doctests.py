@@ -16,7 +16,9 @@ MODULES = [
 ]
 EXAMPLES = {
     "trulens_core.attribution",
-    "trulens_core.distributions",
+    "trulens_core.distributions.base",
+    "trulens_core.distributions.noise",
+    "trulens_core.distributions.paths",
     "trulens_core.inputs",
     "trulens_core.options",
     "trulens_core.quadrature",

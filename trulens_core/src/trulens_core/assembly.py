@@ -106,7 +106,7 @@ class Assembly:
     def _residual(self) -> Tensor | None:
         """q(x) − q(baseline) − Σ attributions, where the law of completeness holds."""
         q = self._question
-        holds = q.multiply and not q.doi.has_multiplier and q.source == q.doi_cut
+        holds = q.multiply and q.doi.multiplier_is_standard and q.source == q.doi_cut
         if not holds or self._quantity is None or self._baseline_quantity is None:
             return None
         wide = self._backend.accumulator

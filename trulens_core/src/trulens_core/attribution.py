@@ -11,7 +11,6 @@ from trulens_core.adaptive import Tolerance, adaptive_answers
 from trulens_core.assembly import Assembly
 from trulens_core.distributions import DoI, LinearDoi, as_doi
 from trulens_core.errors import TrulensWarning
-from trulens_core.gradients import warn_of_gradients
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
@@ -151,7 +150,7 @@ class AttributionMethod:
                 advance=advance,
             )
             found = self._computed(question, inputs, request)
-        warn_of_gradients(question.source, found)
+        remarks.of_gradients(question, found)
         return inputs, kind, found
 
     def _rows_in_all(self, question: Question, inputs: ModelInputs) -> int | None:

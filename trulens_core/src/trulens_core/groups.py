@@ -198,7 +198,7 @@ class GroupRun:
         cuts = []
         if self._request.quantities and q.source == q.doi_cut:
             cuts.append(q.target)
-        if q.multiply and not q.doi.has_multiplier and q.source != q.doi_cut:
+        if q.multiply and q.doi.multiplier_is_standard and q.source != q.doi_cut:
             cuts.append(q.source)
         found = {q.doi_cut: baseline}
         if cuts:
@@ -264,7 +264,7 @@ class GroupRun:
         if not q.multiply:
             return None
         activation = at_records[q.source]
-        if q.doi.has_multiplier:
+        if not q.doi.multiplier_is_standard:
             given = asked(q.doi.get_activation_multiplier, activation, group)
             return list(given) if isinstance(given, list | tuple) else [given]
         if not at_baseline:

@@ -7,7 +7,6 @@ a row per record; the rest belong to all records.
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -348,26 +347,8 @@ class ModelInputs:
         return new
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
-        """`values` of some leaves in the caller's own structure, all other leaves left out.
-
-        One positional argument gives its own structure, several a list; keyword arguments a dict.
-        """
-        layout = self.layout
-        if layout.names == (0,) and layout.parts[0].size == len(positions) == 1:
-            return layout.parts[0].unflatten(list(values))
-        held = dict(zip(positions, values, strict=True))
-        found: dict[Name, Any] = {}
-        start = 0
-        for name, part in zip(layout.names, layout.parts, strict=True):
-            inside = range(start, start + part.size)
-            start += part.size
-            if any(i in held for i in inside):
-                filled = part.unflatten([held.get(i, _ABSENT) for i in inside])
-                found[name] = _pruned(filled)
-        if all(isinstance(n, int) for n in found):
-            values = list(found.values())
-            return values[0] if len(values) == 1 else values
-        return found
+        """`values` of some leaves in the caller's own structure, see `Layout.arranged`."""
+        return self.layout.arranged(positions, values)
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -386,22 +367,6 @@ class ModelInputs:
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
         )
-
-
-_ABSENT = object()
-
-
-def _pruned(value: Any) -> Any:
-    """A container without its absent leaves; empty containers become absent too."""
-    if isinstance(value, Mapping):
-        items = {k: p for k, v in value.items() if (p := _pruned(v)) is not _ABSENT}
-        return items or _ABSENT
-    if isinstance(value, list | tuple):
-        kept = [p for v in value if (p := _pruned(v)) is not _ABSENT]
-        return kept or _ABSENT
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _pruned({f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
-    return value
 
 
 def model_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelInputs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from trulens_core import trees
@@ -56,3 +58,40 @@ class Layout(NamedTuple):
             else:
                 kwargs[name] = value
         return tuple(args), kwargs
+
+    def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
+        """`values` of some leaves in the caller's own structure, all other leaves left out.
+
+        One positional argument gives its own structure, several a list; keyword arguments a dict.
+        """
+        if self.names == (0,) and self.parts[0].size == len(positions) == 1:
+            return self.parts[0].unflatten(list(values))
+        held = dict(zip(positions, values, strict=True))
+        found: dict[Name, Any] = {}
+        start = 0
+        for name, part in zip(self.names, self.parts, strict=True):
+            inside = range(start, start + part.size)
+            start += part.size
+            if any(i in held for i in inside):
+                filled = part.unflatten([held.get(i, _ABSENT) for i in inside])
+                found[name] = _pruned(filled)
+        if all(isinstance(n, int) for n in found):
+            values = list(found.values())
+            return values[0] if len(values) == 1 else values
+        return found
+
+
+_ABSENT = object()
+
+
+def _pruned(value: Any) -> Any:
+    """A container without its absent leaves; empty containers become absent too."""
+    if isinstance(value, Mapping):
+        items = {k: p for k, v in value.items() if (p := _pruned(v)) is not _ABSENT}
+        return items or _ABSENT
+    if isinstance(value, list | tuple):
+        kept = [p for v in value if (p := _pruned(v)) is not _ABSENT]
+        return kept or _ABSENT
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _pruned({f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
+    return value

@@ -1,18 +1,15 @@
-"""A model seen through its cuts: what a backend implements, and what core writes on top of it."""
+"""A model seen through its cuts: what users call, and core writes on top of `CutModel`."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, final
 
-import numpy as np
-
-from trulens_core import adoption, calls, eager, naming, traced, ways
-from trulens_core.backends import Backend, Gradients, Tap, Tensor, Want
+from trulens_core import calls, eager, naming, traced, ways
+from trulens_core.backends import Gradients, Tensor, Want
 from trulens_core.cache import StepCache
+from trulens_core.cut_model import CutModel
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
 from trulens_core.inputs import ModelInputs, model_inputs
 from trulens_core.kinds import Kind
@@ -32,13 +29,13 @@ from trulens_core.slices import (
     target_cut,
 )
 from trulens_core.steps import Block, one_pass
-from trulens_core.ways import Trace, Verdict
+from trulens_core.ways import Verdict
 
 _KEPT_STEPS = 64
 _KEPT_VERDICTS = 256
 
 
-class ModelWrapper(ABC):
+class ModelWrapper(CutModel):
     """A model seen through its cuts, made by `get_model_wrapper`; printed, a table of its layers.
 
     A backend implements `backend`, `layers`, `forward` and, where its framework needs it,
@@ -61,9 +58,6 @@ class ModelWrapper(ABC):
         ((2, 3), (2, 4))
     """
 
-    backend: Backend
-    parameters: Sequence[str] = ()
-
     def __init__(
         self,
         model: Any,
@@ -80,140 +74,7 @@ class ModelWrapper(ABC):
         self._scores: Cut | None = None
         self._unchecked: Cut | None = None
 
-    # -- what a backend implements -----------------------------------------------------------
-
-    @abstractmethod
-    def layers(self) -> Sequence[Layer]:
-        """The layers by the names that a cut takes; `print(wrapper)` shows them as a table."""
-
-    @abstractmethod
-    def forward(
-        self,
-        inputs: ModelInputs,
-        *,
-        replace: Mapping[Cut, list[Tensor]],
-        tap: Mapping[Cut, Tap],
-        want: Sequence[Cut],
-    ) -> list[list[Tensor]]:
-        """Evaluate the model; the values at the wanted cuts, records first.
-
-        At a cut the order is replace, then tap, then capture; `trulens_core.passes.Pass` does all
-        three. Every cut is of one layer. Called inside `opened` only.
-
-        Args:
-            inputs: tensors of the backend.
-            replace: the tensors that take the place of the values at cuts; where the wrapper
-                `narrows`, also functions that make them of these values.
-            tap: where `Backend.differentiate` takes hold.
-            want: the cuts whose values are returned, in this order.
-        """
-
-    def place(self, cut: Cut) -> tuple[str, Any]:
-        """The canonical name of the cut's layer, and its anchor.
-
-        Raises:
-            UnknownLayerError: for a name that no layer has; it suggests near ones.
-        """
-        return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
-
-    def opened(
-        self,
-        inputs: ModelInputs,  # noqa: ARG002 - a hook
-        at: Cut,  # noqa: ARG002
-    ) -> contextlib.AbstractContextManager[None]:
-        """The context of all evaluations for one call, distributed at the cut `at`.
-
-        What has to be put right before a model can be evaluated, and put back after it.
-        """
-        return contextlib.nullcontext()
-
-    def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
-        """The context, inside `opened`, of evaluations that leave nothing for those after them.
-
-        By default it is `opened` once more.
-        """
-        return ways.aside(self.opened(inputs, at))
-
-    def careful(self) -> contextlib.AbstractContextManager[object]:
-        """The context of a pass that may ask for what is not there: it must raise, and no worse."""
-        return contextlib.nullcontext()
-
-    def narrows(self) -> bool:
-        """Whether a value may be replaced by one of more rows than the inputs have."""
-        return False
-
-    def revision(self) -> Hashable:
-        """What changes when the model does, so that what was found out holds no longer."""
-        return 0
-
-    def state(self) -> Any:
-        """The weights where steps take them as arguments; empty elsewhere."""
-        return ()
-
-    def using(self, state: Any) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG002 - a hook
-        """The context of one evaluation with the weights `state`, which a step got as argument."""
-        return contextlib.nullcontext()
-
-    def channel_axis(self, cut: Cut) -> int | None:  # noqa: ARG002 - a hook
-        """The axis of the channels of images at the cut; None where it is not known."""
-        return self.backend.channel_axis
-
-    def like(self) -> Tensor | None:
-        """A tensor with the model's dtype, on its device: its first floating parameter."""
-        return None
-
-    def floating_weights(self) -> Iterator[Tensor]:
-        """One weight of each floating type, `like()` first: their types decide what is cast."""
-        like = self.like()
-        return iter(() if like is None else (like,))
-
-    def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:  # noqa: ARG002 - a hook
-        """The types that the model declares for its inputs, by their places among the leaves."""
-        return {}
-
-    def adopt(self, value: Any, declared: Any = None) -> Tensor:  # noqa: ARG002 - of `declared()`
-        """An array or tensor of the caller's as the model takes it; `adoption` has the rule.
-
-        `declared` is the type that `declared()` told for it, where it did.
-        """
-        backend = self.backend
-        if not isinstance(value, np.ndarray) and not backend.is_tensor(value):
-            raise TypeError(
-                f"is a {type(value).__module__}.{type(value).__qualname__}; a "
-                f"{backend.name} model takes NumPy arrays or {backend.name} tensors"
-            )
-        weights = self.floating_weights()
-        return adoption.adopted(value, next(weights, None), weights, backend)
-
-    def logit_cut(self) -> Cut:
-        """The cut that `LogitCut` means.
-
-        Raises:
-            UnknownLayerError: where no `logit_layer` was given and no layer is called `logits`.
-        """
-        if self.logit_layer is not None:
-            return Cut(self.logit_layer)
-        if any(layer.name == "logits" for layer in self.layers()):
-            return Cut("logits")
-        raise UnknownLayerError(
-            f"LogitCut: {self._owner} has no layer called 'logits'; say which layer gives the "
-            "scores with get_model_wrapper(model, logit_layer=)"
-        )
-
-    def not_reached(self, cut: Cut, calls: int) -> str:
-        """The message of the error for a cut that a pass did not reach."""
-        if cut.call is not None and calls:
-            return f"{cut} was not reached: its layer is called {calls} time(s) in one pass"
-        return (
-            f"the layer of {cut} was not called when {self._owner} ran; it is unused, or what it "
-            "computes is computed without calling it. Cut at a layer around it instead"
-        )
-
     # -- core: names and cuts ----------------------------------------------------------------
-
-    @property
-    def _owner(self) -> str:
-        return type(self.model).__name__
 
     @final
     def resolved(self, cut: Cut) -> Cut:

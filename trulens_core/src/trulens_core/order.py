@@ -12,7 +12,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.layouts import STATIC
 from trulens_core.questions import Question
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_core.ways import Refused, Trace, Verdict, deviation, rounding
+from trulens_core.ways import Refused, Trace, Verdict, by_record, deviation, rounding
 
 
 def known_order(question: Question, inputs: ModelInputs, verdict: Verdict) -> bool:
@@ -122,7 +122,7 @@ def _rows(x: Tensor, index: Sequence[int], backend: Backend) -> Tensor:
 
 def _permuted(found: Tensor, expected: Tensor, backend: Backend, limit: float) -> bool:
     """Whether the rows are the expected ones in another order."""
-    a, b = (backend.to_numpy(t).reshape(len(t), -1).astype("float64") for t in (found, expected))
+    a, b = (by_record(t, backend) for t in (found, expected))
     left = list(range(len(b)))
     for row in a:
         off = [np.abs(row - b[i]).max() for i in left]

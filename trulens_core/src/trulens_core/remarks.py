@@ -54,8 +54,8 @@ def _choice(name: Name, parameters: Sequence[str]) -> str:
     return f"InputCut(names=[{parameters[name]!r}])"
 
 
-def of_not_finite(question: Question, found: list[Answer]) -> None:
-    """Name the records whose gradients are not finite."""
+def of_gradients(question: Question, found: Sequence[Answer]) -> None:
+    """Say of gradients that explain nothing: not finite for some records, or all of them zero."""
     records, first = [], 0
     for a in found:
         records += [first + i for i in a.not_finite]
@@ -66,6 +66,15 @@ def of_not_finite(question: Question, found: list[Answer]) -> None:
             f"the gradients at {question.source} are not finite for the records {shown}; neither "
             "are the attributions there. Look for a division by zero, a root or a logarithm at 0, "
             "or float16 overflow",
+            TrulensWarning,
+            stacklevel=_CALLER,
+        )
+    elif all(a.zero for a in found):
+        warnings.warn(
+            f"the gradients at {question.source} are zero everywhere, for all records, and so are "
+            "the attributions. The usual causes are a saturated softmax or sigmoid (explain the "
+            "scores before it: qoi_cut=LogitCut(), logit_layer=), float16 underflow (explain in "
+            "float32), and units that are all off (ReLU)",
             TrulensWarning,
             stacklevel=_CALLER,
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,7 +55,7 @@ class Trace:
 
 @contextlib.contextmanager
 def aside(context: contextlib.AbstractContextManager[object]) -> Iterator[Trace]:
-    """A context that leaves nothing behind, of a model of which it is not seen what it does."""
+    """`ModelWrapper.aside` by a context that puts back, of a model that is not watched besides."""
     with context:
         yield Trace()
 
@@ -163,11 +164,17 @@ def deviation(
     for x, y in zip(found, expected, strict=True):
         if tuple(x.shape) != tuple(y.shape):
             return float("inf")
-        a, b = (backend.to_numpy(t).astype("float64").reshape(len(t), -1) for t in (x, y))
+        a, b = (by_record(t, backend) for t in (x, y))
         size = np.maximum(np.abs(b).max(axis=1, initial=0.0), least)
         off = np.abs(a - b).max(axis=1, initial=0.0) / np.where(size > 0, size, 1.0)
         worst = max(worst, float(np.max(off, initial=0.0)))
     return worst if worst == worst else float("inf")  # NaN
+
+
+def by_record(x: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
+    """A tensor (b, …) as an array (b, elements) of float64."""
+    a = backend.to_numpy(x).astype("float64")
+    return a.reshape(a.shape[0], math.prod(a.shape[1:]))
 
 
 def is_rounding(

@@ -9,13 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from trulens_core import naming
+from trulens_core import naming, ways
 from trulens_core.backends import Tap
 from trulens_core.errors import UnknownLayerError, UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import Cut
+from trulens_core.ways import Trace
 from trulens_keras.flavours import positional, unwritten
 from trulens_keras.patches import LOCK, undisturbed
 from trulens_tf.backend import TensorFlowBackend, zeros_of
@@ -76,6 +77,9 @@ class ModuleWrapper(ModelWrapper):
         del inputs, at
         with unwritten(self.model.non_trainable_variables):
             yield
+
+    def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
+        return ways.aside(self.opened(inputs, at))
 
     @contextlib.contextmanager
     def using(self, state: Any) -> Iterator[None]:

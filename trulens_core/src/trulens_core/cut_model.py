@@ -1,0 +1,172 @@
+"""What a backend implements of a model: its layers, its passes, and what is put right around."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trulens_core import adoption, naming
+from trulens_core.backends import Backend, Tap, Tensor
+from trulens_core.errors import UnknownLayerError
+from trulens_core.inputs import ModelInputs
+from trulens_core.naming import Layer
+from trulens_core.slices import Cut
+from trulens_core.ways import Trace
+
+
+class CutModel(ABC):
+    """A model that can be evaluated with its values at cuts replaced, tapped and captured.
+
+    The half of a `ModelWrapper` that a backend implements: `backend`, `layers`, `forward` and,
+    where its framework needs it, the rest.
+
+    Attributes:
+        backend: of the model's framework.
+        model: the user's model. It is never changed by a call.
+        logit_layer: the layer that `LogitCut` means, if it was given.
+        parameters: the names of the model's positional parameters, as far as they are known.
+    """
+
+    backend: Backend
+    model: Any
+    logit_layer: Any
+    parameters: Sequence[str] = ()
+
+    @abstractmethod
+    def layers(self) -> Sequence[Layer]:
+        """The layers by the names that a cut takes; `print(wrapper)` shows them as a table."""
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[Tensor]]:
+        """Evaluate the model; the values at the wanted cuts, records first.
+
+        At a cut the order is replace, then tap, then capture; `trulens_core.passes.Pass` does all
+        three. Every cut is of one layer. Called inside `opened` only.
+
+        Args:
+            inputs: tensors of the backend.
+            replace: the tensors that take the place of the values at cuts; where the wrapper
+                `narrows`, also functions that make them of these values.
+            tap: where `Backend.differentiate` takes hold.
+            want: the cuts whose values are returned, in this order.
+        """
+
+    def place(self, cut: Cut) -> tuple[str, Any]:
+        """The canonical name of the cut's layer, and its anchor.
+
+        Raises:
+            UnknownLayerError: for a name that no layer has; it suggests near ones.
+        """
+        return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
+
+    def opened(
+        self,
+        inputs: ModelInputs,  # noqa: ARG002 - a hook
+        at: Cut,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[None]:
+        """The context of all evaluations for one call, distributed at the cut `at`.
+
+        What has to be put right before a model can be evaluated, and put back after it.
+        """
+        return contextlib.nullcontext()
+
+    def aside(
+        self,
+        inputs: ModelInputs,  # noqa: ARG002 - a hook
+        at: Cut,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[Trace]:
+        """The context, inside `opened`, of evaluations that leave nothing for those after them.
+
+        Where evaluating a model changes it, that is put back here: groups of records begin alike.
+        """
+        return contextlib.nullcontext(Trace())
+
+    def careful(self) -> contextlib.AbstractContextManager[object]:
+        """The context of a pass that may ask for what is not there: it must raise, and no worse."""
+        return contextlib.nullcontext()
+
+    def narrows(self) -> bool:
+        """Whether a value may be replaced by one of more rows than the inputs have."""
+        return False
+
+    def revision(self) -> Hashable:
+        """What changes when the model does, so that what was found out holds no longer."""
+        return 0
+
+    def state(self) -> Any:
+        """The weights where steps take them as arguments; empty elsewhere."""
+        return ()
+
+    def using(self, state: Any) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG002 - a hook
+        """The context of one evaluation with the weights `state`, which a step got as argument."""
+        return contextlib.nullcontext()
+
+    def channel_axis(self, cut: Cut) -> int | None:  # noqa: ARG002 - a hook
+        """The axis of the channels of images at the cut; None where it is not known."""
+        return self.backend.channel_axis
+
+    def like(self) -> Tensor | None:
+        """A tensor with the model's dtype, on its device: its first floating parameter."""
+        return None
+
+    def floating_weights(self) -> Iterator[Tensor]:
+        """One weight of each floating type, `like()` first: their types decide what is cast."""
+        like = self.like()
+        return iter(() if like is None else (like,))
+
+    def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:  # noqa: ARG002 - a hook
+        """The types that the model declares for its inputs, by their places among the leaves."""
+        return {}
+
+    def adopt(self, value: Any, declared: Any = None) -> Tensor:  # noqa: ARG002 - of `declared()`
+        """An array or tensor of the caller's as the model takes it; `adoption` has the rule.
+
+        `declared` is the type that `declared()` told for it, where it did.
+        """
+        backend = self.backend
+        if not isinstance(value, np.ndarray) and not backend.is_tensor(value):
+            raise TypeError(
+                f"is a {type(value).__module__}.{type(value).__qualname__}; a "
+                f"{backend.name} model takes NumPy arrays or {backend.name} tensors"
+            )
+        weights = self.floating_weights()
+        return adoption.adopted(value, next(weights, None), weights, backend)
+
+    def logit_cut(self) -> Cut:
+        """The cut that `LogitCut` means.
+
+        Raises:
+            UnknownLayerError: where no `logit_layer` was given and no layer is called `logits`.
+        """
+        if self.logit_layer is not None:
+            return Cut(self.logit_layer)
+        if any(layer.name == "logits" for layer in self.layers()):
+            return Cut("logits")
+        raise UnknownLayerError(
+            f"LogitCut: {self._owner} has no layer called 'logits'; say which layer gives the "
+            "scores with get_model_wrapper(model, logit_layer=)"
+        )
+
+    def not_reached(self, cut: Cut, calls: int) -> str:
+        """The message of the error for a cut that a pass did not reach."""
+        if cut.call is not None and calls:
+            return f"{cut} was not reached: its layer is called {calls} time(s) in one pass"
+        return (
+            f"the layer of {cut} was not called when {self._owner} ran; it is unused, or what it "
+            "computes is computed without calling it. Cut at a layer around it instead"
+        )
+
+    @property
+    def _owner(self) -> str:
+        return type(self.model).__name__

@@ -1,0 +1,13 @@
+"""Distributions of interest: faithful to which points the explanation is.
+
+A distribution maps the value z at its cut to points there; the gradient is averaged over them.
+"""
+
+from trulens_core.distributions.base import DoI as DoI
+from trulens_core.distributions.base import PointDoi as PointDoi
+from trulens_core.distributions.base import asked as asked
+from trulens_core.distributions.base import check_floating as check_floating
+from trulens_core.distributions.base import one_or_list as one_or_list
+from trulens_core.distributions.noise import GaussianDoi as GaussianDoi
+from trulens_core.distributions.paths import LinearDoi as LinearDoi
+from trulens_core.distributions.short_forms import as_doi as as_doi

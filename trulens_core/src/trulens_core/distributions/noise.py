@@ -1,0 +1,90 @@
+"""Points around the value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from trulens_core import quadrature
+from trulens_core.alone import alone, as_given
+from trulens_core.backends import Backend, Tensor
+from trulens_core.distributions.base import DoI, check_floating
+from trulens_core.inputs import ModelInputs
+from trulens_core.points import Group, LazyPoints
+from trulens_core.slices import Cut, InputCut
+
+
+class GaussianDoi(DoI):
+    """The value with Gaussian noise: z + N(0, var), averaged (SmoothGrad, Smilkov et al., 2017).
+
+    The noise of a point has the shape of one record and is the same for all records, so that it
+    depends on nothing but (seed, point, tensor): not on batch, rebatch size or framework.
+
+    Args:
+        var: the variance, in the squared units of the value.
+        resolution: how many points.
+        cut: where the noise is added; None is the model's input.
+        seed: of the noise.
+
+    Raises:
+        ValueError: for a variance that is negative or not finite, or a resolution below 1.
+        DoiCutSupportError: when used, at a cut of integers.
+
+    Example:
+        >>> GaussianDoi(var=0.01, resolution=25)
+        GaussianDoi(var=0.01, resolution=25, seed=0)
+    """
+
+    def __init__(
+        self, var: float, resolution: int, cut: Cut | str | int | None = None, *, seed: int = 0
+    ) -> None:
+        super().__init__(cut)
+        if not (float(var) >= 0 and math.isfinite(var)):
+            raise ValueError(f"var is {var!r}; a variance is a finite number >= 0")
+        self.var: float = float(var)
+        self.resolution: int = quadrature.positive_int(resolution, "resolution")
+        self.seed: int = int(seed)
+
+    def __repr__(self) -> str:
+        cut = "" if self._cut is None else f", cut={self._cut!r}"
+        name = type(self).__name__
+        return f"{name}(var={self.var}, resolution={self.resolution}, seed={self.seed}{cut})"
+
+    def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        group = alone(z, model_inputs)
+        check_floating(self, group.z, self._cut or InputCut(), group.backend)
+        return as_given(self._stack(group.z, group.backend)(0, self.resolution), z)
+
+    @property
+    def n_points(self) -> int:
+        return self.resolution
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return (1 / self.resolution,) * self.resolution
+
+    @property
+    def by_record(self) -> bool:
+        return True
+
+    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
+        del baseline
+        return LazyPoints(self.weights, self._stack(group.z, group.backend))
+
+    def _stack(self, z: list[Tensor], backend: Backend) -> Callable[[int, int], list[Tensor]]:
+        def stack(i: int, j: int) -> list[Tensor]:
+            out = []
+            for index, t in enumerate(z):
+                shape = (1, *(int(n) for n in t.shape[1:]))
+                noise = np.stack([self._noise(shape, p, index) for p in range(i, j)])
+                out.append(backend.xp.expand_dims(t, axis=0) + backend.from_numpy(noise, like=t))
+            return out
+
+        return stack
+
+    def _noise(self, shape: tuple[int, ...], point: int, tensor: int) -> np.ndarray[Any, Any]:
+        bits = np.random.Philox(key=self.seed, counter=[0, tensor, 0, point])
+        return np.random.Generator(bits).standard_normal(shape) * math.sqrt(self.var)

@@ -1,0 +1,169 @@
+"""Points on a line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from trulens_core import baselines, quadrature
+from trulens_core.alone import alone, as_given
+from trulens_core.backends import Backend, Tensor
+from trulens_core.baselines import Baseline, resolved
+from trulens_core.distributions.base import DoI, asked, check_floating
+from trulens_core.inputs import ModelInputs
+from trulens_core.points import Group, LazyPoints, Points
+from trulens_core.slices import Cut, InputCut
+
+
+class LinearDoi(DoI):
+    """Points on the line from the value to a baseline: αᵢ z + (1 − αᵢ) baseline.
+
+    Integrated gradients (Sundararajan et al., 2017) averages over this line. All tensors of the
+    cut move along one path. The first point is nearest to z, the last to the baseline.
+
+    Args:
+        baseline: where the line ends: None is zeros; a number; an array shaped like z, like one
+            record, or with a leading axis of 1 (one per tensor, in a list, where the cut holds
+            several); or a function of z, or of z and `model_inputs`, that returns one.
+        resolution: how many points.
+        cut: where the line lives; None is the model's input.
+        rule: where the points lie, and their weights, see `trulens_core.quadrature`:
+            "endpoints" (equal weights, both ends in; with one point, the value itself),
+            "midpoint", "trapezoid" or "gauss-legendre". `IntegratedGradients` has another
+            default, "midpoint".
+
+    Raises:
+        ValueError: for an unknown rule, or a resolution that it cannot have; for a rule whose
+            weights differ in a subclass with a `__call__` of its own, which they would not reach.
+        DoiError: when used, for a baseline that does not fit the value at the cut.
+        DoiCutSupportError: when used, at a cut of integers, between which there is no path.
+
+    Example:
+        >>> LinearDoi(resolution=3)
+        LinearDoi(baseline=None, resolution=3, rule='endpoints')
+        >>> LinearDoi(resolution=3)(np.ones((1, 2)))
+        [array([[1., 1.]]), array([[0.5, 0.5]]), array([[0., 0.]])]
+    """
+
+    multiplier_is_standard: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        baseline: Baseline = None,
+        resolution: int = 10,
+        *,
+        cut: Cut | str | int | None = None,
+        rule: quadrature.Rule = "endpoints",
+    ) -> None:
+        super().__init__(cut)
+        self._baseline = baseline
+        self.rule: quadrature.Rule
+        self.resolution: int
+        self.rule, self.resolution = quadrature.check(rule, resolution)
+        if rule not in quadrature.EQUAL and type(self).points is not LinearDoi.points:
+            raise ValueError(
+                f"rule={rule!r} weighs the points of the line, but {type(self).__name__} has a "
+                "__call__ of its own; return Points(points, weights) from a DoI instead"
+            )
+        self._nodes = quadrature.nodes(self.rule, self.resolution)
+
+    def __repr__(self) -> str:
+        cut = "" if self._cut is None else f", cut={self._cut!r}"
+        return (
+            f"{type(self).__name__}(baseline={self._baseline!r}, resolution={self.resolution}, "
+            f"rule={self.rule!r}{cut})"
+        )
+
+    def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        """The points on the line to z: a list of them, or `Points` where their weights differ."""
+        group = alone(z, model_inputs)
+        check_floating(self, group.z, self._cut or InputCut(), group.backend)
+        # not self.points, which is this call where a subclass refines it
+        lazy = LinearDoi.points(self, group, self.baseline_values(group))
+        assert lazy.stack is not None
+        points = as_given(lazy.stack(0, self.resolution), z)
+        return points if self.rule in quadrature.EQUAL else Points(points, lazy.weights)
+
+    def baseline(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        found = LinearDoi.baseline_values(self, alone(z, model_inputs))
+        return found if isinstance(z, list | tuple) else found[0]
+
+    def get_activation_multiplier(
+        self, activation: Any, *, model_inputs: ModelInputs | None = None
+    ) -> Any:
+        """Activation − baseline."""
+        base = self.baseline(activation, model_inputs=model_inputs)
+        if isinstance(activation, list | tuple):
+            return [a - b for a, b in zip(activation, base, strict=True)]
+        return activation - base
+
+    def baseline_values(self, group: Group) -> list[Tensor]:
+        given = self._baseline
+        if callable(given) and not group.backend.is_tensor(given):
+            given = asked(given, group.z, group)
+        return resolved(given, group)
+
+    def at(self, nodes: tuple[float, ...], weights: tuple[float, ...]) -> LinearDoi:
+        """The same line with other points on it."""
+        new = copy.copy(self)
+        new._nodes, new.resolution = (nodes, weights), len(nodes)
+        return new
+
+    def for_records(
+        self, take: Callable[[Any], Any], total: int, ranks: Sequence[int]
+    ) -> LinearDoi:
+        """The same line for some of `total` records; `take` picks their rows of an array."""
+        new = copy.copy(self)
+        new._baseline = baselines.for_records(self._baseline, take, total, ranks)
+        return new
+
+    @property
+    def n_points(self) -> int:
+        return self.resolution
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return self._nodes[1]
+
+    @property
+    def by_record(self) -> bool:
+        return baselines.by_record(self._baseline)
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether the baseline is zeros by choice of a number or by default."""
+        if type(self).baseline_values is not LinearDoi.baseline_values:
+            return False
+        return self._baseline is None or (np.isscalar(self._baseline) and self._baseline == 0)
+
+    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
+        assert baseline is not None
+        alphas, weights = self._nodes
+        backend = group.backend
+        between = backend.pure(_between)
+        ends = [None] * len(group.z) if self.starts_at_zero else baseline
+
+        def stack(i: int, j: int) -> list[Tensor]:
+            some = np.asarray(alphas[i:j])
+            return [between(t, b, some) for t, b in zip(group.z, ends, strict=True)]
+
+        return LazyPoints(weights, stack)
+
+
+def _between(backend: Backend, z: Tensor, end: Tensor | None, alphas: Any) -> Tensor:
+    """Points of the line to `z`, of shape (b, …), from `end`: (k, b, …) for k numbers in [0, 1].
+
+    Without an end, from zero, which takes one operation instead of three.
+    """
+    xp, wide = backend.xp, backend.accumulator
+    near = wide(xp.expand_dims(z, axis=0))
+    given = alphas.reshape((-1, *[1] * len(z.shape)))
+    tensor = backend.is_tensor(given)
+    a = backend.cast(given, near) if tensor else backend.from_numpy(given, like=near)
+    points = a * near
+    if end is not None:  # not b + a (z - b): the ends of the line are met exactly
+        points = points + (1 - a) * wide(xp.expand_dims(end, axis=0))
+    return backend.cast(points, z)
