@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from trulens_core.errors import CutError
 from trulens_torch.backend import BACKEND, gradients_enabled
 
 _CHANGEABLE = (list, dict)
@@ -33,7 +34,9 @@ class Given:
 class Exchange:
     """Arguments that took the place of a layer's own, during one call of it."""
 
-    def __init__(self, old: Any, new: Any) -> None:
+    def __init__(self, old: Any, new: Any, layer: str) -> None:
+        self._given = [t for t in BACKEND.flatten(old).leaves if isinstance(t, torch.Tensor)]
+        self._layer = layer
         self._tensors: list[tuple[torch.Tensor, torch.Tensor, int]] = []
         self._containers: list[tuple[Any, Any]] = []
         self._walk(old, new)
@@ -68,6 +71,7 @@ class Exchange:
             if new._version != before and old.shape == new.shape
         ]
         if changed:
+            self._check_alone([old for old, _ in changed])
             with gradients_enabled():
                 for old, new in changed:
                     old.copy_(new)
@@ -77,6 +81,16 @@ class Exchange:
             back[id(given)] = mine
             _refill(mine, given, back)
         return put_in(output, own) if own else output
+
+    def _check_alone(self, changed: list[torch.Tensor]) -> None:
+        """Raise where the layer would have seen its own change under another name."""
+        for t in changed:
+            if sum(_share(t, given) for given in self._given) > 1:
+                raise CutError(
+                    f"the layer {self._layer!r} changes in place a tensor that shares memory with "
+                    "another one that it is given, so that neither can be looked at by itself; cut "
+                    "at another layer, or at what this one gives"
+                )
 
 
 def put_in(value: Any, instead: dict[int, torch.Tensor]) -> Any:

@@ -110,7 +110,7 @@ class _AtInput(_Shown):
         if self._strange:
             return self._again.value()
         new = self._again.put(self._pass.at(self._place, (args, kwargs)))
-        self._under_way.append(Exchange((args, kwargs), new))
+        self._under_way.append(Exchange((args, kwargs), new, self._place[0]))
         return new
 
     def _after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
