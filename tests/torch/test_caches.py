@@ -13,7 +13,7 @@ import transformers
 from torch import nn
 
 from trulens_core import (
-    Cut,
+    InputAttribution,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
@@ -357,6 +357,5 @@ def test_what_cannot_be_copied_is_an_error():
             return self
 
     context = Whole(1.0, lock=threading.Lock())
-    method = InternalInfluence(Reader(), (Cut("head"), None), 0, "point")
-    method.attributions(X, context)
+    InputAttribution(Reader(), qoi=0).attributions(X, context)
     assert context.calls == 1  # it said so

@@ -34,15 +34,22 @@ def saliency(model, *args, cut=None, **kwargs):
 # -- nothing is cast but float32 and float64 -----------------------------------------------------
 
 
+class Log:
+    """What a model saw; in a list of its own it would be put back after each call."""
+
+    def __init__(self):
+        self.got = []
+
+
 class Beside(nn.Module):
     """A head of one type, and ids, times or a scale of another beside it."""
 
     def __init__(self, dtype, read):
         super().__init__()
-        self.head, self.read, self.got = nn.Linear(4, 3).to(dtype), read, []
+        self.head, self.read, self.log = nn.Linear(4, 3).to(dtype), read, Log()
 
     def forward(self, x, more):
-        self.got.append((x.dtype, more.dtype, more.clone()))
+        self.log.got.append((x.dtype, more.dtype, more.clone()))
         return self.head(x.to(self.head.weight.dtype) * self.read(more).to(self.head.weight.dtype))
 
 
@@ -54,9 +61,9 @@ def test_ids_in_floats_beside_half_weights_keep_their_digits():
             found = saliency(model, X.to(dtype), given, cut=InputCut(names=["x"]))
             rows = (ids % 7).to(dtype) * model.head.weight[0].detach()
             assert relative_error(found.double(), rows.double()) <= 1e-2
-            assert all(torch.equal(more[:3].double(), ids.double()) for _, _, more in model.got)
+            assert all(torch.equal(more[:3].double(), ids.double()) for _, _, more in model.log.got)
             kept = torch.float32 if isinstance(given, np.ndarray) else given.dtype
-            assert {m for _, m, _ in model.got} == {kept}
+            assert {m for _, m, _ in model.log.got} == {kept}
 
 
 def test_times_in_float64_beside_float32_weights_of_two_types():
@@ -72,9 +79,9 @@ def test_times_in_float64_beside_float32_weights_of_two_types():
     found = saliency(model, X, times, cut=InputCut(names=["x"]))
     expected = (times - 1.7e9) * model.head.weight[0].detach()
     assert relative_error(found.double(), expected.double()) <= 1e-6
-    assert {m for _, m, _ in model.got} == {torch.float64}
+    assert {m for _, m, _ in model.log.got} == {torch.float64}
     saliency(model, X.numpy(), times.numpy(), cut=InputCut(names=["x"]))
-    assert model.got[-1][:2] == (torch.float32, torch.float32)
+    assert model.log.got[-1][:2] == (torch.float32, torch.float32)
 
 
 class Towers(nn.Module):

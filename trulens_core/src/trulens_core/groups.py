@@ -297,11 +297,11 @@ class GroupRun:
     def _judged(self, total: list[list[Tensor]]) -> tuple[list[int], bool]:
         """The records whose gradients are not finite, and whether all gradients are zero."""
         backend, xp = self._backend, self._backend.xp
-        sizes = [(g, backend.magnitude(g)) for gs in total for g in gs]
+        sizes = [(g, backend.magnitude(g)) for gs in total for g in gs if math.prod(g.shape)]
         bad: set[int] = set()
         for g in [g for g, size in sizes if not math.isfinite(size)]:
             axes = tuple(range(1, len(g.shape)))
             finite = backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
             bad |= {int(i) for i in np.flatnonzero(~finite)}
-        zero = all(size == 0 for _, size in sizes)
+        zero = bool(sizes) and all(size == 0 for _, size in sizes)
         return sorted(i for i in bad if i < self._last - self._first), zero

@@ -45,8 +45,8 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
             - `batched`: by argument name, whether it has a row per record (every framework).
             - `device`: PyTorch; moves the model there, once. By default it stays where it is.
             - `force_eval`: PyTorch; False keeps each module's train or eval state during a call.
-            - `skip_prefix`: PyTorch; False computes what comes before a cut anew for every block of
-              points.
+            - `skip_prefix`: PyTorch; False computes what comes before a cut for all points, not for
+              the records alone.
             - `replace_softmax`, `softmax_layer`, `custom_objects`: Keras.
             - `jit_compile`: TensorFlow, and Keras on it; whether XLA compiles each step.
             - `input_tensors`, `output_tensors`, `internal_tensor_dict`, `default_feed_dict`,

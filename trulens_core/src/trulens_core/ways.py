@@ -158,17 +158,20 @@ def deviation(
 ) -> float:
     """How far tensors (b, …) are apart, in the worst record.
 
-    That is a part of the record's largest value, or of `least` where that is larger.
+    That is a part of the record's largest value, or of `least` where that is larger. What is
+    infinite or no number in both is equal.
     """
     worst = 0.0
     for x, y in zip(found, expected, strict=True):
         if tuple(x.shape) != tuple(y.shape):
             return float("inf")
         a, b = (by_record(t, backend) for t in (x, y))
-        size = np.maximum(np.abs(b).max(axis=1, initial=0.0), least)
-        off = np.abs(a - b).max(axis=1, initial=0.0) / np.where(size > 0, size, 1.0)
-        worst = max(worst, float(np.max(off, initial=0.0)))
-    return worst if worst == worst else float("inf")  # NaN
+        with np.errstate(invalid="ignore"):
+            off = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+        size = np.abs(np.where(np.isfinite(b), b, 0.0)).max(axis=1, initial=least)
+        part = off.max(axis=1, initial=0.0) / np.where(size > 0, size, 1.0)
+        worst = max(worst, float(np.nan_to_num(part, nan=np.inf).max(initial=0.0)))
+    return worst
 
 
 def by_record(x: Tensor, backend: Backend) -> np.ndarray[Any, Any]:

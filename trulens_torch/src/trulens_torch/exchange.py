@@ -109,7 +109,9 @@ def written_back(given: Given, old: Any, new: Any) -> Any:
     own: dict[int, torch.Tensor] = {}
     for a, b in pairs:
         tensors = isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)
-        if tensors and a is not b and a.shape == b.shape and given.changed(a):
+        # what has a graph, as in a cut of several layers, must not be changed under it
+        free = tensors and not a.requires_grad
+        if free and a is not b and a.shape == b.shape and given.changed(a):
             with gradients_enabled():
                 own[id(b)] = a.copy_(b)
     return put_in(new, own) if own else new

@@ -138,7 +138,7 @@ def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
     random, before = switches.Random(_gpus(survey)), Written(survey)
     try:
         undo.note(random.put_back)
-        state.keep(survey, force_eval, undo)
+        state.keep(survey, force_eval, undo, quiet=True)
         yield trace
         trace.drew, trace.wrote = random.changed(), before.changed()
     finally:

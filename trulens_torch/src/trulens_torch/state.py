@@ -162,7 +162,7 @@ def _in_order(model: nn.Module) -> Iterator[Mapping[str, Any]]:
             left += reversed(held["_modules"].values())
 
 
-def keep(survey: Survey, force_eval: bool, undo: Undo) -> None:
+def keep(survey: Survey, force_eval: bool, undo: Undo, *, quiet: bool = False) -> None:
     """What the model holds will be what it is now.
 
     A forward pass may write it: running statistics, the state of a recurrent layer, a cache, a
@@ -184,10 +184,12 @@ def keep(survey: Survey, force_eval: bool, undo: Undo) -> None:
         survey: of a model.
         force_eval: whether its modules will be called in evaluation mode.
         undo: puts back.
+        quiet: whether nothing is said of writes, since that is done around this.
     """
     values = Values()
     contents = Contents(values)
-    undo.note(_warn_of_written, values, survey.modules[0])
+    if not quiet:
+        undo.note(_warn_of_written, values, survey.modules[0])
     undo.note(_put_back, survey.held, contents, values.changed)
     if len(survey.held) < len(survey.modules):
         undo.note(_put_back_scripted, [x for x in survey.buffers if _is_scripted(x[0])])

@@ -114,8 +114,8 @@ class Distributions(Harness):
             return method.attributions(*args, **kwargs)
 
         found = influence(of_inputs)
-        ((shape, inputs),) = seen
-        assert shape == (3, 7, 6)
+        assert {shape for shape, _ in seen} == {(3, 7, 6)}
+        inputs = seen[-1][1]
         assert isinstance(inputs, ModelInputs)
         assert self.close([inputs.args[0], inputs.kwargs["mask"]], [args[0], kwargs["mask"]])
         assert self.close(influence(of_value), found)
