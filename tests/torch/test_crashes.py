@@ -19,6 +19,7 @@ from trulens_core import (
     UnsupportedModelError,
     get_model_wrapper,
 )
+from trulens_core.errors import TrulensWarning
 from trulens_core.testing import relative_error
 
 TRACES = runpy.run_path(str(Path(__file__).with_name("traces.py")))  # tests are no package
@@ -342,5 +343,7 @@ def test_a_value_with_an_empty_axis(cut):
 
 
 def test_a_quantity_of_an_empty_value():
-    found = InternalInfluence(Sums(), (None, "part"), lambda y: y.sum(1), "linear").attributions(X)
+    method = InternalInfluence(Sums(), (None, "part"), lambda y: y.sum(1), "linear")
+    with pytest.warns(TrulensWarning, match="zero everywhere"):
+        found = method.attributions(X)
     assert not found.any()

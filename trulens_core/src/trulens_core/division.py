@@ -70,8 +70,12 @@ class Division:
         return Part(first, min(first + size, self._total), size, self._rows(way), way)
 
     def settled(self, part: Part) -> bool:
-        """Whether a group is the only one, and its way is not new."""
-        return part.size == self._total and self.verdict.settled
+        """Whether a group need not be put aside: its way is not new, and it leaves nothing behind.
+
+        What the only group leaves behind is put back with all that a call changes.
+        """
+        alone = part.size == self._total
+        return self.verdict.settled and (alone or not self.verdict.writes)
 
     def refuse(self, part: Part) -> None:
         """A group was found not to be right; the verdict may say more."""

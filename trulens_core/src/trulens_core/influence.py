@@ -40,8 +40,8 @@ def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> lis
                 notes.add(error, inputs, question.wrapper)
                 raise
             continue
-        division.verdict.settled = True
         first = part.last
+    division.verdict.settled = True
     return found
 
 
@@ -50,5 +50,7 @@ def _apart(run: GroupRun, division: Division) -> Answer:
     q, inputs = division.question, division.inputs
     if run.part.size < inputs.n_records:
         check_apart(q, inputs, division.verdict)
-    with q.wrapper.aside(inputs, q.doi_cut):
-        return run.answer()
+    with q.wrapper.aside(inputs, q.doi_cut) as trace:
+        answer = run.answer()
+    division.verdict.writes |= trace.drew or trace.wrote
+    return answer

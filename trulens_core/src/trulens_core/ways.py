@@ -57,7 +57,7 @@ class Trace:
 def aside(context: contextlib.AbstractContextManager[object]) -> Iterator[Trace]:
     """`ModelWrapper.aside` by a context that puts back, of a model that is not watched besides."""
     with context:
-        yield Trace()
+        yield Trace(wrote=True)  # as it may have
 
 
 @dataclasses.dataclass
@@ -72,7 +72,8 @@ class Verdict:
         apart: whether records were found to give the same without one another.
         reorders: whether the rows at a cut stand in another order than the records.
         random: whether it draws random numbers, so that nothing can be told.
-        settled: whether a group was evaluated to its end.
+        settled: whether all records were evaluated once.
+        writes: whether evaluating the model was seen to change it, or to draw random numbers.
         size: how many elements a record has at the distribution's cut, once that is seen.
         ordered: for which integers and truth values among the inputs the order was looked at.
     """
@@ -85,6 +86,7 @@ class Verdict:
     reorders: bool = False
     random: bool = False
     settled: bool = False
+    writes: bool = False
     size: int | None = None
     ordered: set[Hashable] = dataclasses.field(default_factory=set)
 
