@@ -420,6 +420,7 @@ def test_the_model_tells_its_framework(nnx_net, linen_net, eqx_net):
         assert get_model_wrapper(model, **options).backend.name == "jax"
 
 
+@pytest.mark.filterwarnings("ignore:there is no gradient at integers")
 def test_several_inputs_and_keywords(close):
     class Two(nnx.Module):
         def __init__(self, rngs):

@@ -183,9 +183,8 @@ def test_scans_within_scans_and_layers_called_twice_in_one(close, x64):
 LIFT = RNG.normal(size=(4, 4)) / 2
 
 
-def intertwined(mark, loop):
+def intertwined(mark, loop, x):
     """Layers before, in and after a loop that depend on each other and go around each other."""
-    x = X.astype("float64")
     before = mark("before", jnp.tanh(x @ LIFT * jnp.arange(1.0, 4.0)[:, None, None]))
 
     def round_(h, given):
@@ -214,14 +213,14 @@ def gradient_at(name):
         def mark(at, v, t=None):
             return v if at != name else v + (eps if t is None else eps[t])
 
-        return intertwined(mark, loop_in_python)[:, 1].sum()
+        return intertwined(mark, loop_in_python, X.astype("float64"))[:, 1].sum()
 
     return jax.grad(scored)(jnp.zeros((3, 2, 4)))
 
 
 @pytest.mark.parametrize("qoi", [1, lambda y: y[:, 1]], ids=["one step", "two halves"])
 def test_layers_that_depend_on_each_other_have_the_gradient_of_each_alone(close, x64, qoi):
-    f = lambda _: intertwined(lambda at, v, _=None: tap(v, at), jax.lax.scan)
+    f = lambda x: intertwined(lambda at, v, _=None: tap(v, at), jax.lax.scan, x)
     every = ["after", "cell.b", "before", "cell.a"]
     expected = {name: gradient_at(name) for name in every}
     for names in (every, every[::-1], ["before", "after"], ["cell.a", "cell.b"]):

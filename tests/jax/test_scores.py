@@ -63,10 +63,10 @@ def test_heads_by_name(kind):
     def pick(v):
         return v.z if hasattr(v, "z") else v["z"]
 
-    method = InputAttribution(wrapper, OutputCut(pick), 1, multiply_activation=False)
+    method = InputAttribution(wrapper, OutputCut(accessor=pick), 1, multiply_activation=False)
     np.testing.assert_allclose(method.attributions(X), np.broadcast_to(W[:, 1], X.shape), rtol=1e-5)
     both = Cut("heads", accessor=lambda v: v)
-    method = InternalInfluence(wrapper, (both, OutputCut(pick)), 1, "point", False)
+    method = InternalInfluence(wrapper, (both, OutputCut(accessor=pick)), 1, "point", False)
     of_z, of_a = method.attributions(X)
     np.testing.assert_array_equal(of_z, np.tile([0.0, 1.0, 0.0], (3, 1)))
     assert not of_a.any()

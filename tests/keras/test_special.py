@@ -66,6 +66,7 @@ def test_several_outputs_of_a_layer_and_unused_ones(gradients, value, equal, dra
 
 
 def test_attention(gradients, value, equal, draw):
+    keras.utils.clear_session()  # names of layers are counted in a process
     keras.utils.set_random_seed(0)
     x = keras.Input((5, 4))
     mha = layers.MultiHeadAttention(2, 3, name="mha")

@@ -183,7 +183,11 @@ def test_attributions_are_equal(framework, dtype):
             # 1.5e-6 between JAX and PyTorch, by how rows are put in blocks; ranks are compared
             continue
         assert found[name].dtype == values.dtype == dtype
-        assert relative_error(found[name], values) <= LIMITS[dtype], name
+        if name == "scores":  # those near zero are differences of large numbers
+            error = np.abs(found[name] - values).max() / np.abs(values).max()
+        else:
+            error = relative_error(found[name], values)
+        assert error <= LIMITS[dtype], name
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS[1:])

@@ -46,7 +46,8 @@ def test_a_model_of_two_types():
     )
     found = method.attributions(tf.constant(X), tf.constant(times))
     assert relative_error(found.numpy(), (times - 1.7e9) * model.w.numpy()[:, 0]) <= 1e-6
-    method.attributions(X, times)
+    with pytest.warns(TrulensWarning, match="zero everywhere"):  # in float32 these times are equal
+        method.attributions(X, times)
     assert model.got == [tf.float64, tf.float32]
 
 
