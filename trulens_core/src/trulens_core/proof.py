@@ -14,7 +14,16 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.quantities import QoI
 from trulens_core.questions import Question
 from trulens_core.steps import Block
-from trulens_core.ways import Refused, Trace, Verdict, Way, deviation, is_rounding, rounding
+from trulens_core.ways import (
+    Refused,
+    Rounding,
+    Trace,
+    Verdict,
+    Way,
+    deviation,
+    is_rounding,
+    rounding,
+)
 
 Over = Callable[[Block], Gradients]
 
@@ -93,10 +102,10 @@ class ProvedBlocks:
             return self._as_wanted(got, block)
         if self._way == "narrow":
             raise Refused
-        if self._apart(alone, self._alone(kept, j, aside=False)[0]) > (0.0, 0.0):
-            verdict.random = True
-        else:
-            verdict.mixes = True
+        again, _ = self._alone(kept, j, aside=False)
+        # one that gives other numbers each time tells nothing
+        verdict.random = max(self._apart(alone, again)) > self._limits(alone).least
+        verdict.mixes = not verdict.random
         raise Refused
 
     @property
@@ -129,7 +138,7 @@ class ProvedBlocks:
             return self._point(got, j)
         weights = np.zeros_like(block.weights)
         weights[j] = 1
-        return self._point(self._trusted(block._replace(weights=weights)), 0)
+        return self._point(self._trusted(block._replace(weights=weights)), j)
 
     def _point(self, got: Gradients, j: int) -> _Point:
         gradients: list[Any] = [g for gs in got.gradients for g in gs]
@@ -160,12 +169,15 @@ class ProvedBlocks:
         )
 
     def _same(self, alone: _Point, inside: _Point, block: Block, j: int) -> bool:
-        limits = rounding(alone.gradients[0], self._question.wrapper.like())
+        limits = self._limits(alone)
         off = self._apart(alone, inside)
         told = is_rounding(off, None, limits)
         if told is None:
             told = is_rounding(off, self._noise(inside, block, j), limits)
         return bool(told)
+
+    def _limits(self, point: _Point) -> Rounding:
+        return rounding(point.gradients[0], self._question.wrapper.like())
 
     def _noise(self, inside: _Point, block: Block, j: int) -> tuple[float, float]:
         """How far a point's numbers depend on where in the block its rows stand."""
