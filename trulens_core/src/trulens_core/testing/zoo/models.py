@@ -18,7 +18,7 @@ _MLP_STEPS = chain("x", "hidden", "act", "second", "act2", "logits")
 _MODELS = (
     Architecture("linear", (_X,), {"logits": ("dense", 5, 3)}, chain("x", "logits"), "y"),
     # its last input is not used
-    Architecture("mlp", (_X,), _MLP, _MLP_STEPS, "y", unused=(("hidden.weight", 4),), seed=11),
+    Architecture("mlp", (_X,), _MLP, _MLP_STEPS, "y", unused=(("hidden.weight", 4),), seed=21),
     Architecture(
         "mlp_relu",
         (_X,),
