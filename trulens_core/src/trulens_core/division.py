@@ -55,7 +55,9 @@ class Division:
     """
 
     def __init__(self, question: Question, request: Request, inputs: ModelInputs) -> None:
-        self.question, self.inputs, self._request = question, inputs, request
+        self.question: Question = question
+        self.inputs: ModelInputs = inputs
+        self._request = request
         self._total = inputs.n_records
         self._divisor = 1
         cuts = (question.source, question.target, question.doi_cut)

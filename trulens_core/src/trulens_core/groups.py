@@ -43,7 +43,8 @@ class GroupRun:
     ) -> None:
         self._question, self._request = question, request
         self._backend: Backend = question.wrapper.backend
-        self.part, self._verdict = part, verdict
+        self.part: Part = part
+        self._verdict = verdict
         self._first, self._last, self._total = part.first, part.last, inputs.n_records
         self._pad = part.size - (part.last - part.first) if self._backend.static_shapes else 0
         mine = inputs.rows(part.first, part.last, self._backend)
