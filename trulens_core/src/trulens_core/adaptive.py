@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import Backend, Tensor
+from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.distributions import LinearDoi
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs
@@ -197,7 +197,7 @@ def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
 def _taken(x: Any, index: np.ndarray[Any, Any], backend: Backend) -> Any:
     if not backend.is_tensor(x):
         return x[index]
-    return backend.xp.take(x, backend.from_numpy(index.astype("int32"), like=x), axis=0)
+    return rows_at(x, index.tolist(), backend)
 
 
 def _joined(found: list[Answer], backend: Backend) -> Answer:

@@ -364,6 +364,12 @@ def _magnitude(backend: Backend, x: Tensor) -> Tensor:
     return backend.xp.sum(backend.xp.abs(x))
 
 
+def rows_at(x: Tensor, index: Sequence[int], backend: Backend) -> Tensor:
+    """The rows of `x` at some places, in that order."""
+    places = backend.from_numpy(np.asarray(index, "int32"), like=x)
+    return backend.xp.take(x, places, axis=0)
+
+
 def static_shape(x: Tensor) -> Sequence[int | None]:
     """The shape as far as it is known while a step is traced; None where an axis is open."""
     return [None if n is None else int(n) for n in x.shape]

@@ -6,7 +6,6 @@ import math
 import warnings
 from typing import NamedTuple
 
-from trulens_core.distributions import PointDoi
 from trulens_core.errors import TrulensWarning, UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.layouts import BATCHED
@@ -96,7 +95,8 @@ class Division:
             can = self._request.rebatch_size == "auto" and part.rows > 1
             self._divisor *= 2
             return can
-        self.refuse(part)
+        if part.way == "narrow":
+            self.refuse(part)
         return part.way == "narrow"
 
     def _rows(self, way: Way) -> int:
@@ -122,7 +122,7 @@ class Division:
             return self._total, "alone"
         if verdict.reorders:
             return 1, "narrow" if self._narrow and verdict.narrow(1) else "full"
-        if self._narrow and not isinstance(self.question.doi, PointDoi):
+        if self._narrow and not self.question.doi.is_point:
             for size in self._narrow_sizes():
                 if verdict.narrow(size):
                     return size, "narrow"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core import opaque, trees
-from trulens_core.backends import Backend, Tensor
+from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.errors import CutError
 from trulens_core.layouts import (
     AT_CUT,
@@ -240,11 +240,7 @@ class ModelInputs:
 
     def select(self, index: Sequence[int], backend: Backend) -> ModelInputs:
         """The records at some places, in that order."""
-        places = np.asarray(index, "int32")
-        take = backend.xp.take
-        return self.chosen(
-            index, backend, lambda x: take(x, backend.from_numpy(places, like=x), axis=0)
-        )
+        return self.chosen(index, backend, lambda x: rows_at(x, index, backend))
 
     def repeat(
         self, k: int, backend: Backend, given: Mapping[int, Tensor] | None = None

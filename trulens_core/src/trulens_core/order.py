@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from trulens_core.backends import Backend, Tensor
+from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.inputs import ModelInputs
 from trulens_core.layouts import STATIC
 from trulens_core.questions import Question
@@ -55,7 +55,7 @@ def check_order(
     if trace.drew or any(not len(t.shape) or t.shape[0] != n for c in cuts for t in values[c]):
         return  # nothing to compare, or no rows: that is told where they are needed
     for cut in cuts:
-        there = [_rows(t, back, backend) for t in turned[cut]]
+        there = [rows_at(t, back, backend) for t in turned[cut]]
         limit = 10 * rounding(there[0], wrapper.like()).least
         if deviation(there, values[cut], backend) > limit:
             verdict.reorders = _permuted(there[0], values[cut][0], backend, limit)
@@ -85,7 +85,7 @@ def check_apart(question: Question, inputs: ModelInputs, verdict: Verdict) -> No
         return
     limit = 10 * rounding(one, wrapper.like()).least
     rows = ([0], [1])  # a model may have put them in another order
-    off = [deviation([_rows(one, r, backend)], [other[:1]], backend) for r in rows]
+    off = [deviation([rows_at(one, r, backend)], [other[:1]], backend) for r in rows]
     verdict.mixes = min(off) > limit
     verdict.apart = not verdict.mixes
     if verdict.mixes:
@@ -114,10 +114,6 @@ def _integers(inputs: ModelInputs, backend: Backend) -> Hashable:
         if leaf.role != STATIC and not backend.is_floating(leaf.value):
             digest.update(np.ascontiguousarray(backend.to_numpy(leaf.value)).tobytes())
     return inputs.n_records, digest.digest()
-
-
-def _rows(x: Tensor, index: Sequence[int], backend: Backend) -> Tensor:
-    return backend.xp.take(x, backend.from_numpy(np.asarray(index, "int32"), like=x), axis=0)
 
 
 def _permuted(found: Tensor, expected: Tensor, backend: Backend, limit: float) -> bool:
