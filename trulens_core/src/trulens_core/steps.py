@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from trulens_core import adoption, keys, values
+from trulens_core import adoption, value_keys, values
 from trulens_core.backends import (
     BlockStep,
     Gradients,
@@ -83,14 +83,14 @@ def shapes_key(points: Sequence[Tensor], inputs: Sequence[Tensor]) -> Hashable:
 def layout_key(layout: Layout) -> Hashable:
     """The key by value of a call's structure."""
     parts = tuple([(p.key, p.size) for p in layout.parts])
-    return layout.names, parts, layout.roles, keys.by_value(layout.static)
+    return layout.names, parts, layout.roles, value_keys.by_value(layout.static)
 
 
 def _cut_key(cut: Cut | None) -> Hashable:
     if cut is None or cut.accessor is None:
         return cut
     plain = dataclasses.replace(cut, accessor=None)
-    return plain, keys.by_value(cut.accessor)
+    return plain, value_keys.by_value(cut.accessor)
 
 
 class Step:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
-from trulens_core import keys
+from trulens_core import value_keys
 from trulens_core.backends import Tensor
 from trulens_core.errors import QoiError
 
@@ -121,13 +121,13 @@ class QoI(ABC):
 
     def key(self) -> Hashable:
         """Equal for quantities that differ in their arrays alone."""
-        return keys.attributes(self, leave_out=self.arrays)
+        return value_keys.attributes(self, leave_out=self.arrays)
 
     def snapshot(self) -> QoI:
         """A copy that later changes of this object do not reach."""
         new = copy.copy(self)
         for name, value in vars(self).items():
-            object.__setattr__(new, name, keys.snapshot(value))
+            object.__setattr__(new, name, value_keys.snapshot(value))
         return new
 
     @final
@@ -247,7 +247,7 @@ class CombinedQoI(QoI):
         return QoI.with_data(self._of(coefficients, members), values[:own])
 
     def key(self) -> Hashable:
-        own = keys.attributes(self, leave_out=("coefficients", "members", *self.arrays))
+        own = value_keys.attributes(self, leave_out=("coefficients", "members", *self.arrays))
         return own, tuple(q.key() for q in self.members)
 
     def snapshot(self) -> QoI:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trulens_core import keys
+from trulens_core import value_keys
 from trulens_core.errors import QoiCutSupportError, QoiError
 from trulens_core.quantities.base import Datum, QoI
 from trulens_core.quantities.reading import (
@@ -123,7 +123,7 @@ class InternalChannelQoI(QoI):
         return new
 
     def key(self) -> Hashable:
-        rest = keys.attributes(self, leave_out=("channels", *self.arrays))
+        rest = value_keys.attributes(self, leave_out=("channels", *self.arrays))
         return rest, len(self.channels)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trulens_core import ClassQoI, InternalChannelQoI, LambdaQoI, MaxClassQoI, QoI, ThresholdQoI
-from trulens_core.keys import attributes, by_value, snapshot
+from trulens_core.value_keys import attributes, by_value, snapshot
 
 
 def scaled(c):
