@@ -168,7 +168,7 @@ def test_integers_are_not_moved(doi):
 def test_arrays_need_no_backend():
     """In a process where nothing is installed or registered."""
     code = (
-        "import numpy as np, trulens_core.plugins as p\n"
+        "import numpy as np, trulens_core.plugins.register as p\n"
         "p.metadata.entry_points = lambda **_: []\n"
         "from trulens_core import *\n"
         "z = np.ones((2, 3))\n"

@@ -20,10 +20,10 @@ from trulens_core.plugins import (
     BackendDescription,
     LoadedBackend,
     Registry,
-    discover,
     hookimpl,
     registry,
 )
+from trulens_core.plugins.discovery import discover
 from trulens_core.testing.reference import BACKEND
 
 

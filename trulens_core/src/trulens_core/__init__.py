@@ -64,3 +64,5 @@ from trulens_core.slices import InputCut as InputCut
 from trulens_core.slices import LogitCut as LogitCut
 from trulens_core.slices import OutputCut as OutputCut
 from trulens_core.slices import Slice as Slice
+
+__path__.append(f"{__path__[0]}/_moved")  # what 0.1 called otherwise

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import types
 
-from trulens_core.detection import qualified_names
-from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl
+from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl, qualified_names
 
 _MODELS = (
     ("flax.nnx", "Module"),

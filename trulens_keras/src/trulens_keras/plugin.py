@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trulens_core.detection import framework, qualified_names
-from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl
+from trulens_core.plugins import (
+    BackendDescription,
+    LoadedBackend,
+    framework,
+    hookimpl,
+    qualified_names,
+)
 
 OPTIONS = (
     "logit_layer",

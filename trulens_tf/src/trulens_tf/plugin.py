@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trulens_core.detection import framework, qualified_names, roots
-from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl
+from trulens_core.plugins import (
+    BackendDescription,
+    LoadedBackend,
+    framework,
+    hookimpl,
+    qualified_names,
+    roots,
+)
 
 _TENSORS = {
     "tensorflow.python.framework.tensor.Tensor",

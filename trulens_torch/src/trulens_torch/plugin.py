@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from trulens_core.detection import qualified_names
-from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl
+from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl, qualified_names
 
 _MODULES = {"torch.nn.modules.module.Module", "torch.jit._script.ScriptModule"}
 

@@ -1,7 +1,6 @@
 """The entry point: imports trulens_core alone."""
 
-from trulens_core.detection import qualified_names
-from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl
+from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl, qualified_names
 
 
 def _load():

@@ -1,4 +1,4 @@
-"""What a model is, told from its type alone, for advice about backends that are missing.
+"""Which framework an object belongs to, told from its type alone, and how to install it.
 
 Nothing is imported: an object of a framework can exist only if the framework was imported.
 """

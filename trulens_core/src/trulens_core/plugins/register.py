@@ -1,9 +1,4 @@
-"""Plug-ins: which frameworks are installed, which of them a model or tensor belongs to.
-
-A plug-in is an entry point of the group `trulens.backends`. Its module imports only trulens_core
-and implements one hook, which returns a `BackendDescription`. Entry points are loaded one by one:
-a broken one is kept with its exception, warned of once, and harms nobody else.
-"""
+"""All plug-ins of a process: asked by name, by model and by tensor."""
 
 from __future__ import annotations
 
@@ -16,163 +11,16 @@ from importlib import metadata
 from types import MappingProxyType
 from typing import Any
 
-import pluggy
-
-from trulens_core import detection
 from trulens_core.backends import Backend
 from trulens_core.errors import (
     AmbiguousBackendError,
-    BackendError,
     BrokenBackendError,
     NoBackendError,
     TrulensWarning,
 )
-
-GROUP = "trulens.backends"
-hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trulens")
-hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("trulens")
-
-
-@dataclasses.dataclass(frozen=True)
-class LoadedBackend:
-    """What `BackendDescription.load` returns.
-
-    Attributes:
-        backend: the framework.
-        wrap: `wrap(model, **options)` gives the model wrapper; it raises `UnsupportedModelError`
-            for a model it cannot serve.
-    """
-
-    backend: Backend
-    wrap: Callable[..., Any]
-
-
-def _never(x: object) -> bool:  # noqa: ARG001 - a predicate
-    return False
-
-
-@dataclasses.dataclass(frozen=True)
-class BackendDescription:
-    """What a plug-in says of itself, before its framework is imported.
-
-    Attributes:
-        name: as `backend=` takes it, in small or capital letters.
-        claims: whether it serves a model. It looks at the type's MRO and at what is imported
-            already, and imports nothing.
-        load: imports the framework and gives the `LoadedBackend`.
-        claims_tensor: the same as `claims`, for tensors.
-        aliases: other names that `backend=` takes.
-        options: the names of the keyword arguments of `get_model_wrapper` that `wrap` takes.
-        install: the line that installs it.
-        before: backends that step back where this one claims a model, too.
-        serves: the models that it claims, in words, for people.
-        conformance: where its harness for the conformance suite is, `"module:class"`; imported
-            when the suite is asked for, see `trulens_core.testing.plugin`.
-
-    Example:
-        >>> from trulens_core.testing.reference import BACKEND, ReferenceModel, ReferenceWrapper
-        >>> def claims(model):
-        ...     return isinstance(model, ReferenceModel)
-        >>> load = lambda: LoadedBackend(BACKEND, ReferenceWrapper)
-        >>> BackendDescription("mine", claims, load).name
-        'mine'
-    """
-
-    name: str
-    claims: Callable[[object], bool]
-    load: Callable[[], LoadedBackend]
-    claims_tensor: Callable[[object], bool] = _never
-    aliases: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    install: str = ""
-    before: tuple[str, ...] = ()
-    serves: str = ""
-    conformance: str = ""
-
-
-class _Spec:
-    @hookspec
-    def trulens_backend(self) -> BackendDescription:  # type: ignore[empty-body]
-        """Describe the backend."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BackendInfo:
-    """One line of `list_backends()`.
-
-    Attributes:
-        name: of the backend, or of the entry point where it is broken.
-        distribution: the installed distribution it comes from, None if registered in process.
-        version: of the distribution.
-        error: why it is broken, None if it is not.
-        serves: the models that it claims, in words.
-    """
-
-    name: str
-    distribution: str | None = None
-    version: str | None = None
-    error: BaseException | None = None
-    serves: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Found:
-    """One plug-in: its description, or why there is none."""
-
-    info: BackendInfo
-    description: BackendDescription | None = None
-
-
-def discover(entry_points: Iterable[metadata.EntryPoint]) -> list[_Found]:
-    """Load each entry point by itself, in the order of names."""
-    return [_loaded(ep) for ep in sorted(entry_points, key=lambda ep: (ep.name, ep.value))]
-
-
-def _loaded(ep: metadata.EntryPoint) -> _Found:
-    dist = getattr(ep, "dist", None)
-    info = BackendInfo(ep.name, dist and dist.name, dist and dist.version)
-    try:
-        manager = pluggy.PluginManager("trulens")
-        manager.add_hookspecs(_Spec)
-        manager.register(ep.load(), name=ep.name)
-        manager.check_pending()
-        described = manager.hook.trulens_backend()
-        if len(described) != 1 or not isinstance(described[0], BackendDescription):
-            raise BackendError(
-                f"the plug-in {ep.value!r} must implement the hook trulens_backend and return a "
-                f"BackendDescription; it returned {described!r}"
-            )
-    except Exception as error:  # noqa: BLE001 - whatever a plug-in raises, others must go on
-        return _Found(dataclasses.replace(info, error=error))
-    description = described[0]
-    named = dataclasses.replace(info, name=description.name, serves=description.serves)
-    return _Found(named, description)
-
-
-def _names(f: _Found) -> set[str]:
-    d = f.description
-    return {n.casefold() for n in ((d.name, *d.aliases) if d else (f.info.name,))}
-
-
-def without_duplicates(found: list[_Found]) -> list[_Found]:
-    """The same plug-ins; those that share a name are broken."""
-    result = []
-    for f in found:
-        twins = [
-            g
-            for g in found
-            if g is not f and f.description and g.description and _names(f) & _names(g)
-        ]
-        if not twins:
-            result.append(f)
-            continue
-        owners = sorted(str(x.info.distribution) for x in (f, *twins))
-        error = BackendError(
-            f"the backend name {f.info.name!r} is taken by more than one plug-in: "
-            f"{', '.join(owners)}; uninstall one of them"
-        )
-        result.append(_Found(dataclasses.replace(f.info, error=error), f.description))
-    return result
+from trulens_core.plugins import frameworks
+from trulens_core.plugins.descriptions import BackendDescription, BackendInfo
+from trulens_core.plugins.discovery import GROUP, Found, discover, names_of, without_duplicates
 
 
 class Registry:
@@ -185,8 +33,8 @@ class Registry:
     def __init__(self, entry_points: Callable[[], Iterable[metadata.EntryPoint]]) -> None:
         self._entry_points = entry_points
         self._lock = threading.Lock()
-        self._registered: list[_Found] = []
-        self._installed: list[_Found] | None = None
+        self._registered: list[Found] = []
+        self._installed: list[Found] | None = None
         self._by_type: dict[type, Backend] = {}
         self._warned: set[str] = set()
 
@@ -197,7 +45,7 @@ class Registry:
         with self._lock:
             kept = [f for f in self._registered if f.info.name != description.name]
             info = BackendInfo(description.name, serves=description.serves)
-            self._registered = [*kept, _Found(info, description)]
+            self._registered = [*kept, Found(info, description)]
             self._by_type = {}
 
     def unregister(self, name: str) -> None:
@@ -206,7 +54,7 @@ class Registry:
             self._registered = [f for f in self._registered if f.info.name != name]
             self._by_type = {}
 
-    def found(self) -> list[_Found]:
+    def found(self) -> list[Found]:
         """All plug-ins, duplicates marked as broken."""
         with self._lock:
             if self._installed is None:
@@ -238,9 +86,9 @@ class Registry:
         """The backend that `backend=name` means."""
         every = self.found()
         for f in every:
-            if str(name).casefold() in _names(f):
+            if str(name).casefold() in names_of(f):
                 return self._usable(f)
-        hint = detection.install_hint(name)
+        hint = frameworks.install_hint(name)
         have = sorted(f.info.name for f in every)
         raise NoBackendError(
             f"there is no backend {name!r}; installed: {', '.join(have) or 'none'}"
@@ -277,7 +125,7 @@ class Registry:
 
     def _claims(
         self, asked: Callable[[BackendDescription], bool]
-    ) -> tuple[list[_Found], list[_Found]]:
+    ) -> tuple[list[Found], list[Found]]:
         """The plug-ins that say yes, and those whose answer was an exception."""
         yes, failed = [], []
         for f in self.found():
@@ -287,38 +135,38 @@ class Registry:
                 if asked(f.description):
                     yes.append(f)
             except Exception as error:  # noqa: BLE001 - a bad plug-in must not harm the others
-                failed.append(_Found(dataclasses.replace(f.info, error=error)))
+                failed.append(Found(dataclasses.replace(f.info, error=error)))
         return yes, failed
 
-    def _usable(self, f: _Found) -> BackendDescription:
+    def _usable(self, f: Found) -> BackendDescription:
         if f.info.error is not None or f.description is None:
             raise BrokenBackendError(
                 f"the backend {f.info.name!r} is installed but broken: {f.info.error!r}"
             ) from f.info.error
         return f.description
 
-    def _nothing(self, x: object, silent: list[_Found]) -> str:
+    def _nothing(self, x: object, silent: list[Found]) -> str:
         """The message for what nothing fits: which of three cases it is, and what to do."""
         every = self.found()
         names = sorted(f.info.name for f in every)
-        missing = detection.missing_backend(x, names)
+        missing = frameworks.missing_backend(x, names)
         broken = [f.info for f in (*every, *silent) if f.info.error]
         text = f"no backend fits {_kind(x)}"
         if missing:
             text += f": it belongs to {missing[0]}, whose backend is not installed: {missing[1]}"
         elif not names:
             text += ": no backend is installed; install that of your framework, " + ", ".join(
-                detection.install_hints()
+                frameworks.install_hints()
             )
         else:
             text += f"; installed: {', '.join(names)}"
-            text += detection.advice(x)
+            text += frameworks.advice(x)
         for info in broken:
             text += f". The backend {info.name!r} is broken: {info.error!r}"
         return text
 
 
-def _foremost(claims: list[_Found]) -> list[_Found]:
+def _foremost(claims: list[Found]) -> list[Found]:
     """The claims without those that step back before another."""
     behind = {n for f in claims if f.description for n in f.description.before}
     return [f for f in claims if f.info.name not in behind]
