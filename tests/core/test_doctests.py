@@ -19,7 +19,7 @@ EXAMPLES = {
     "trulens_core.distributions.base",
     "trulens_core.distributions.noise",
     "trulens_core.distributions.paths",
-    "trulens_core.inputs",
+    "trulens_core.inputs.model_inputs",
     "trulens_core.options",
     "trulens_core.quadrature",
     "trulens_core.quantities.classes",

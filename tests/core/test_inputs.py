@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trulens_core import CutError, InputCut, ModelInputs
 from trulens_core.inputs import model_inputs
-from trulens_core.layouts import BATCHED, SHARED, STATIC
+from trulens_core.inputs.structure import BATCHED, SHARED, STATIC
 from trulens_core.testing.reference import BACKEND
 
 
@@ -69,15 +69,15 @@ def test_a_step_gets_tensors_and_gives_the_call_back():
     inputs = ModelInputs([{"a": a, "text": "t"}, (b, w)], {"ids": i, "flag": True})
     at = inputs.at(InputCut(), BACKEND)
     assert [inputs.leaves[p].value is x for p, x in zip(at, (a, b), strict=True)] == [True] * 2
-    layout, batched, shared = inputs.split(at)
+    structure, batched, shared = inputs.split(at)
     assert (batched[0] is i, shared[0] is w) == (True, True)
-    again = ModelInputs.joined(layout, [b, a], batched, shared)
+    again = ModelInputs.joined(structure, [b, a], batched, shared)
     assert again.args[0] == {"a": b, "text": "t"}
     assert again.args[1][0] is a
     assert again.kwargs == {"ids": i, "flag": True}
     assert [leaf.role for leaf in again.leaves] == [leaf.role for leaf in inputs.leaves]
     other = ModelInputs([{"a": zeros(9, 3), "text": "t"}, (zeros(9), w)], {"ids": i, "flag": True})
-    assert other.split(at)[0].names == layout.names
+    assert other.split(at)[0].names == structure.names
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import DoiError
-from trulens_core.padding import last_again
+from trulens_core.inputs.rows import last_again
 from trulens_core.points import Group
 
 Baseline = Callable[..., Any] | Any

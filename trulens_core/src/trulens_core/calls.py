@@ -12,8 +12,8 @@ from trulens_core import notes, values
 from trulens_core.backends import Tensor
 from trulens_core.errors import InterventionError
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.structure import STATIC, Leaf
 from trulens_core.kinds import Kind
-from trulens_core.layouts import STATIC, Leaf
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut, source_cut
 from trulens_core.steps import Block

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core import adoption, naming
+from trulens_core import naming
 from trulens_core.backends import Backend, Tap, Tensor
 from trulens_core.errors import UnknownLayerError
-from trulens_core.inputs import ModelInputs
+from trulens_core.inputs import ModelInputs, adoption
 from trulens_core.naming import Layer
 from trulens_core.slices import Cut
 from trulens_core.ways import Trace

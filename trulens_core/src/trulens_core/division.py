@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from trulens_core.errors import TrulensWarning, UnsupportedModelError
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED
+from trulens_core.inputs.structure import BATCHED
 from trulens_core.questions import Question, Request
 from trulens_core.slices import InputCut
 from trulens_core.ways import Verdict, Way

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core import adoption
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import asked, check_floating, one_or_list
 from trulens_core.division import Part
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.independence import check_independent
 from trulens_core.inputs import ModelInputs, no_floating_inputs
+from trulens_core.inputs.rows import last_again, padded, trimmed
+from trulens_core.models import ModelWrapper
 from trulens_core.order import check_order, known_order
-from trulens_core.padding import last_again, padded, padded_qoi, trimmed
 from trulens_core.points import Group, LazyPoints
 from trulens_core.proof import ProvedBlocks
 from trulens_core.quantities import QoI, evaluate
@@ -178,7 +178,7 @@ class GroupRun:
     def _qoi(self, at_records: dict[Cut, list[Tensor]]) -> QoI:
         q = self._question
         qoi = q.qoi.rows(self._first, self._last, self._total)
-        qoi = padded_qoi(qoi, self._pad, self._backend)
+        qoi = _padded_qoi(qoi, self._pad, self._backend)
         return qoi.bind(one_or_list(at_records[q.target])) if qoi.binds else qoi
 
     def _group(self, at_records: dict[Cut, list[Tensor]]) -> Group:
@@ -250,7 +250,7 @@ class GroupRun:
 
     def _weights_type(self) -> str:
         """float32, as the gradients are summed in, unless anything is float64."""
-        double = adoption.sums_are_double(self._question.wrapper, self._inputs)
+        double = _sums_are_double(self._question.wrapper, self._inputs)
         return "float64" if double else "float32"
 
     # -- multiplier, quantities --------------------------------------------------------------
@@ -306,3 +306,26 @@ class GroupRun:
             bad |= {int(i) for i in np.flatnonzero(~finite)}
         zero = bool(sizes) and all(size == 0 for _, size in sizes)
         return sorted(i for i in bad if i < self._last - self._first), zero
+
+
+def _sums_are_double(wrapper: ModelWrapper, inputs: ModelInputs) -> bool:
+    """Whether points are weighted in float64: where the weights or the inputs hold any of it."""
+    backend = wrapper.backend
+    given = [x.value for x in inputs.leaves if backend.is_tensor(x.value)]
+    held = (*given, *wrapper.floating_weights())
+    return any(x.dtype == backend.xp.float64 for x in held)
+
+
+def _padded_qoi(qoi: QoI, n: int, backend: Backend) -> QoI:
+    """The quantity for n more records."""
+    if not n:
+        return qoi
+    values = []
+    for d in qoi.data():
+        value = d.value
+        if d.per_record and backend.is_tensor(value):
+            value = last_again(value, n, backend)
+        elif d.per_record:
+            value = np.concatenate([value, *[value[-1:]] * n], axis=0)
+        values.append(value)
+    return qoi.with_data(values)

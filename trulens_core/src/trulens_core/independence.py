@@ -19,7 +19,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.plugins import get_backend
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
-from trulens_core.steps import Block, layout_key, shapes_key
+from trulens_core.steps import Block, shapes_key
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
@@ -41,8 +41,8 @@ def check_independent(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut:
 
 
 def _key(cut: Cut, inputs: ModelInputs) -> Hashable:
-    layout, batched, shared = inputs.split()
-    return "independent", cut, layout_key(layout), shapes_key([], [*batched, *shared])
+    structure, batched, shared = inputs.split()
+    return "independent", cut, structure.key(), shapes_key([], [*batched, *shared])
 
 
 def _check(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut: Cut) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import STATIC
+from trulens_core.inputs.structure import STATIC
 
 
 class Kind(NamedTuple):

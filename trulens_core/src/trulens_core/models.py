@@ -12,8 +12,8 @@ from trulens_core.cache import StepCache
 from trulens_core.cut_model import CutModel
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
 from trulens_core.inputs import ModelInputs, model_inputs
+from trulens_core.inputs.structure import Name
 from trulens_core.kinds import Kind
-from trulens_core.layouts import Name
 from trulens_core.naming import Layer as Layer
 from trulens_core.options import get_model_wrapper as get_model_wrapper
 from trulens_core.quantities.base import QoI

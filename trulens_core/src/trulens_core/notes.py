@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trulens_core.errors import TrulensError
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import SHARED
+from trulens_core.inputs.structure import SHARED
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper

@@ -9,7 +9,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import STATIC
+from trulens_core.inputs.structure import STATIC
 from trulens_core.questions import Question
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_core.ways import Refused, Trace, Verdict, by_record, deviation, rounding

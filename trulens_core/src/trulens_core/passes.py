@@ -10,10 +10,10 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from trulens_core import opaque, values
+from trulens_core import values
 from trulens_core.backends import LoopTap, Tap, Tensor
 from trulens_core.errors import CalledSeveralTimesError, LayerNotReachedError
-from trulens_core.inputs import ModelInputs
+from trulens_core.inputs import ModelInputs, opaque
 from trulens_core.slices import INPUT, OUTPUT, Anchor, Cut, InputCut
 
 if TYPE_CHECKING:

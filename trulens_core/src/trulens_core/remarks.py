@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from trulens_core.errors import TrulensWarning
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED, Name
+from trulens_core.inputs.structure import BATCHED, Name
 from trulens_core.questions import Answer, Question
 from trulens_core.slices import InputCut
 

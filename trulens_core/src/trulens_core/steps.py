@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from trulens_core import adoption, value_keys, values
+from trulens_core import value_keys, values
 from trulens_core.backends import (
     BlockStep,
     Gradients,
@@ -20,8 +20,8 @@ from trulens_core.backends import (
     static_shape,
 )
 from trulens_core.errors import LayerNotReachedError, NotConnectedError
-from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import Layout
+from trulens_core.inputs import ModelInputs, adoption
+from trulens_core.inputs.structure import Structure
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
 from trulens_core.slices import Cut, InputCut
@@ -55,7 +55,7 @@ class StepKey:
     wrt: Cut
     of: Cut
     replaced: Cut | None
-    layout: Layout
+    structure: Structure
     want: frozenset[Want]
     qoi: QoI
     shapes: Hashable = ()
@@ -68,7 +68,7 @@ class StepKey:
     def of_model(self) -> tuple[Hashable, ...]:
         """The key by value of all but the quantity."""
         cuts = tuple(_cut_key(c) for c in (self.wrt, self.of, self.replaced))
-        return cuts, layout_key(self.layout), self.want, self.shapes
+        return cuts, self.structure.key(), self.want, self.shapes
 
     def snapshot(self) -> StepKey:
         """The key with a quantity that the caller can no longer change."""
@@ -78,12 +78,6 @@ class StepKey:
 def shapes_key(points: Sequence[Tensor], inputs: Sequence[Tensor]) -> Hashable:
     """The shapes of one row of a step's arguments: what is known of a target depends on them."""
     return tuple(tuple(t.shape[2:]) for t in points), tuple(tuple(t.shape[1:]) for t in inputs)
-
-
-def layout_key(layout: Layout) -> Hashable:
-    """The key by value of a call's structure."""
-    parts = tuple([(p.key, p.size) for p in layout.parts])
-    return layout.names, parts, layout.roles, value_keys.by_value(layout.static)
 
 
 def _cut_key(cut: Cut | None) -> Hashable:
@@ -218,8 +212,8 @@ def placed(
 ) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
     """The inputs and interventions of a step's arguments."""
     if key.replaced is None:
-        return ModelInputs.joined(key.layout, a.points, a.batched, a.shared), {}
-    inputs = ModelInputs.joined(key.layout, [], a.batched, a.shared)
+        return ModelInputs.joined(key.structure, a.points, a.batched, a.shared), {}
+    inputs = ModelInputs.joined(key.structure, [], a.batched, a.shared)
     return inputs, wrapper.spread({key.replaced: a.points})
 
 
@@ -237,7 +231,19 @@ def tensors_of(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> list[tup
     data = qoi.data()
     if not data:
         return []
-    return [(adoption.data(d.value, inputs, wrapper), d.per_record) for d in data]
+    return [(_as_tensor(d.value, inputs, wrapper), d.per_record) for d in data]
+
+
+def _as_tensor(value: Any, inputs: ModelInputs, wrapper: ModelWrapper) -> Tensor:
+    """A quantity's array as a tensor: by the same rule, or of the inputs' type without weights."""
+    backend = wrapper.backend
+    if backend.is_tensor(value):
+        return wrapper.adopt(value)
+    weights = wrapper.floating_weights()
+    like = next(weights, None)
+    if like is None:
+        like = inputs.first_floating(backend)
+    return adoption.adopted(np.asarray(value), like, weights, backend)
 
 
 def with_tensors(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> QoI:
@@ -294,21 +300,21 @@ def one_pass(
     if not backend.traces:
         with wrapper.using(wrapper.state()):
             return wrapper.forward(inputs, replace=replace, tap={}, want=want)
-    layout, batched, shared = inputs.split()
+    structure, batched, shared = inputs.split()
     sizes = {cut: len(tensors) for cut, tensors in replace.items()}
 
     def build() -> Any:
         def rows(a: StepArguments) -> list[list[Tensor]]:
             points = iter(a.points)
             held = {cut: [next(points) for _ in range(n)] for cut, n in sizes.items()}
-            joined = ModelInputs.joined(layout, [], a.batched, a.shared)
+            joined = ModelInputs.joined(structure, [], a.batched, a.shared)
             with wrapper.using(a.state):
                 return wrapper.forward(joined, replace=held, tap={}, want=want)
 
         return backend.compiled(rows)
 
     cuts = tuple((_cut_key(cut), n) for cut, n in sizes.items())
-    key = ("values", cuts, tuple(map(_cut_key, want)), layout_key(layout))
+    key = ("values", cuts, tuple(map(_cut_key, want)), structure.key())
     step = wrapper.kept(key, build)
     points = [t for tensors in replace.values() for t in tensors]
     return step(StepArguments(wrapper.state(), points, batched, shared, [], []))  # type: ignore[no-any-return]

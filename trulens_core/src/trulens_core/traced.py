@@ -51,10 +51,10 @@ class TracedBlocks:
             at_input = inputs.at(block.cut, wrapper.backend, wrapper.parameters)
         places = at_input or range(len(block.points))
         self._order = sorted(range(len(block.points)), key=places.__getitem__)
-        layout, batched, shared = inputs.split(at_input)
+        structure, batched, shared = inputs.split(at_input)
         replaced = block.cut if block.points and not at_input else None
         shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
-        step = _step(wrapper, StepKey(*self._cuts, replaced, layout, self._want, qoi, shapes))
+        step = _step(wrapper, StepKey(*self._cuts, replaced, structure, self._want, qoi, shapes))
         step.validate(qoi)
         arrays = tensors_of(qoi, inputs, wrapper)
         self._arguments = StepArguments(

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from trulens_core.layouts import BATCHED, STATIC
-from trulens_core.steps import layout_key
+from trulens_core.inputs.structure import BATCHED, STATIC
 
 if TYPE_CHECKING:
     from trulens_core.backends import Backend, Tensor
@@ -112,7 +111,7 @@ def key_of(wrapper: ModelWrapper, inputs: ModelInputs, cuts: Sequence[Cut]) -> H
     )
     parts = [part for cut in cuts for part in cut.parts()]
     places = tuple([(wrapper.place(p), p.call, p.batch_axis, _Same(p.accessor)) for p in parts])
-    return wrapper.revision(), places, layout_key(inputs.split()[0]), shapes
+    return wrapper.revision(), places, inputs.split()[0].key(), shapes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

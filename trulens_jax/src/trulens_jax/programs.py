@@ -10,9 +10,8 @@ import jax
 from trulens_core import trees
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import STATIC
+from trulens_core.inputs.structure import STATIC
 from trulens_core.passes import Pass
-from trulens_core.steps import layout_key
 from trulens_jax import _compat
 from trulens_jax.backend import BACKEND
 from trulens_jax.interpreter import Change, Leave, interpret
@@ -75,7 +74,7 @@ class Program:
 def signature(state: Any, inputs: ModelInputs) -> Hashable:
     """Equal where one program serves."""
     leaves, structure = jax.tree.flatten((state, _values(inputs, _tensors(inputs))))
-    return structure, layout_key(inputs.split()[0]), tuple(map(_key, leaves))
+    return structure, inputs.split()[0].key(), tuple(map(_key, leaves))
 
 
 class _Shown:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import STATIC
+from trulens_core.inputs.structure import STATIC
 
 
 def declared_types(model: Any, inputs: ModelInputs, single: bool) -> dict[int, str]:
@@ -25,7 +25,7 @@ def declared_types(model: Any, inputs: ModelInputs, single: bool) -> dict[int, s
     if not isinstance(flat, list | tuple) or not flat:
         return {}
     leaves = inputs.leaves
-    args, kwargs = inputs.layout.build(list(range(len(leaves))))  # places stand for the leaves
+    args, kwargs = inputs.structure.build(list(range(len(leaves))))  # places stand for the leaves
     given: Any = list(args) if len(args) != 1 else args[0]
     if not args:
         given = kwargs.get("inputs")

@@ -16,7 +16,7 @@ import tensorflow as tf
 from trulens_core.backends import Backend, BlockStep, Step, StepArguments, Tap, Want
 from trulens_core.errors import CutError
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import STATIC
+from trulens_core.inputs.structure import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.slices import INPUT, OUTPUT, Cut

@@ -15,12 +15,11 @@ from trulens_core.backends import Tap
 from trulens_core.cache import StepCache
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import STATIC
+from trulens_core.inputs.structure import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place, Replacement
 from trulens_core.scores import probabilities
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_core.steps import layout_key
 from trulens_core.ways import Trace
 from trulens_torch import state
 from trulens_torch.backend import BACKEND, gradients_enabled
@@ -216,7 +215,7 @@ class TorchModelWrapper(ModelWrapper):
     def _reached(self, inputs: ModelInputs) -> Reached:
         """What is known of the calls of layers for inputs of this structure and these shapes."""
         shapes = tuple([tuple(x.value.shape) for x in inputs.leaves if x.role != STATIC])
-        key = self._revisions.now, layout_key(inputs.split()[0]), shapes, inputs.points
+        key = self._revisions.now, inputs.split()[0].key(), shapes, inputs.points
         found: Reached = self._known.get(key, Reached)
         return found
 

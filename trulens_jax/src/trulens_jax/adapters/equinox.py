@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED, STATIC
+from trulens_core.inputs.structure import BATCHED, STATIC
 from trulens_jax import weights
 from trulens_jax.adapters.base import Adapter, entrance, has_call, positional
 from trulens_jax.taps import emit

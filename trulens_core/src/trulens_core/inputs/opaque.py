@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Backend
-from trulens_core.layouts import STATIC, Leaf
+from trulens_core.inputs.structure import STATIC, Leaf
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...), np.generic, np.dtype)
 _WHOLE = (

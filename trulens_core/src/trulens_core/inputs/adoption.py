@@ -10,15 +10,11 @@ Nothing is ever cast to a half type: an id of 1001.0 would become 1000, a time s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
-
-if TYPE_CHECKING:
-    from trulens_core.inputs import ModelInputs
-    from trulens_core.models import ModelWrapper
 
 _DOUBLE = np.dtype(np.float64)
 
@@ -52,23 +48,3 @@ def _cast(
     if like.dtype in (single, double) and next(others, None) is None:
         return backend.cast(x, like) if numpy or x.dtype in (single, double) else x
     return backend.xp.astype(x, single) if numpy and x.dtype == double else x
-
-
-def sums_are_double(wrapper: ModelWrapper, inputs: ModelInputs) -> bool:
-    """Whether points are weighted in float64: where the weights or the inputs hold any of it."""
-    backend = wrapper.backend
-    given = [x.value for x in inputs.leaves if backend.is_tensor(x.value)]
-    held = (*given, *wrapper.floating_weights())
-    return any(x.dtype == backend.xp.float64 for x in held)
-
-
-def data(value: Any, inputs: ModelInputs, wrapper: ModelWrapper) -> Tensor:
-    """A quantity's array as a tensor: by the same rule, or of the inputs' type without weights."""
-    backend = wrapper.backend
-    if backend.is_tensor(value):
-        return wrapper.adopt(value)
-    weights = wrapper.floating_weights()
-    like = next(weights, None)
-    if like is None:
-        like = inputs.first_floating(backend)
-    return adopted(np.asarray(value), like, weights, backend)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from trulens_core.backends import Backend, Tensor
 from trulens_core.inputs import ModelInputs
-from trulens_core.layouts import BATCHED
-from trulens_core.quantities import QoI
+from trulens_core.inputs.structure import BATCHED
 
 
 def last_again(x: Tensor, n: int, backend: Backend) -> Tensor:
@@ -24,21 +21,6 @@ def padded(inputs: ModelInputs, n: int, backend: Backend) -> ModelInputs:
     return inputs.map_tensors(
         lambda x: last_again(x.value, n, backend) if x.role == BATCHED else x.value
     )
-
-
-def padded_qoi(qoi: QoI, n: int, backend: Backend) -> QoI:
-    """The quantity for n more records."""
-    if not n:
-        return qoi
-    values = []
-    for d in qoi.data():
-        value = d.value
-        if d.per_record and backend.is_tensor(value):
-            value = last_again(value, n, backend)
-        elif d.per_record:
-            value = np.concatenate([value, *[value[-1:]] * n], axis=0)
-        values.append(value)
-    return qoi.with_data(values)
 
 
 def trimmed(tensors: Sequence[Tensor], n: int, axis: int = 0) -> list[Tensor]:

@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core import opaque, trees
+from trulens_core import trees
 from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.errors import CutError
-from trulens_core.layouts import (
+from trulens_core.inputs import opaque
+from trulens_core.inputs.structure import (
     AT_CUT,
     BATCHED,
     SHARED,
     STATIC,
     Arguments,
-    Layout,
     Leaf,
     Name,
     Part,
+    Structure,
 )
 from trulens_core.slices import InputCut
 
@@ -59,41 +60,45 @@ class ModelInputs:
         batched: Mapping[Name, bool] | None = None,
     ) -> None:
         self._given: Arguments | None = (tuple(args), dict(kwargs or {}))
-        self._layout: Layout | None = None
+        self._structure: Structure | None = None
         self._leaves: list[Leaf] | None = None
         self.batched: dict[Name, bool] = dict(batched or {})
         self.points = 1
         self._asked: tuple[InputCut | None, list[int]] = None, []
 
     @classmethod
-    def _of(cls, layout: Layout, leaves: list[Leaf], batched: dict[Name, bool]) -> ModelInputs:
+    def _of(
+        cls, structure: Structure, leaves: list[Leaf], batched: dict[Name, bool]
+    ) -> ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
-        new._given, new._layout, new._leaves, new.batched = None, layout, leaves, batched
+        new._given, new._structure, new._leaves, new.batched = None, structure, leaves, batched
         new._asked, new.points = (None, []), 1
         return new
 
     @classmethod
     def joined(
         cls,
-        layout: Layout,
+        structure: Structure,
         at_cut: Sequence[Tensor],
         batched: Sequence[Tensor],
         shared: Sequence[Tensor],
     ) -> ModelInputs:
-        """The inverse of `split`, with any tensors of that layout.
+        """The inverse of `split`, with any tensors of that structure.
 
         `at_cut` are the tensors for the positions left out, in their order.
         """
         sources = {AT_CUT: iter(at_cut), BATCHED: iter(batched), SHARED: iter(shared)}
-        names = [n for n, p in zip(layout.names, layout.parts, strict=True) for _ in range(p.size)]
+        names = [
+            n for n, p in zip(structure.names, structure.parts, strict=True) for _ in range(p.size)
+        ]
         leaves = [
             Leaf(s, n, r)
             if r == STATIC
             else Leaf(next(sources[r]), n, r if r != AT_CUT else BATCHED)
-            for n, r, s in zip(names, layout.roles, layout.static, strict=True)
+            for n, r, s in zip(names, structure.roles, structure.static, strict=True)
         ]
-        return cls._of(layout._replace(roles=(), static=()), leaves, {})
+        return cls._of(structure._replace(roles=(), static=()), leaves, {})
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -107,7 +112,7 @@ class ModelInputs:
 
     def _arguments(self) -> Arguments:
         if self._given is None:
-            self._given = self.layout.build([leaf.value for leaf in self.leaves])
+            self._given = self.structure.build([leaf.value for leaf in self.leaves])
         return self._given
 
     def __repr__(self) -> str:
@@ -117,15 +122,15 @@ class ModelInputs:
     def leaves(self) -> list[Leaf]:
         """All leaves, positional arguments first."""
         if self._leaves is None:
-            self._layout, self._leaves = self._parsed()
+            self._structure, self._leaves = self._parsed()
         return self._leaves
 
     @property
-    def layout(self) -> Layout:
+    def structure(self) -> Structure:
         """The structure of the arguments."""
-        if self._layout is None:
-            self._layout, self._leaves = self._parsed()
-        return self._layout
+        if self._structure is None:
+            self._structure, self._leaves = self._parsed()
+        return self._structure
 
     @property
     def n_records(self) -> int:
@@ -164,13 +169,13 @@ class ModelInputs:
                 return leaf.value
         return None
 
-    def _parsed(self) -> tuple[Layout, list[Leaf]]:
+    def _parsed(self) -> tuple[Structure, list[Leaf]]:
         args, kwargs = self._arguments()
         names: list[Name] = [*range(len(args)), *kwargs]
         arguments = [trees.flatten(v) for v in (*args, *kwargs.values())]
         parts = tuple([Part(t.key, len(t.leaves), t.unflatten) for t in arguments])
         flat = [(x, n) for n, t in zip(names, arguments, strict=True) for x in t.leaves]
-        return Layout(tuple(names), parts), self._judged(flat)
+        return Structure(tuple(names), parts), self._judged(flat)
 
     def _judged(self, flat: list[tuple[Any, Name]]) -> list[Leaf]:
         """Leaves with their roles; the first tensor tells the number of records."""
@@ -207,11 +212,11 @@ class ModelInputs:
             The inputs; whatever is no array or tensor is as it was.
         """
         held = [x.value if x.role == STATIC else function(x.value) for x in self.leaves]
-        args, kwargs = self.layout.build(held)
+        args, kwargs = self.structure.build(held)
         return ModelInputs(args, kwargs, self.batched)
 
     def _with(self, leaves: list[Leaf]) -> ModelInputs:
-        return ModelInputs._of(self.layout, leaves, self.batched)
+        return ModelInputs._of(self.structure, leaves, self.batched)
 
     def rows(self, i: int, j: int, backend: Backend) -> ModelInputs:
         """The records i to j."""
@@ -343,23 +348,23 @@ class ModelInputs:
         return new
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
-        """`values` of some leaves in the caller's own structure, see `Layout.arranged`."""
-        return self.layout.arranged(positions, values)
+        """`values` of some leaves in the caller's own structure, see `Structure.arranged`."""
+        return self.structure.arranged(positions, values)
 
     # -- steps -------------------------------------------------------------------------------
 
-    def split(self, at_cut: Sequence[int] = ()) -> tuple[Layout, list[Tensor], list[Tensor]]:
-        """The layout that a step is built for, the batched tensors and the shared ones.
+    def split(self, at_cut: Sequence[int] = ()) -> tuple[Structure, list[Tensor], list[Tensor]]:
+        """The structure that a step is built for, the batched tensors and the shared ones.
 
         Leaves at the positions `at_cut` are left out: a step gets them as points.
         """
-        layout, leaves = self.layout, self.leaves
+        structure, leaves = self.structure, self.leaves
         roles = [AT_CUT if i in at_cut else leaf.role for i, leaf in enumerate(leaves)]
         static = [
             leaf.value if r == STATIC else None for leaf, r in zip(leaves, roles, strict=True)
         ]
         return (
-            layout._replace(roles=tuple(roles), static=tuple(static)),
+            structure._replace(roles=tuple(roles), static=tuple(static)),
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
         )

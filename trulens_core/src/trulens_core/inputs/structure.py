@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from trulens_core import trees
+from trulens_core import trees, value_keys
 
 Name = str | int
 Role = str
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     unflatten: trees.Unflatten
 
 
-class Layout(NamedTuple):
+class Structure(NamedTuple):
     """The structure of a call's inputs without their tensors.
 
     Attributes:
@@ -58,6 +58,11 @@ class Layout(NamedTuple):
             else:
                 kwargs[name] = value
         return tuple(args), kwargs
+
+    def key(self) -> Hashable:
+        """The key by value: equal for calls that differ in their tensors alone."""
+        parts = tuple([(p.key, p.size) for p in self.parts])
+        return self.names, parts, self.roles, value_keys.by_value(self.static)
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
         """`values` of some leaves in the caller's own structure, all other leaves left out.
