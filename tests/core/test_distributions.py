@@ -8,7 +8,7 @@ import pytest
 
 from trulens_core import Cut, DoI, GaussianDoi, LinearDoi, PointDoi, Points
 from trulens_core.distributions import as_doi
-from trulens_core.quadrature import EQUAL, RULES, nodes
+from trulens_core.distributions.quadrature import EQUAL, RULES, nodes
 
 NUMBERS = np.random.default_rng(0).standard_normal((3, 4))
 

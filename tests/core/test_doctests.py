@@ -21,7 +21,7 @@ EXAMPLES = {
     "trulens_core.distributions.paths",
     "trulens_core.inputs.model_inputs",
     "trulens_core.options",
-    "trulens_core.quadrature",
+    "trulens_core.distributions.quadrature",
     "trulens_core.quantities.classes",
     "trulens_core.slices",
     "trulens_core.testing.measure",

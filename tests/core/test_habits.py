@@ -29,7 +29,7 @@ from trulens_core import (
     TrulensWarning,
     get_model_wrapper,
 )
-from trulens_core.quadrature import nodes
+from trulens_core.distributions.quadrature import nodes
 from trulens_core.quantities import as_qoi
 from trulens_core.testing import small_model
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trulens_core import DoiError, ModelInputs, Points
-from trulens_core.points import Group, listed
+from trulens_core.distributions.points import Records, listed
 from trulens_core.testing.reference import BACKEND
 
 RNG = np.random.default_rng(0)
@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 def group(*shapes):
     z = [BACKEND.from_numpy(RNG.standard_normal((2, *s))) for s in shapes or [(3,)]]
-    return Group(z, ModelInputs(z), BACKEND, 0, 2, 2)
+    return Records(z, ModelInputs(z), BACKEND, 0, 2, 2)
 
 
 @given(st.integers(1, 9), st.data())

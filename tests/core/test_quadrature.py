@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trulens_core.quadrature import RULES, check, nodes, positive_int
+from trulens_core.distributions.quadrature import RULES, check, nodes, positive_int
 
 
 def integral(rule, n, function):

@@ -18,8 +18,8 @@ from trulens_core import (
     InternalInfluence,
     LinearDoi,
     get_model_wrapper,
-    quadrature,
 )
+from trulens_core.distributions import quadrature
 from trulens_core.testing import relative_error
 
 with warnings.catch_warnings():

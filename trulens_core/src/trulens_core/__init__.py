@@ -22,6 +22,7 @@ from trulens_core.distributions import DoI as DoI
 from trulens_core.distributions import GaussianDoi as GaussianDoi
 from trulens_core.distributions import LinearDoi as LinearDoi
 from trulens_core.distributions import PointDoi as PointDoi
+from trulens_core.distributions.points import Points as Points
 from trulens_core.errors import AmbiguousBackendError as AmbiguousBackendError
 from trulens_core.errors import AmbiguousLayerError as AmbiguousLayerError
 from trulens_core.errors import BackendError as BackendError
@@ -48,7 +49,6 @@ from trulens_core.plugins import BackendDescription as BackendDescription
 from trulens_core.plugins import get_backend as get_backend
 from trulens_core.plugins import list_backends as list_backends
 from trulens_core.plugins import register_backend as register_backend
-from trulens_core.points import Points as Points
 from trulens_core.quantities import ClassQoI as ClassQoI
 from trulens_core.quantities import ClassSeqQoI as ClassSeqQoI
 from trulens_core.quantities import ComparativeQoI as ComparativeQoI

@@ -10,6 +10,7 @@ from trulens_core import remarks
 from trulens_core.adaptive import Tolerance, adaptive_answers
 from trulens_core.assembly import Assembly
 from trulens_core.distributions import DoI, LinearDoi, as_doi
+from trulens_core.distributions.quadrature import Rule, positive_int
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs, model_inputs
@@ -17,7 +18,6 @@ from trulens_core.kinds import Kind
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.positions import no_number_by_position
 from trulens_core.progress import bar
-from trulens_core.quadrature import Rule, positive_int
 from trulens_core.quantities import as_qoi
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.results import AttributionResult

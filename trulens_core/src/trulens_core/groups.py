@@ -10,6 +10,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import asked, check_floating, one_or_list
+from trulens_core.distributions.points import LazyPoints, Records
 from trulens_core.division import Part
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.independence import check_independent
@@ -17,7 +18,6 @@ from trulens_core.inputs import ModelInputs, no_floating_inputs
 from trulens_core.inputs.rows import last_again, padded, trimmed
 from trulens_core.models import ModelWrapper
 from trulens_core.order import check_order, known_order
-from trulens_core.points import Group, LazyPoints
 from trulens_core.proof import ProvedBlocks
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.questions import Answer, Question, Request
@@ -109,7 +109,7 @@ class GroupRun:
 
     def _in_one_pass(self) -> Answer:
         q, backend = self._question, self._backend
-        held: list[tuple[Group, list[Tensor] | None]] = []
+        held: list[tuple[Records, list[Tensor] | None]] = []
 
         def made(z: list[Tensor]) -> list[Tensor]:
             at_cut = [backend.fresh(backend.stop_gradient(t)) for t in z]
@@ -181,7 +181,7 @@ class GroupRun:
         qoi = _padded_qoi(qoi, self._pad, self._backend)
         return qoi.bind(one_or_list(at_records[q.target])) if qoi.binds else qoi
 
-    def _group(self, at_records: dict[Cut, list[Tensor]]) -> Group:
+    def _group(self, at_records: dict[Cut, list[Tensor]]) -> Records:
         q = self._question
         z = at_records.get(q.doi_cut, [])
         if not q.doi.is_point:
@@ -189,7 +189,7 @@ class GroupRun:
                 raise self._integers(DoiCutSupportError)
             check_floating(q.doi, z, q.doi_cut, self._backend)
             self._verdict.size = max(math.prod(t.shape[1:]) for t in z)
-        return Group(z, self._inputs, self._backend, self._first, self._last, self._total)
+        return Records(z, self._inputs, self._backend, self._first, self._last, self._total)
 
     def _values_at_baseline(self, baseline: list[Tensor] | None) -> dict[Cut, list[Tensor]]:
         """The values for the baseline that are needed, by one pass or none."""
@@ -257,7 +257,7 @@ class GroupRun:
 
     def _multiplier(
         self,
-        group: Group,
+        group: Records,
         at_records: dict[Cut, list[Tensor]],
         at_baseline: dict[Cut, list[Tensor]],
     ) -> list[Tensor] | None:
@@ -288,7 +288,7 @@ class GroupRun:
         placed = qoi.placed(q.wrapper.channel_axis(q.target))
         return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, n, self._backend)
 
-    def _wanted_points(self, points: LazyPoints, group: Group) -> list[Tensor] | None:
+    def _wanted_points(self, points: LazyPoints, group: Records) -> list[Tensor] | None:
         if not self._request.points:
             return None
         if points.stack is None:

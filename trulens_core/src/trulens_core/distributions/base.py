@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.baselines import resolved
+from trulens_core.distributions.baselines import resolved
+from trulens_core.distributions.points import LazyPoints, Points, Records, listed
 from trulens_core.errors import DoiCutSupportError
 from trulens_core.inputs import ModelInputs
-from trulens_core.points import Group, LazyPoints, Points, listed
 from trulens_core.slices import Cut, source_cut
 
 _LAZY = {
@@ -111,15 +111,15 @@ class DoI(ABC):
 
     # -- core's side -------------------------------------------------------------------------
 
-    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:  # noqa: ARG002
-        """The points for a group of records, whose baseline is `baseline`."""
-        given = asked(self, group.z, group)
-        return listed(given, group, type(self).__name__)
+    def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:  # noqa: ARG002
+        """The points for some records, whose baseline is `baseline`."""
+        given = asked(self, records.z, records)
+        return listed(given, records, type(self).__name__)
 
-    def baseline_values(self, group: Group) -> list[Tensor] | None:
-        """The baseline for a group of records, as a list of tensors shaped like the value."""
-        given = asked(self.baseline, group.z, group)
-        return None if given is None else resolved(given, group)
+    def baseline_values(self, records: Records) -> list[Tensor] | None:
+        """The baseline for some records, as a list of tensors shaped like the value."""
+        given = asked(self.baseline, records.z, records)
+        return None if given is None else resolved(given, records)
 
     @property
     def n_points(self) -> int | None:
@@ -165,8 +165,8 @@ class PointDoi(DoI):
     def by_record(self) -> bool:
         return True
 
-    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
-        del group, baseline
+    def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
+        del records, baseline
         return LazyPoints((1.0,), None)
 
     def __repr__(self) -> str:
@@ -188,13 +188,13 @@ def one_or_list(z: list[Tensor]) -> Any:
     return z[0] if len(z) == 1 else z
 
 
-def asked(function: Callable[..., Any], z: Sequence[Tensor], group: Group) -> Any:
+def asked(function: Callable[..., Any], z: Sequence[Tensor], records: Records) -> Any:
     """What a user's function says of the values z: `function(z)`, one tensor or the list.
 
     It gets `model_inputs` where its signature names it, and copies of what it might change in
     place.
     """
-    fresh = group.backend.fresh
+    fresh = records.backend.fresh
     own = one_or_list([fresh(t) for t in z])
     try:
         named = "model_inputs" in inspect.signature(function).parameters
@@ -202,4 +202,4 @@ def asked(function: Callable[..., Any], z: Sequence[Tensor], group: Group) -> An
         named = False
     if not named:
         return function(own)
-    return function(own, model_inputs=group.inputs.map_tensors(lambda x: fresh(x.value)))
+    return function(own, model_inputs=records.inputs.map_tensors(lambda x: fresh(x.value)))

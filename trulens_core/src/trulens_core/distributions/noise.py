@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core import quadrature
-from trulens_core.alone import alone, as_given
 from trulens_core.backends import Backend, Tensor
+from trulens_core.distributions import quadrature
+from trulens_core.distributions.alone import alone, as_given
 from trulens_core.distributions.base import DoI, check_floating
+from trulens_core.distributions.points import LazyPoints, Records
 from trulens_core.inputs import ModelInputs
-from trulens_core.points import Group, LazyPoints
 from trulens_core.slices import Cut, InputCut
 
 
@@ -54,9 +54,9 @@ class GaussianDoi(DoI):
         return f"{name}(var={self.var}, resolution={self.resolution}, seed={self.seed}{cut})"
 
     def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
-        group = alone(z, model_inputs)
-        check_floating(self, group.z, self._cut or InputCut(), group.backend)
-        return as_given(self._stack(group.z, group.backend)(0, self.resolution), z)
+        records = alone(z, model_inputs)
+        check_floating(self, records.z, self._cut or InputCut(), records.backend)
+        return as_given(self._stack(records.z, records.backend)(0, self.resolution), z)
 
     @property
     def n_points(self) -> int:
@@ -70,9 +70,9 @@ class GaussianDoi(DoI):
     def by_record(self) -> bool:
         return True
 
-    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
+    def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
         del baseline
-        return LazyPoints(self.weights, self._stack(group.z, group.backend))
+        return LazyPoints(self.weights, self._stack(records.z, records.backend))
 
     def _stack(self, z: list[Tensor], backend: Backend) -> Callable[[int, int], list[Tensor]]:
         def stack(i: int, j: int) -> list[Tensor]:

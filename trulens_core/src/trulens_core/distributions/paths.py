@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trulens_core import baselines, quadrature
-from trulens_core.alone import alone, as_given
 from trulens_core.backends import Backend, Tensor
-from trulens_core.baselines import Baseline, resolved
+from trulens_core.distributions import baselines, quadrature
+from trulens_core.distributions.alone import alone, as_given
 from trulens_core.distributions.base import DoI, asked, check_floating
+from trulens_core.distributions.baselines import Baseline, resolved
+from trulens_core.distributions.points import LazyPoints, Points, Records
 from trulens_core.inputs import ModelInputs
-from trulens_core.points import Group, LazyPoints, Points
 from trulens_core.slices import Cut, InputCut
 
 
@@ -30,7 +30,7 @@ class LinearDoi(DoI):
             several); or a function of z, or of z and `model_inputs`, that returns one.
         resolution: how many points.
         cut: where the line lives; None is the model's input.
-        rule: where the points lie, and their weights, see `trulens_core.quadrature`:
+        rule: where the points lie, and their weights, see `trulens_core.distributions.quadrature`:
             "endpoints" (equal weights, both ends in; with one point, the value itself),
             "midpoint", "trapezoid" or "gauss-legendre". `IntegratedGradients` has another
             default, "midpoint".
@@ -79,10 +79,10 @@ class LinearDoi(DoI):
 
     def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
         """The points on the line to z: a list of them, or `Points` where their weights differ."""
-        group = alone(z, model_inputs)
-        check_floating(self, group.z, self._cut or InputCut(), group.backend)
+        records = alone(z, model_inputs)
+        check_floating(self, records.z, self._cut or InputCut(), records.backend)
         # not self.points, which is this call where a subclass refines it
-        lazy = LinearDoi.points(self, group, self.baseline_values(group))
+        lazy = LinearDoi.points(self, records, self.baseline_values(records))
         assert lazy.stack is not None
         points = as_given(lazy.stack(0, self.resolution), z)
         return points if self.rule in quadrature.EQUAL else Points(points, lazy.weights)
@@ -100,11 +100,11 @@ class LinearDoi(DoI):
             return [a - b for a, b in zip(activation, base, strict=True)]
         return activation - base
 
-    def baseline_values(self, group: Group) -> list[Tensor]:
+    def baseline_values(self, records: Records) -> list[Tensor]:
         given = self._baseline
-        if callable(given) and not group.backend.is_tensor(given):
-            given = asked(given, group.z, group)
-        return resolved(given, group)
+        if callable(given) and not records.backend.is_tensor(given):
+            given = asked(given, records.z, records)
+        return resolved(given, records)
 
     def at(self, nodes: tuple[float, ...], weights: tuple[float, ...]) -> LinearDoi:
         """The same line with other points on it."""
@@ -139,16 +139,16 @@ class LinearDoi(DoI):
             return False
         return self._baseline is None or (np.isscalar(self._baseline) and self._baseline == 0)
 
-    def points(self, group: Group, baseline: list[Tensor] | None) -> LazyPoints:
+    def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
         assert baseline is not None
         alphas, weights = self._nodes
-        backend = group.backend
+        backend = records.backend
         between = backend.pure(_between)
-        ends = [None] * len(group.z) if self.starts_at_zero else baseline
+        ends = [None] * len(records.z) if self.starts_at_zero else baseline
 
         def stack(i: int, j: int) -> list[Tensor]:
             some = np.asarray(alphas[i:j])
-            return [between(t, b, some) for t, b in zip(group.z, ends, strict=True)]
+            return [between(t, b, some) for t, b in zip(records.z, ends, strict=True)]
 
         return LazyPoints(weights, stack)
 

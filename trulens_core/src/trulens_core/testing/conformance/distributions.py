@@ -23,7 +23,7 @@ from trulens_core import (
     Points,
     TrulensWarning,
 )
-from trulens_core.quadrature import RULES, nodes
+from trulens_core.distributions.quadrature import RULES, nodes
 from trulens_core.testing.conformance.batches import REPEATABLE
 from trulens_core.testing.conformance.compare import arrays
 from trulens_core.testing.conformance.harness import Harness

@@ -25,7 +25,7 @@ from trulens_core import (
     PredictedClassQoI,
     Slice,
 )
-from trulens_core.quadrature import RULES
+from trulens_core.distributions.quadrature import RULES
 from trulens_core.slices import source_cut
 from trulens_core.testing.conformance.compare import arrays
 from trulens_core.testing.conformance.harness import Harness

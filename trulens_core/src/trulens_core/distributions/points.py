@@ -14,7 +14,7 @@ Stack = Callable[[int, int], list[Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Group:
+class Records:
     """Records that are explained together, seen at the cut of the distribution.
 
     Attributes:
@@ -68,9 +68,9 @@ class LazyPoints(NamedTuple):
     stack: Stack | None
 
 
-def listed(given: Any, group: Group, name: str) -> LazyPoints:
+def listed(given: Any, records: Records, name: str) -> LazyPoints:
     """What a user's DoI returned, checked against the value at its cut."""
-    z, backend = group.z, group.backend
+    z, backend = records.z, records.backend
     weights: Sequence[float] | None = None
     if isinstance(given, Points):
         given, weights = given.points, given.weights

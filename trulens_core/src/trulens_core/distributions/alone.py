@@ -8,9 +8,9 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tap, Tensor
+from trulens_core.distributions.points import Records
 from trulens_core.inputs import ModelInputs
 from trulens_core.plugins import get_backend
-from trulens_core.points import Group
 
 
 @final
@@ -50,12 +50,12 @@ class _Arrays(Backend):
 _ARRAYS = _Arrays()
 
 
-def alone(z: Any, inputs: ModelInputs | None) -> Group:
-    """The group of a distribution called by itself for the value z, a tensor or a list of them."""
+def alone(z: Any, inputs: ModelInputs | None) -> Records:
+    """What a distribution called by itself for z, a tensor or a list of them, sees as records."""
     values = list(z) if isinstance(z, list | tuple) else [z]
     backend = _ARRAYS if isinstance(values[0], np.ndarray) else get_backend(values[0])
     n = int(values[0].shape[0])
-    return Group(values, inputs or ModelInputs(values), backend, 0, n, n)
+    return Records(values, inputs or ModelInputs(values), backend, 0, n, n)
 
 
 def as_given(stacked: list[Tensor], z: Any) -> Any:

@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
+from trulens_core.distributions.points import Records
 from trulens_core.errors import DoiError
 from trulens_core.inputs.rows import last_again
-from trulens_core.points import Group
 
 Baseline = Callable[..., Any] | Any
 """None, a number, an array or tensor, a list of one per tensor, or a function that returns one."""
 
 
-def resolved(given: Any, group: Group) -> list[Tensor]:
-    """The baseline as tensors shaped like the values of the group's records.
+def resolved(given: Any, records: Records) -> list[Tensor]:
+    """The baseline as tensors shaped like the values of the records.
 
     Args:
         given: None (zeros), a number, an array, or a list (or mapping) of one per tensor.
-        group: the records.
+        records: whose values they are.
     """
-    z = group.z
+    z = records.z
     if isinstance(given, Mapping):
         given = list(given.values())
     if isinstance(given, list | tuple) and len(z) > 1:
@@ -35,7 +35,7 @@ def resolved(given: Any, group: Group) -> list[Tensor]:
         parts = [given[0]]
     else:
         parts = [given] * len(z)
-    return [_like(p, t, group) for p, t in zip(parts, z, strict=True)]
+    return [_like(p, t, records) for p, t in zip(parts, z, strict=True)]
 
 
 def for_records(given: Any, take: Callable[[Any], Any], total: int, ranks: Sequence[int]) -> Any:
@@ -62,8 +62,8 @@ def by_record(given: Any) -> bool:
     return not callable(given) or bool(getattr(given, "by_record", False))
 
 
-def _like(part: Any, z: Tensor, group: Group) -> Tensor:
-    backend = group.backend
+def _like(part: Any, z: Tensor, records: Records) -> Tensor:
+    backend = records.backend
     xp, shape = backend.xp, tuple(z.shape)
     if part is None or isinstance(part, numbers.Real):
         return backend.filled(z, float(part or 0))
@@ -71,7 +71,7 @@ def _like(part: Any, z: Tensor, group: Group) -> Tensor:
         part = _array(part, z, backend)
     part = backend.cast(part, z)
     found = tuple(part.shape)
-    first, last, total = group.first, group.last, group.total
+    first, last, total = records.first, records.last, records.total
     if len(found) == len(shape) - 1:
         part = xp.expand_dims(part, axis=0)
     elif len(found) == len(shape) and found[0] == total and total != last - first:
