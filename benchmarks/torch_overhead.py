@@ -18,7 +18,7 @@ import torch_models as nets
 from trulens_core import InputAttribution
 from trulens_core.assembly import Assembly
 from trulens_core.influence import answers
-from trulens_core.inputs import model_inputs
+from trulens_core.inputs import ModelInputs
 from trulens_core.questions import Request
 from trulens_core.steps import Block
 from trulens_torch.session import session
@@ -45,7 +45,7 @@ def ways(model, x):
     """What is timed, by name."""
     method = InputAttribution(model, multiply_activation=False)
     wrapper, question = method.model, method._question
-    inputs, kind = wrapper.prepared(model_inputs((x,), {}))
+    inputs, kind = wrapper.prepared(ModelInputs.of_call((x,), {}))
     found = answers(question, inputs, Request())
     block = Block(question.doi_cut, [], np.ones(1, "float32"))
 
@@ -63,7 +63,7 @@ def ways(model, x):
         "autograd by itself": lambda: bare(model, x),
         "by hand, model as it was, finite": lambda: careful(model, x),
         "ours": lambda: method.attributions(x),
-        "  arguments": lambda: wrapper.prepared(model_inputs((x,), {})),
+        "  arguments": lambda: wrapper.prepared(ModelInputs.of_call((x,), {})),
         "  model put right and back": opened,
         "  that and gradients": gradients,
         "  that and the loop": lambda: answers(question, inputs, Request()),

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trulens_core import CutError, InputCut, ModelInputs
-from trulens_core.inputs import model_inputs
 from trulens_core.inputs.structure import BATCHED, SHARED, STATIC
 from trulens_core.testing.reference import BACKEND
 
@@ -130,12 +129,12 @@ def test_results_have_the_callers_structure(args, kwargs, expected):
 def test_one_call_in_three_ways():
     x, y = zeros(2), zeros(2)
     whole = ModelInputs([x, y], {"flag": 1})
-    assert model_inputs([whole], {}).args == whole.args
-    assert model_inputs([whole], {}) is not whole
-    assert model_inputs([[x, y]], {}).args == (x, y)
-    assert model_inputs([(x, y)], {}).args == ((x, y),)
-    assert model_inputs([[x], y], {}).args == ([x], y)
-    assert model_inputs([[x]], {"flag": 1}).args == ([x],)
+    assert ModelInputs.of_call([whole], {}).args == whole.args
+    assert ModelInputs.of_call([whole], {}) is not whole
+    assert ModelInputs.of_call([[x, y]], {}).args == (x, y)
+    assert ModelInputs.of_call([(x, y)], {}).args == ((x, y),)
+    assert ModelInputs.of_call([[x], y], {}).args == ([x], y)
+    assert ModelInputs.of_call([[x]], {"flag": 1}).args == ([x],)
 
 
 def test_a_callers_object_is_not_changed():

@@ -143,10 +143,10 @@ def test_combinations_hand_on_what_they_are_told():
     qoi = ClassQoI([0, 1, 2]) - 2 * PredictedClassQoI()
     assert qoi.binds
     assert not (ClassQoI(0) + First()).binds
-    assert qoi.rows(1, 3, 3).members[0].cl.tolist() == [1, 2]
-    assert qoi.rows(0, 3, 3) is qoi
+    assert qoi.for_records(1, 3, 3).members[0].cl.tolist() == [1, 2]
+    assert qoi.for_records(0, 3, 3) is qoi
     with pytest.raises(QoiError, match="3 values"):
-        qoi.rows(0, 4, 4)
+        qoi.for_records(0, 4, 4)
     values = [d.value for d in qoi.data()]
     assert [np.shape(v) for v in values] == [(), (), (3,)]
     other = qoi.with_data([5.0, 7.0, np.asarray([2, 2, 2])])

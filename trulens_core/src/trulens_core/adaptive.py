@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import Backend, Tensor, rows_at
+from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.rows import taken
 from trulens_core.quantities import QoI
 from trulens_core.questions import Answer, Question, Request
 
@@ -162,15 +163,13 @@ def _host(t: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
 
 def _narrowed(left: _Open, answer: Answer, index: np.ndarray[Any, Any], backend: Backend) -> _Open:
     """Some of the open records."""
-    total = len(left.records)
-    data = left.qoi.rows(0, total, total).data()
+    total, places = len(left.records), index.tolist()
     ranks = [len(t.shape) for t in answer.attributions[0]]
-    taken = [_taken(d.value, index, backend) if d.per_record else d.value for d in data]
     return _Open(
         left.records[index],
-        left.inputs.select(index.tolist(), backend),
-        left.qoi.with_data(taken) if data else left.qoi,
-        left.doi.for_records(lambda x: _taken(x, index, backend), total, ranks),
+        left.inputs.select(places, backend),
+        left.qoi.for_records(0, total, total).mapped(lambda x: taken(x, places, backend)),
+        left.doi.for_records(lambda x: taken(x, places, backend), total, ranks),
         _picked(answer, index, backend),
     )
 
@@ -179,7 +178,7 @@ def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
     """The answer for the records at `index`, in that order."""
 
     def take(ts: list[Tensor] | None) -> list[Tensor]:
-        return [_taken(t, index, backend) for t in ts or []]
+        return [taken(t, index, backend) for t in ts or []]
 
     assert a.converged is not None
     bad = np.isin(index, list(a.not_finite))
@@ -192,12 +191,6 @@ def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
         converged=a.converged[index],
         zero=a.zero,
     )
-
-
-def _taken(x: Any, index: np.ndarray[Any, Any], backend: Backend) -> Any:
-    if not backend.is_tensor(x):
-        return x[index]
-    return rows_at(x, index.tolist(), backend)
 
 
 def _joined(found: list[Answer], backend: Backend) -> Answer:

@@ -13,7 +13,7 @@ from trulens_core.distributions import DoI, LinearDoi, as_doi
 from trulens_core.distributions.quadrature import Rule, positive_int
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence import answers
-from trulens_core.inputs import ModelInputs, model_inputs
+from trulens_core.inputs import ModelInputs
 from trulens_core.kinds import Kind
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.positions import no_number_by_position
@@ -139,7 +139,7 @@ class AttributionMethod:
         self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
     ) -> tuple[ModelInputs, Kind, list[Answer]]:
         question = self._asked()
-        inputs, kind = self.model.prepared(model_inputs(args, kwargs))
+        inputs, kind = self.model.prepared(ModelInputs.of_call(args, kwargs))
         remarks.of_integers(question, inputs)
         with bar(self.progress, self._rows_in_all(question, inputs)) as advance:
             request = Request(

@@ -12,6 +12,7 @@ from trulens_core import notes, values
 from trulens_core.backends import Tensor
 from trulens_core.errors import InterventionError
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.rows import repeated
 from trulens_core.inputs.structure import STATIC, Leaf
 from trulens_core.kinds import Kind
 from trulens_core.quantities.base import QoI
@@ -141,8 +142,8 @@ def qoi_bprop(
     wrt = call.doi if attribution_cut is None else wrapper.resolved(source_cut(attribution_cut))
     of = wrapper.resolved(to_cut)
     rows = call.inputs.n_records
-    qoi = _repeated(qoi.rows(0, rows // call.points, rows // call.points), call, wrapper)
-    backend = wrapper.backend
+    k, backend = call.points, wrapper.backend
+    qoi = qoi.for_records(0, rows // k, rows // k).mapped(lambda x: repeated(x, k, backend))
     given = call.replace.get(call.doi, [])
     points = [backend.xp.expand_dims(backend.fresh(t), axis=0) for t in given]
     with notes.added(call.inputs, wrapper), wrapper.opened(call.inputs, call.doi):
@@ -161,23 +162,6 @@ def qoi_bprop(
         _given([g[0] for g in gs if g is not None], wrt, wrapper, call.kind) for gs in got.gradients
     ]
     return found[0] if len(found) == 1 else found
-
-
-def _repeated(qoi: QoI, call: Call, wrapper: ModelWrapper) -> QoI:
-    """The quantity with its records' data once per point."""
-    data = qoi.data()
-    if call.points == 1 or not any(d.per_record for d in data):
-        return qoi
-    repeat = wrapper.backend.repeat
-    values_ = []
-    for d in data:
-        value = d.value
-        if d.per_record and wrapper.backend.is_tensor(value):
-            value = repeat(value, call.points)
-        elif d.per_record:
-            value = np.concatenate([value] * call.points, axis=0)
-        values_.append(value)
-    return qoi.with_data(values_)
 
 
 def _given(tensors: list[Tensor], cut: Cut, wrapper: ModelWrapper, kind: Kind) -> Any:

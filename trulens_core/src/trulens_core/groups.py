@@ -177,8 +177,9 @@ class GroupRun:
 
     def _qoi(self, at_records: dict[Cut, list[Tensor]]) -> QoI:
         q = self._question
-        qoi = q.qoi.rows(self._first, self._last, self._total)
-        qoi = _padded_qoi(qoi, self._pad, self._backend)
+        qoi = q.qoi.for_records(self._first, self._last, self._total)
+        if self._pad:
+            qoi = qoi.mapped(lambda value: last_again(value, self._pad, self._backend))
         return qoi.bind(one_or_list(at_records[q.target])) if qoi.binds else qoi
 
     def _group(self, at_records: dict[Cut, list[Tensor]]) -> Records:
@@ -285,7 +286,7 @@ class GroupRun:
         if not self._request.quantities or q.target not in at:
             return None
         y, n = at[q.target], self._inputs.n_records
-        placed = qoi.placed(q.wrapper.channel_axis(q.target))
+        placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
         return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, n, self._backend)
 
     def _wanted_points(self, points: LazyPoints, group: Records) -> list[Tensor] | None:
@@ -314,18 +315,3 @@ def _sums_are_double(wrapper: ModelWrapper, inputs: ModelInputs) -> bool:
     given = [x.value for x in inputs.leaves if backend.is_tensor(x.value)]
     held = (*given, *wrapper.floating_weights())
     return any(x.dtype == backend.xp.float64 for x in held)
-
-
-def _padded_qoi(qoi: QoI, n: int, backend: Backend) -> QoI:
-    """The quantity for n more records."""
-    if not n:
-        return qoi
-    values = []
-    for d in qoi.data():
-        value = d.value
-        if d.per_record and backend.is_tensor(value):
-            value = last_again(value, n, backend)
-        elif d.per_record:
-            value = np.concatenate([value, *[value[-1:]] * n], axis=0)
-        values.append(value)
-    return qoi.with_data(values)

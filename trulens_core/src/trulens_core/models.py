@@ -11,7 +11,7 @@ from trulens_core.backends import Gradients, Tensor, Want
 from trulens_core.cache import StepCache
 from trulens_core.cut_model import CutModel
 from trulens_core.errors import CutError, InterventionError, UnknownLayerError
-from trulens_core.inputs import ModelInputs, model_inputs
+from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import Name
 from trulens_core.kinds import Kind
 from trulens_core.naming import Layer as Layer
@@ -222,7 +222,7 @@ class ModelWrapper(CutModel):
     @final
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's output for all records, (records, …); arguments are the model's own."""
-        return self.fprop(model_inputs(args, kwargs))
+        return self.fprop(ModelInputs.of_call(args, kwargs))
 
     @final
     def logits(self, *args: Any, **kwargs: Any) -> Any:
@@ -230,7 +230,7 @@ class ModelWrapper(CutModel):
 
         Arguments are the model's own; the result is (records, classes), of the caller's kind.
         """
-        inputs = model_inputs(args, kwargs)
+        inputs = ModelInputs.of_call(args, kwargs)
         try:
             return self.fprop(inputs, to_cut=LogitCut())
         except UnknownLayerError:  # a backend that traces knows the layers' names only then
@@ -243,7 +243,7 @@ class ModelWrapper(CutModel):
         """Probabilities: softmax of the logits over the last axis, sigmoid of a single column."""
         backend = self.backend
         with backend.outside():
-            inputs, kind = self.prepared(model_inputs(args, kwargs))
+            inputs, kind = self.prepared(ModelInputs.of_call(args, kwargs))
             given = self.logits(inputs)
             y = given[0] if isinstance(given, list) else given
             single = len(y.shape) < 2 or y.shape[-1] == 1

@@ -280,7 +280,7 @@ def _magnitude(backend: Backend, x: Tensor) -> Tensor:
     return backend.xp.sum(backend.xp.abs(x))
 
 
-def rows_at(x: Tensor, index: Sequence[int], backend: Backend) -> Tensor:
+def rows_at(x: Tensor, index: Sequence[int] | np.ndarray[Any, Any], backend: Backend) -> Tensor:
     """The rows of `x` at some places, in that order."""
     places = backend.from_numpy(np.asarray(index, "int32"), like=x)
     return backend.xp.take(x, places, axis=0)

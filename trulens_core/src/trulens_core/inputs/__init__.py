@@ -1,5 +1,4 @@
 """One call's inputs: arguments as one tree, and what is a row per record in it."""
 
 from trulens_core.inputs.model_inputs import ModelInputs as ModelInputs
-from trulens_core.inputs.model_inputs import model_inputs as model_inputs
 from trulens_core.inputs.model_inputs import no_floating_inputs as no_floating_inputs

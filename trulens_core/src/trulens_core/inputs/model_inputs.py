@@ -66,6 +66,16 @@ class ModelInputs:
         self.points = 1
         self._asked: tuple[InputCut | None, list[int]] = None, []
 
+    @staticmethod
+    def of_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelInputs:
+        """The inputs that a public call means: a ModelInputs, one list of inputs, or arguments."""
+        if len(args) == 1 and not kwargs:
+            if isinstance(args[0], ModelInputs):
+                return copy.copy(args[0])
+            if isinstance(args[0], list):
+                return ModelInputs(args[0])
+        return ModelInputs(args, kwargs)
+
     @classmethod
     def _of(
         cls, structure: Structure, leaves: list[Leaf], batched: dict[Name, bool]
@@ -368,16 +378,6 @@ class ModelInputs:
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
         )
-
-
-def model_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelInputs:
-    """The inputs that a public call means: a ModelInputs, one list of inputs, or arguments."""
-    if len(args) == 1 and not kwargs:
-        if isinstance(args[0], ModelInputs):
-            return copy.copy(args[0])
-        if isinstance(args[0], list):
-            return ModelInputs(args[0])
-    return ModelInputs(args, kwargs)
 
 
 def no_floating_inputs(inputs: ModelInputs, embeddings: Sequence[str], what: str) -> str:

@@ -1,17 +1,35 @@
-"""Groups of one size, for frameworks that compile per shape: records are added and cut off."""
+"""Rows of tensors and arrays: taken, added, repeated and cut off, on every framework alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from trulens_core.backends import Backend, Tensor
-from trulens_core.inputs import ModelInputs
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor, rows_at
+from trulens_core.inputs.model_inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED
 
 
-def last_again(x: Tensor, n: int, backend: Backend) -> Tensor:
+def taken(x: Any, index: Sequence[int] | np.ndarray[Any, Any], backend: Backend) -> Any:
+    """The rows at some places, in that order."""
+    return rows_at(x, index, backend) if backend.is_tensor(x) else x[np.asarray(index)]
+
+
+def last_again(x: Any, n: int, backend: Backend) -> Any:
     """`x` with its last row n more times."""
-    return backend.xp.concat([x, *[x[-1:]] * n], axis=0) if n else x
+    return _joined([x, *[x[-1:]] * n], backend) if n else x
+
+
+def repeated(x: Any, k: int, backend: Backend) -> Any:
+    """K copies of all rows, one after the other."""
+    return backend.repeat(x, k) if backend.is_tensor(x) else _joined([x] * k, backend)
+
+
+def _joined(parts: list[Any], backend: Backend) -> Any:
+    tensors = backend.is_tensor(parts[0])
+    return backend.xp.concat(parts, axis=0) if tensors else np.concatenate(parts, axis=0)
 
 
 def padded(inputs: ModelInputs, n: int, backend: Backend) -> ModelInputs:

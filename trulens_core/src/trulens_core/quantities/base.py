@@ -65,7 +65,15 @@ class QoI(ABC):
     """
 
     arrays: ClassVar[tuple[str, ...]] = ()
+    is_standard: ClassVar[bool] = False
+    """Whether it is one of the library's own, so that a compiled step may hold it. A subclass of
+    one is not, unless it says so of itself."""
     __array_ufunc__ = None  # else NumPy would make an array of quantities out of q * array
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A class is standard only if it says so itself."""
+        super().__init_subclass__(**options)
+        cls.is_standard = vars(cls).get("is_standard", False)
 
     @abstractmethod
     def __call__(self, y: Any) -> Any:
@@ -91,11 +99,10 @@ class QoI(ABC):
 
     @property
     def custom(self) -> bool:
-        """Whether evaluating it runs code of the caller's: a class or a function of his own."""
-        ours = type(self).__module__.startswith("trulens_core.quantities.")
-        return not ours or any(callable(v) for v in vars(self).values())
+        """Whether evaluating it runs code of the caller's: a class or a function of their own."""
+        return not self.is_standard or any(callable(v) for v in vars(self).values())
 
-    def placed(self, channel_axis: int | None) -> QoI:  # noqa: ARG002 - a hook as well
+    def with_channel_axis(self, channel_axis: int | None) -> QoI:  # noqa: ARG002 - a hook as well
         """This quantity at a cut whose images have their channels on `channel_axis`."""
         return self
 
@@ -119,6 +126,19 @@ class QoI(ABC):
             object.__setattr__(new, name, value)
         return new
 
+    @final
+    def mapped(
+        self,
+        per_record: Callable[[Any], Any],
+        others: Callable[[Any], Any] = lambda value: value,
+    ) -> QoI:
+        """A copy whose arrays with a row per record are `per_record(value)` of these."""
+        data = self.data()
+        if not data:
+            return self
+        functions = (others, per_record)
+        return self.with_data([functions[d.per_record](d.value) for d in data])
+
     def key(self) -> Hashable:
         """Equal for quantities that differ in their arrays alone."""
         return value_keys.attributes(self, leave_out=self.arrays)
@@ -131,7 +151,7 @@ class QoI(ABC):
         return new
 
     @final
-    def rows(self, i: int, j: int, total: int) -> QoI:
+    def for_records(self, i: int, j: int, total: int) -> QoI:
         """This quantity for the records i to j of `total`."""
         data = self.data()
         for datum in data:
@@ -140,9 +160,7 @@ class QoI(ABC):
                     f"{type(self).__name__} has {datum.value.shape[0]} values in an array with "
                     f"one per record, but {total} records are explained"
                 )
-        if not data or (i == 0 and j >= total):
-            return self
-        return self.with_data([d.value[i:j] if d.per_record else d.value for d in data])
+        return self if i == 0 and j >= total else self.mapped(lambda value: value[i:j])
 
     def __add__(self, other: object) -> QoI:
         return (
@@ -174,6 +192,8 @@ class CombinedQoI(QoI):
         >>> 0.5 * ClassQoI(0) + ClassQoI(1)
         0.5 * ClassQoI(0) + 1.0 * ClassQoI(1)
     """
+
+    is_standard: ClassVar[bool] = True
 
     def __init__(self, coefficients: Sequence[Any], members: Sequence[QoI]) -> None:
         self.coefficients: tuple[Any, ...] = tuple(coefficients)
@@ -229,16 +249,17 @@ class CombinedQoI(QoI):
     def custom(self) -> bool:
         return super().custom or any(q.custom for q in self.members)
 
-    def placed(self, channel_axis: int | None) -> QoI:
-        return self._map(lambda q: q.placed(channel_axis))
+    def with_channel_axis(self, channel_axis: int | None) -> QoI:
+        return self._map(lambda q: q.with_channel_axis(channel_axis))
 
     def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
         for q in self.members:
             q.validate(shapes)
 
     def data(self) -> list[Datum]:
-        scales = [Datum(np.asarray(c, "float64"), False) for c in self.coefficients]
-        return [*super().data(), *scales, *(d for q in self.members for d in q.data())]
+        scales = [c if hasattr(c, "shape") else np.asarray(c, "float64") for c in self.coefficients]
+        members = [d for q in self.members for d in q.data()]
+        return [*super().data(), *(Datum(c, False) for c in scales), *members]
 
     def with_data(self, values: Sequence[Any]) -> QoI:
         own, n = len(self.arrays), len(self.coefficients)

@@ -39,6 +39,8 @@ class MaxClassQoI(QoI):
         MaxClassQoI(axis=1, activation='softmax')
     """
 
+    is_standard: ClassVar[bool] = True
+
     def __init__(self, axis: int = 1, activation: Activation = None) -> None:
         self.axis = axis
         self.activation = checked_activation(activation)
@@ -69,6 +71,8 @@ class PredictedClassQoI(QoI):
         >>> PredictedClassQoI()
         PredictedClassQoI(axis=1)
     """
+
+    is_standard: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         raise TypeError(
@@ -113,6 +117,7 @@ class ClassQoI(QoI):
         1.0 * ClassQoI(3) + -1.0 * ClassQoI(5)
     """
 
+    is_standard: ClassVar[bool] = True
     arrays: ClassVar[tuple[str, ...]] = ("cl",)
 
     def __init__(self, cl: Any) -> None:
@@ -160,6 +165,8 @@ class ClassSeqQoI(ClassQoI):
         ClassSeqQoI([2, 0])
     """
 
+    is_standard: ClassVar[bool] = True
+
     def __init__(self, seq_labels: Any) -> None:
         super().__init__(seq_labels)
         if len(self.cl.shape) != 1:
@@ -181,6 +188,8 @@ class ComparativeQoI(CombinedQoI):
         >>> ComparativeQoI(3, 5)
         ComparativeQoI(3, 5)
     """
+
+    is_standard: ClassVar[bool] = True
 
     def __init__(self, cl1: Any, cl2: Any) -> None:
         super().__init__((1.0, -1.0), (ClassQoI(cl1), ClassQoI(cl2)))

@@ -43,6 +43,8 @@ class InternalChannelQoI(QoI):
         InternalChannelQoI([2, 7])
     """
 
+    is_standard: ClassVar[bool] = True
+
     def __init__(
         self,
         channel: Any,
@@ -64,7 +66,7 @@ class InternalChannelQoI(QoI):
         axis = "" if self.channel_axis is None else f", channel_axis={self.channel_axis}"
         return f"{type(self).__name__}({shown}{axis})"
 
-    def placed(self, channel_axis: int | None) -> QoI:
+    def with_channel_axis(self, channel_axis: int | None) -> QoI:
         new = copy.copy(self)
         new._images_axis = channel_axis
         return new
@@ -144,6 +146,7 @@ class ThresholdQoI(QoI):
         ThresholdQoI(0.5, low_minus_high=False, activation='sigmoid')
     """
 
+    is_standard: ClassVar[bool] = True
     arrays: ClassVar[tuple[str, ...]] = ("threshold",)
 
     def __init__(
@@ -156,7 +159,7 @@ class ThresholdQoI(QoI):
         self.activation = checked_activation(activation)
         self._images_axis: int | None = None
 
-    def placed(self, channel_axis: int | None) -> QoI:
+    def with_channel_axis(self, channel_axis: int | None) -> QoI:
         new = copy.copy(self)
         new._images_axis = channel_axis
         return new

@@ -10,7 +10,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps import Block, ModelPart, tensors_of
+from trulens_core.steps import Block, ModelPart, with_tensors
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
@@ -39,8 +39,8 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
     """
     backend, k = wrapper.backend, len(block.weights)
     rows, replace = _placed(wrapper, inputs, block, narrow)
-    host = qoi.placed(wrapper.channel_axis(cuts[1]))
-    qoi = _with_rows(host, inputs, wrapper, k)
+    host = qoi.with_channel_axis(wrapper.channel_axis(cuts[1]))
+    qoi = with_tensors(host, inputs, wrapper).mapped(lambda x: backend.repeat(x, k))
     spent = bool(block.points or block.made) and cuts[0] == block.cut
     part = ModelPart(wrapper, *cuts, block.cut if replace else None, spent)
 
@@ -76,12 +76,3 @@ def _placed(
         return inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {}
     rows = inputs.for_points(k) if narrow else inputs.repeat(k, backend)
     return rows, wrapper.spread({block.cut: points}) if points else {}
-
-
-def _with_rows(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper, k: int) -> QoI:
-    """The quantity with its arrays as tensors, those of the records once per point."""
-    arrays = tensors_of(qoi, inputs, wrapper)
-    if not arrays:
-        return qoi
-    repeat = wrapper.backend.repeat
-    return qoi.with_data([repeat(x, k) if per_record else x for x, per_record in arrays])

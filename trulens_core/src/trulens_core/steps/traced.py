@@ -10,7 +10,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.splitting import SplitStep
-from trulens_core.steps import Block, Step, StepKey, shapes_key, tensors_of
+from trulens_core.steps import Block, Step, StepKey, shapes_key, with_tensors
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper
@@ -32,7 +32,7 @@ class TracedBlocks:
         want: Collection[Want],
     ) -> None:
         self._wrapper, self._inputs, self._cuts = wrapper, inputs, cuts
-        self._qoi = qoi.placed(wrapper.channel_axis(cuts[1]))
+        self._qoi = qoi.with_channel_axis(wrapper.channel_axis(cuts[1]))
         self._want = frozenset(want)
         self._step: Step | SplitStep | None = None
         self._order: list[int] = []
@@ -56,14 +56,14 @@ class TracedBlocks:
         shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
         step = _step(wrapper, StepKey(*self._cuts, replaced, structure, self._want, qoi, shapes))
         step.validate(qoi)
-        arrays = tensors_of(qoi, inputs, wrapper)
+        data = with_tensors(qoi, inputs, wrapper).data()
         self._arguments = StepArguments(
             wrapper.state(),
             [],
             batched,
             shared,
-            [a for a, per_record in arrays if per_record],
-            [a for a, per_record in arrays if not per_record],
+            [d.value for d in data if d.per_record],
+            [d.value for d in data if not d.per_record],
         )
         return step
 

@@ -226,12 +226,13 @@ def with_data(qoi: QoI, a: StepArguments) -> QoI:
     return qoi.with_data([next(per_record) if d.per_record else next(scalars) for d in data])
 
 
-def tensors_of(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> list[tuple[Tensor, bool]]:
-    """The quantity's arrays as tensors, each with whether it has a row per record."""
-    data = qoi.data()
-    if not data:
-        return []
-    return [(_as_tensor(d.value, inputs, wrapper), d.per_record) for d in data]
+def with_tensors(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> QoI:
+    """The quantity with its arrays as tensors."""
+
+    def tensor(value: Any) -> Tensor:
+        return _as_tensor(value, inputs, wrapper)
+
+    return qoi.mapped(tensor, tensor)
 
 
 def _as_tensor(value: Any, inputs: ModelInputs, wrapper: ModelWrapper) -> Tensor:
@@ -244,12 +245,6 @@ def _as_tensor(value: Any, inputs: ModelInputs, wrapper: ModelWrapper) -> Tensor
     if like is None:
         like = inputs.first_floating(backend)
     return adoption.adopted(np.asarray(value), like, weights, backend)
-
-
-def with_tensors(qoi: QoI, inputs: ModelInputs, wrapper: ModelWrapper) -> QoI:
-    """The quantity with its arrays as tensors, to be evaluated outside of a step."""
-    arrays = tensors_of(qoi, inputs, wrapper)
-    return qoi.with_data([a for a, _ in arrays]) if arrays else qoi
 
 
 def _order(reached: list[tuple[int, int]]) -> list[int]:

@@ -108,8 +108,8 @@ class BatchIndependence(Harness):
 
         def asked(i: int | None = None, rebatch_size: Any = None) -> InternalInfluence:
             chosen = quantities(n)[qoi]
-            if i is not None and hasattr(chosen, "rows"):
-                chosen = chosen.rows(i, i + 1, n)
+            if i is not None and hasattr(chosen, "for_records"):
+                chosen = chosen.for_records(i, i + 1, n)
             return InternalInfluence(
                 self.wrapper(subject.name),
                 (source, subject.target),
