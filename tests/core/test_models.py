@@ -7,10 +7,10 @@ import pytest
 
 from trulens_core import Cut, CutError, UnknownLayerError, get_model_wrapper
 from trulens_core.inputs import ModelInputs
-from trulens_core.naming import suggestions
+from trulens_core.passes.names import suggestions
+from trulens_core.passes.selection import read, select
 from trulens_core.testing import ZOO, ReferenceModel, register_reference, small_model
 from trulens_core.testing.reference import BACKEND, Tensor
-from trulens_core.values import read, select
 
 NAMES = ["layer1.0.conv1", "layer1.0.conv2", "layer4.0.conv1", "fc", "relu"]
 

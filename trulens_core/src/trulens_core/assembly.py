@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core import values
 from trulens_core.adaptive import scale
 from trulens_core.backends import Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.inputs import ModelInputs
 from trulens_core.kinds import Kind
+from trulens_core.passes import selection
 from trulens_core.questions import Answer, Question
 from trulens_core.results import AttributionResult
 from trulens_core.slices import Cut, InputCut
@@ -148,7 +148,7 @@ class Assembly:
         give: Callable[[Tensor], Any] = self._kind.give
         concat = self._backend.xp.concat
         whole = [
-            give(values.to_layer(_joined(parts, concat, leading), cut, self._backend, leading))
+            give(selection.to_layer(_joined(parts, concat, leading), cut, self._backend, leading))
             for parts in zip(*groups, strict=True)
         ]
         if isinstance(cut, InputCut):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trulens_core import notes, values
+from trulens_core import notes
 from trulens_core.backends import Tensor
 from trulens_core.errors import InterventionError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import repeated
 from trulens_core.inputs.structure import STATIC, Leaf
 from trulens_core.kinds import Kind
+from trulens_core.passes import selection
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut, source_cut
 from trulens_core.steps import Block
@@ -107,7 +108,7 @@ def _adopted(wrapper: ModelWrapper, value: Any, cut: Cut) -> Tensor:
         tensor = wrapper.adopt(np.asarray(value) if isinstance(value, list) else value)
     except TypeError as error:
         raise InterventionError(f"the value given for {cut} {error}") from error
-    return values.to_front(tensor, cut, wrapper.backend)
+    return selection.to_front(tensor, cut, wrapper.backend)
 
 
 def _multiple(rows: int, records: int, cut: Cut) -> int:
@@ -165,5 +166,5 @@ def qoi_bprop(
 
 
 def _given(tensors: list[Tensor], cut: Cut, wrapper: ModelWrapper, kind: Kind) -> Any:
-    given = [kind.give(values.to_layer(t, cut, wrapper.backend)) for t in tensors]
+    given = [kind.give(selection.to_layer(t, cut, wrapper.backend)) for t in tensors]
     return given[0] if len(given) == 1 else given

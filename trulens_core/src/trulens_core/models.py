@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-from trulens_core import calls, eager, naming, traced, ways
+from trulens_core import calls, eager, traced, ways
 from trulens_core.backends import Gradients, Tensor, Want
-from trulens_core.cache import StepCache
-from trulens_core.cut_model import CutModel
-from trulens_core.errors import CutError, InterventionError, UnknownLayerError
+from trulens_core.errors import UnknownLayerError
 from trulens_core.inputs import ModelInputs
-from trulens_core.inputs.structure import Name
 from trulens_core.kinds import Kind
-from trulens_core.naming import Layer as Layer
 from trulens_core.options import get_model_wrapper as get_model_wrapper
+from trulens_core.passes import CutModel
+from trulens_core.passes import Layer as Layer
+from trulens_core.passes.names import table_of
+from trulens_core.passes.scores import refuse_probabilities
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import as_qoi
-from trulens_core.scores import refuse_probabilities
 from trulens_core.slices import (
-    INPUT,
-    LOGIT,
-    OUTPUT,
     Cut,
     LogitCut,
     source_cut,
@@ -30,9 +26,6 @@ from trulens_core.slices import (
 )
 from trulens_core.steps import Block, one_pass
 from trulens_core.ways import Verdict
-
-_KEPT_STEPS = 64
-_KEPT_VERDICTS = 256
 
 
 class ModelWrapper(CutModel):
@@ -58,39 +51,10 @@ class ModelWrapper(CutModel):
         ((2, 3), (2, 4))
     """
 
-    def __init__(
-        self,
-        model: Any,
-        *,
-        logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
-    ) -> None:
-        self.model = model
-        self.logit_layer = logit_layer
-        self.batched: dict[Name, bool] = dict(batched or {})
-        self._steps = StepCache(_KEPT_STEPS)
-        self._verdicts = StepCache(_KEPT_VERDICTS)
-        self._part_sizes: dict[Cut, tuple[int, ...]] = {}
-        self._scores: Cut | None = None
-        self._unchecked: Cut | None = None
-
     # -- core: names and cuts ----------------------------------------------------------------
 
-    @final
-    def resolved(self, cut: Cut) -> Cut:
-        """`cut`, with LogitCut replaced by what it means, checked to exist."""
-        if cut.name == LOGIT:
-            logits, accessor = self.logit_cut(), cut.accessor
-            cut = Cut(logits.name, logits.anchor, accessor=accessor or logits.accessor)
-            if accessor is None and cut != self._scores:
-                self._scores, self._unchecked = cut, cut
-        places = [self.place(p) for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
-        if len(set(places)) < len(places):
-            raise CutError(f"{cut} names one layer twice; give each of its layers once")
-        return cut
-
     def __repr__(self) -> str:
-        return naming.table(self._owner, self.backend.name, self.layers())
+        return table_of(self._owner, self.backend.name, self.layers())
 
     @final
     def print_layer_names(self) -> None:
@@ -132,11 +96,11 @@ class ModelWrapper(CutModel):
         for cut in cuts:
             members = [next(found) for _ in cut.parts()]
             if len(members) > 1:
-                self._part_sizes[cut] = tuple(map(len, members))
+                self.sizes[cut] = tuple(map(len, members))
             result[cut] = [t for m in members for t in m]
-        if self._unchecked in result:
-            refuse_probabilities(result[self._unchecked], self._unchecked, self.backend)
-            self._unchecked = None
+        if self.unchecked in result:
+            refuse_probabilities(result[self.unchecked], self.unchecked, self.backend)
+            self.unchecked = None
         return result
 
     @final
@@ -174,7 +138,7 @@ class ModelWrapper(CutModel):
         Where `narrow`, what comes before the distribution's inner cut is computed for the records
         alone; see `trulens_core.ways`.
         """
-        if of == self._unchecked:
+        if of == self.unchecked:
             self.activations(inputs, [of])  # once, since no gradient shows it
         if self.backend.traces:
             return traced.TracedBlocks(self, inputs, (wrt, of), qoi, want)
@@ -185,37 +149,8 @@ class ModelWrapper(CutModel):
     @final
     def verdict(self, inputs: ModelInputs, cuts: Sequence[Cut]) -> Verdict:
         """What is known of how rows meet the model; inside `opened`."""
-        found: Verdict = self._verdicts.get(ways.key_of(self, inputs, cuts), Verdict)
+        found: Verdict = self.known(ways.key_of(self, inputs, cuts), Verdict)
         return found
-
-    @final
-    def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """The traced step for `key`, built at its first use."""
-        return self._steps.get(key, build)
-
-    @final
-    def clear_cache(self) -> None:
-        """Forget all traced steps, as after a change of the model's structure."""
-        self._steps.clear()
-
-    @final
-    def spread(self, interventions: Mapping[Cut, list[Tensor]]) -> dict[Cut, list[Tensor]]:
-        """The same interventions at cuts of one layer each."""
-        result: dict[Cut, list[Tensor]] = {}
-        for cut, tensors in interventions.items():
-            parts = cut.parts()
-            sizes = self._part_sizes.get(cut, (1,) * len(parts)) if len(parts) > 1 else None
-            if sizes is None:
-                result[cut] = tensors
-                continue
-            if sum(sizes) != len(tensors):
-                raise InterventionError(
-                    f"{cut} holds {sum(sizes)} tensors, but {len(tensors)} were given"
-                )
-            rest = iter(tensors)
-            for part, size in zip(parts, sizes, strict=True):
-                result[part] = [next(rest) for _ in range(size)]
-        return result
 
     # -- core: what users call ---------------------------------------------------------------
 

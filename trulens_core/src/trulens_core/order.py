@@ -10,9 +10,10 @@ import numpy as np
 from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
+from trulens_core.passes.trace import Trace
 from trulens_core.questions import Question
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_core.ways import Refused, Trace, Verdict, by_record, deviation, rounding
+from trulens_core.ways import Refused, Verdict, by_record, deviation, rounding
 
 
 def known_order(question: Question, inputs: ModelInputs, verdict: Verdict) -> bool:

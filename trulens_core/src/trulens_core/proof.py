@@ -11,19 +11,11 @@ import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.inputs import ModelInputs
+from trulens_core.passes.trace import Trace
 from trulens_core.quantities import QoI
 from trulens_core.questions import Question
 from trulens_core.steps import Block
-from trulens_core.ways import (
-    Refused,
-    Rounding,
-    Trace,
-    Verdict,
-    Way,
-    deviation,
-    is_rounding,
-    rounding,
-)
+from trulens_core.ways import Refused, Rounding, Verdict, Way, deviation, is_rounding, rounding
 
 Over = Callable[[Block], Gradients]
 

@@ -13,10 +13,9 @@ next way is taken. A narrow pass that raises is refused as well.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -37,26 +36,6 @@ PROOFS = 2
 
 class Refused(Exception):  # noqa: N818 - no error: the work begins again in another way
     """A way was found not to be right for a model."""
-
-
-@dataclasses.dataclass
-class Trace:
-    """What an evaluation that was put aside did to the model.
-
-    Attributes:
-        drew: whether it drew random numbers, so that no two evaluations can be compared.
-        wrote: whether it wrote what a later evaluation may read.
-    """
-
-    drew: bool = False
-    wrote: bool = False
-
-
-@contextlib.contextmanager
-def aside(context: contextlib.AbstractContextManager[object]) -> Iterator[Trace]:
-    """`ModelWrapper.aside` by a context that puts back, of a model that is not watched besides."""
-    with context:
-        yield Trace(wrote=True)  # as it may have
 
 
 @dataclasses.dataclass

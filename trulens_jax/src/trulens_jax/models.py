@@ -11,13 +11,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from trulens_core import naming
 from trulens_core.backends import Tap
 from trulens_core.cache import StepCache
 from trulens_core.errors import TrulensWarning
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
+from trulens_core.passes.names import place_of, unknown_layer
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_jax import _compat
 from trulens_jax.adapters import adapter_for
@@ -174,9 +174,9 @@ class JaxModelWrapper(ModelWrapper):
         names = [x.name for x in listed(known or {}, program.found if program else None)]
         name: Any = self._adapter.aliases().get(cut.name, cut.name)
         if isinstance(name, str) and name not in names:
-            error = naming.unknown(name, names, self._owner)
+            error = unknown_layer(name, names, self._owner)
             raise type(error)(f"{error}{self._adapter.advice}")
-        found: Place = naming.place(Cut(name, cut.anchor), names, self._owner)
+        found: Place = place_of(Cut(name, cut.anchor), names, self._owner)
         return found
 
     def logit_cut(self) -> Cut:

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core import ways
 from trulens_core.backends import Tap, Tensor
 from trulens_core.errors import NotDifferentiableError, TrulensWarning
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
+from trulens_core.passes.trace import Trace, aside
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_core.ways import Trace
 from trulens_keras.declarations import declared_types
 from trulens_keras.flavours import Flavour, parameters
 from trulens_keras.opening import opened
@@ -181,7 +180,7 @@ class KerasModelWrapper(ModelWrapper):
             yield
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
-        return ways.aside(self.opened(inputs, at))
+        return aside(self.opened(inputs, at))
 
     def _built(self, inputs: ModelInputs) -> None:
         """Build the model as its first call does, by such a call."""

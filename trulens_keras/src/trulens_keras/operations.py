@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trulens_core import naming
 from trulens_core.errors import UnknownLayerError
 from trulens_core.models import Layer
+from trulens_core.passes.names import unknown_layer
 from trulens_keras.flavours import Flavour
 
 ACTIVATION = "/activation"
@@ -79,7 +79,7 @@ class Operations:
             found = self._aliases[layer]
             if activation(self.by_name[found]) is not None:
                 return found + ACTIVATION
-        raise naming.unknown(name, list(self._aliases), self._owner)
+        raise unknown_layer(name, list(self._aliases), self._owner)
 
     @property
     def output(self) -> Any:

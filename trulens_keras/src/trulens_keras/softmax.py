@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trulens_core.errors import CutError, TrulensWarning
-from trulens_core.scores import sums_to_one
+from trulens_core.passes.scores import sums_to_one
 from trulens_core.slices import Cut
 from trulens_keras.operations import ACTIVATION, Operations, activation
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from trulens_core import naming, ways
 from trulens_core.backends import Tap
 from trulens_core.errors import UnknownLayerError, UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
+from trulens_core.passes.names import place_of
+from trulens_core.passes.trace import Trace, aside
 from trulens_core.slices import Cut
-from trulens_core.ways import Trace
 from trulens_keras.flavours import positional, unwritten
 from trulens_keras.patches import LOCK, undisturbed
 from trulens_tf.backend import TensorFlowBackend, zeros_of
@@ -64,7 +64,7 @@ class ModuleWrapper(ModelWrapper):
             return self._names[id(cut.name)], cut.anchor
         if isinstance(cut.name, str) and cut.name in self._aliases:
             return self._aliases[cut.name], cut.anchor
-        return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
+        return place_of(cut, [layer.name for layer in self.layers()], self._owner)
 
     def like(self) -> tf.Tensor | None:
         return next(self.floating_weights(), None)
@@ -79,7 +79,7 @@ class ModuleWrapper(ModelWrapper):
             yield
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
-        return ways.aside(self.opened(inputs, at))
+        return aside(self.opened(inputs, at))
 
     @contextlib.contextmanager
     def using(self, state: Any) -> Iterator[None]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from trulens_core import naming
 from trulens_core.errors import AmbiguousLayerError, UnknownLayerError
 from trulens_core.models import Layer
-from trulens_core.scores import probabilities
+from trulens_core.passes.names import unknown_layer
+from trulens_core.passes.scores import probabilities
 from trulens_core.slices import Cut
 
 _NOT_LAYERS = {"Const", "NoOp", "VarHandleOp", "ReadVariableOp", "Assert"}
@@ -44,7 +44,7 @@ class Names:
         try:
             return self._graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
         except (KeyError, ValueError):
-            raise naming.unknown(name, list(self._operations), self._owner) from None
+            raise unknown_layer(name, list(self._operations), self._owner) from None
 
     def listed(self) -> list[Layer]:
         """The caller's own names, then the operations that compute something."""
@@ -87,7 +87,7 @@ class Names:
                 "whole name"
             )
         if not fits:
-            raise naming.unknown(name, list(self._operations), self._owner)
+            raise unknown_layer(name, list(self._operations), self._owner)
         return str(fits[0])
 
     def tensors(self, name: str, anchor: str) -> list[Any]:

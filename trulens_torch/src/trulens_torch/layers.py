@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from trulens_core import naming
 from trulens_core.errors import AmbiguousLayerError, UnknownLayerError, UnsupportedModelError
 from trulens_core.models import Layer
+from trulens_core.passes.names import unknown_layer
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -96,7 +96,7 @@ class Layers:
     def _by_old_name(self, name: Any, bare: str) -> str:
         fits = [n for n in self.modules if n.replace(".", "_") == bare]
         if not fits:
-            raise naming.unknown(name, list(self._aliases), self._owner)
+            raise unknown_layer(name, list(self._aliases), self._owner)
         if len(fits) > 1:
             raise AmbiguousLayerError(
                 f"the layer name {name!r} may mean {' or '.join(map(repr, fits))}; use one of these"

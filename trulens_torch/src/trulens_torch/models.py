@@ -18,9 +18,9 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place, Replacement
-from trulens_core.scores import probabilities
+from trulens_core.passes.scores import probabilities
+from trulens_core.passes.trace import Trace
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_core.ways import Trace
 from trulens_torch import state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.hooks import Reached, Stop, show, unhook

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from trulens_core.errors import UnsupportedModelError
-from trulens_core.ways import Trace
+from trulens_core.passes.trace import Trace
 from trulens_torch import state, switches
 from trulens_torch.revisions import Written
 from trulens_torch.undo import Undo

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from trulens_core import value_keys, values
+from trulens_core import value_keys
 from trulens_core.backends import (
     BlockStep,
     Gradients,
@@ -22,6 +22,7 @@ from trulens_core.backends import (
 from trulens_core.errors import LayerNotReachedError, NotConnectedError
 from trulens_core.inputs import ModelInputs, adoption
 from trulens_core.inputs.structure import Structure
+from trulens_core.passes import selection
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
 from trulens_core.slices import Cut, InputCut
@@ -118,7 +119,7 @@ class Step:
         axis = 1 if "points" in self._key.want else 0
         for g in (g for gs in got.gradients for g in gs if given and g is not None):
             if len(g.shape) <= axis or int(g.shape[axis]) != int(given[0]):
-                values.check_rows([g[0] if axis else g], self._key.wrt, int(given[0]))
+                selection.check_rows([g[0] if axis else g], self._key.wrt, int(given[0]))
 
     def rows(self, a: StepArguments) -> Gradients:
         """Evaluate rows; the function that a backend traces."""
@@ -181,7 +182,7 @@ class ModelPart:
         self.order = _order(reached)
         y = [t for tensors in found for t in tensors]
         rows = inputs.rows_at_cut
-        values.check_rows(y, of, rows)
+        selection.check_rows(y, of, rows)
         if rows is None:
             y = [wrapper.backend.same_rows(t, inputs.first, of) for t in y]
         return y, rows

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from trulens_core import values
 from trulens_core.backends import LoopTap, Tap, Tensor
 from trulens_core.errors import CalledSeveralTimesError, LayerNotReachedError
 from trulens_core.inputs import ModelInputs, opaque
+from trulens_core.passes import selection
+from trulens_core.passes.model import CutModel
 from trulens_core.slices import INPUT, OUTPUT, Anchor, Cut, InputCut
-
-if TYPE_CHECKING:
-    from trulens_core.models import ModelWrapper
 
 Place = tuple[str, Anchor]
 """A layer's canonical name and the side of it."""
@@ -80,7 +78,7 @@ class Pass:
 
     def __init__(
         self,
-        wrapper: ModelWrapper,
+        wrapper: CutModel,
         *,
         replace: Mapping[Cut, Replacement],
         tap: Mapping[Cut, Tap],
@@ -200,10 +198,12 @@ class Pass:
         for visit in visits:
             cut = visit.cut
             if visit.tap is not None:
-                now = values.select(found, cut, self._backend).tensors
-                cast(LoopTap, visit.tap).saw([values.to_front(t, cut, self._backend) for t in now])
+                now = selection.select(found, cut, self._backend).tensors
+                cast(LoopTap, visit.tap).saw(
+                    [selection.to_front(t, cut, self._backend) for t in now]
+                )
             if visit.wanted:
-                visit.captured = values.read(found, cut, self._backend)
+                visit.captured = selection.read(found, cut, self._backend)
 
     def leave(self, output: Any) -> list[list[Tensor]]:
         """End the pass at the model's whole output; the values at the wanted cuts."""
@@ -223,7 +223,7 @@ class Pass:
         if visit.changes:
             value = self._with(visit, value, self._changed)
         if visit.wanted:
-            visit.captured = values.read(value, visit.cut, self._backend)
+            visit.captured = selection.read(value, visit.cut, self._backend)
             if not self._ends_at(visit.cut):
                 visit.captured = [self._backend.fresh(t) for t in visit.captured]
         return value
@@ -238,11 +238,11 @@ class Pass:
     ) -> Any:
         """`value` with the tensors of a cut, records first, changed."""
         cut, backend = visit.cut, self._backend
-        selection = values.select(value, cut, backend)
-        old = selection.tensors
-        new = change(visit, [values.to_front(t, cut, backend) for t in old])
-        new = [values.to_layer(t, cut, backend) for t in new]
-        return selection.put([backend.laid_out(n, o) for n, o in zip(new, old, strict=True)])
+        chosen = selection.select(value, cut, backend)
+        old = chosen.tensors
+        new = change(visit, [selection.to_front(t, cut, backend) for t in old])
+        new = [selection.to_layer(t, cut, backend) for t in new]
+        return chosen.put([backend.laid_out(n, o) for n, o in zip(new, old, strict=True)])
 
     def _changed(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
         if visit.new is not None:
@@ -254,11 +254,11 @@ class Pass:
     def _replaced(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
         new = visit.new(now) if callable(visit.new) else visit.new
         assert new is not None
-        return values.fitted(new, now, visit.cut, self._backend, self._points)
+        return selection.fitted(new, now, visit.cut, self._backend, self._points)
 
     def _tapped(self, visit: _Visit, now: list[Tensor]) -> list[Tensor]:
         assert visit.tap is not None
-        values.check_differentiable(now, visit.cut, self._backend, self._rows)
+        selection.check_differentiable(now, visit.cut, self._backend, self._rows)
         return visit.tap(now)
 
     def _check_calls(self, visit: _Visit, place: Place) -> None:

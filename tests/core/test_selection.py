@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from trulens_core import Cut, CutError, InputCut, LogitCut, ModelInputs, OutputCut
+from trulens_core.passes.selection import read, select
 from trulens_core.testing.reference import BACKEND, Tensor
-from trulens_core.values import read, select
 
 A, B, C = (Tensor(np.full((2, 3), i)) for i in (1.0, 2.0, 3.0))
 N = Tensor(np.zeros((2, 3), "int64"))

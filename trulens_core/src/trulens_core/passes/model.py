@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, final
 
 import numpy as np
 
-from trulens_core import naming
 from trulens_core.backends import Backend, Tap, Tensor
-from trulens_core.errors import UnknownLayerError
+from trulens_core.cache import StepCache
+from trulens_core.errors import CutError, InterventionError, UnknownLayerError
 from trulens_core.inputs import ModelInputs, adoption
-from trulens_core.naming import Layer
-from trulens_core.slices import Cut
-from trulens_core.ways import Trace
+from trulens_core.inputs.structure import Name
+from trulens_core.passes.names import Layer, place_of
+from trulens_core.passes.trace import Trace
+from trulens_core.slices import INPUT, LOGIT, OUTPUT, Cut
+
+_KEPT_STEPS = 64
+_KEPT_FACTS = 256
 
 
 class CutModel(ABC):
@@ -28,13 +32,30 @@ class CutModel(ABC):
         backend: of the model's framework.
         model: the user's model. It is never changed by a call.
         logit_layer: the layer that `LogitCut` means, if it was given.
+        batched: which arguments have a row per record, as far as it was told.
         parameters: the names of the model's positional parameters, as far as they are known.
+        sizes: how many tensors each layer of a cut of several holds, once that was seen.
+        unchecked: the cut of scores that are still to be looked at, whether they are scores.
     """
 
     backend: Backend
-    model: Any
-    logit_layer: Any
     parameters: Sequence[str] = ()
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        logit_layer: Any = None,
+        batched: Mapping[str | int, bool] | None = None,
+    ) -> None:
+        self.model: Any = model
+        self.logit_layer: Any = logit_layer
+        self.batched: dict[Name, bool] = dict(batched or {})
+        self.sizes: dict[Cut, tuple[int, ...]] = {}
+        self.unchecked: Cut | None = None
+        self._scores: Cut | None = None
+        self._steps = StepCache(_KEPT_STEPS)
+        self._known = StepCache(_KEPT_FACTS)
 
     @abstractmethod
     def layers(self) -> Sequence[Layer]:
@@ -68,7 +89,7 @@ class CutModel(ABC):
         Raises:
             UnknownLayerError: for a name that no layer has; it suggests near ones.
         """
-        return naming.place(cut, [layer.name for layer in self.layers()], self._owner)
+        return place_of(cut, [layer.name for layer in self.layers()], self._owner)
 
     def opened(
         self,
@@ -170,3 +191,52 @@ class CutModel(ABC):
     @property
     def _owner(self) -> str:
         return type(self.model).__name__
+
+    # -- what core keeps of a model ----------------------------------------------------------
+
+    @final
+    def resolved(self, cut: Cut) -> Cut:
+        """`cut`, with LogitCut replaced by what it means, checked to exist."""
+        if cut.name == LOGIT:
+            logits, accessor = self.logit_cut(), cut.accessor
+            cut = Cut(logits.name, logits.anchor, accessor=accessor or logits.accessor)
+            if accessor is None and cut != self._scores:
+                self._scores, self.unchecked = cut, cut
+        places = [self.place(p) for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
+        if len(set(places)) < len(places):
+            raise CutError(f"{cut} names one layer twice; give each of its layers once")
+        return cut
+
+    @final
+    def spread(self, interventions: Mapping[Cut, list[Tensor]]) -> dict[Cut, list[Tensor]]:
+        """The same interventions at cuts of one layer each."""
+        result: dict[Cut, list[Tensor]] = {}
+        for cut, tensors in interventions.items():
+            parts = cut.parts()
+            sizes = self.sizes.get(cut, (1,) * len(parts)) if len(parts) > 1 else None
+            if sizes is None:
+                result[cut] = tensors
+                continue
+            if sum(sizes) != len(tensors):
+                raise InterventionError(
+                    f"{cut} holds {sum(sizes)} tensors, but {len(tensors)} were given"
+                )
+            rest = iter(tensors)
+            for part, size in zip(parts, sizes, strict=True):
+                result[part] = [next(rest) for _ in range(size)]
+        return result
+
+    @final
+    def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """The traced step for `key`, built at its first use."""
+        return self._steps.get(key, build)
+
+    @final
+    def known(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """What was found out about the model for `key`, made at its first use."""
+        return self._known.get(key, build)
+
+    @final
+    def clear_cache(self) -> None:
+        """Forget all traced steps, as after a change of the model's structure."""
+        self._steps.clear()

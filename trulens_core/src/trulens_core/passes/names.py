@@ -32,7 +32,7 @@ class Layer(NamedTuple):
     within: str = ""
 
 
-def place(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:
+def place_of(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:
     """The layer that a cut names, and its anchor, among the names of a model's layers."""
     if cut.name in (INPUT, OUTPUT):
         return cut.name, cut.anchor
@@ -43,11 +43,11 @@ def place(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:
             )
         return names[cut.name], cut.anchor
     if cut.name not in names:
-        raise unknown(cut.name, names, owner)
+        raise unknown_layer(cut.name, names, owner)
     return cut.name, cut.anchor
 
 
-def unknown(name: Any, names: Sequence[str], owner: str) -> UnknownLayerError:
+def unknown_layer(name: Any, names: Sequence[str], owner: str) -> UnknownLayerError:
     """The error for a name that no layer has, with the names that come near it."""
     near = suggestions(str(name), names)
     meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
@@ -75,7 +75,7 @@ def _bare(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def table(owner: str, backend: str, layers: Sequence[Layer]) -> str:
+def table_of(owner: str, backend: str, layers: Sequence[Layer]) -> str:
     """The layers of a model as a table for people."""
     rows = [("layer", "kind", "output", "calls", "within")]
     for x in layers:
