@@ -20,7 +20,7 @@ from trulens_core.assembly import Assembly
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs
 from trulens_core.questions import Request
-from trulens_core.steps import Block
+from trulens_core.steps.block import Block
 from trulens_torch.session import session
 
 BURSTS, CALLS = 100, 40

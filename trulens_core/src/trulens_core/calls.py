@@ -18,7 +18,7 @@ from trulens_core.kinds import Kind
 from trulens_core.passes import selection
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut, source_cut
-from trulens_core.steps import Block
+from trulens_core.steps.block import Block
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper

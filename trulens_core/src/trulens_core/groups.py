@@ -22,7 +22,8 @@ from trulens_core.proof import ProvedBlocks
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps import Block, with_tensors
+from trulens_core.steps.block import Block
+from trulens_core.steps.quantity_data import with_tensors
 from trulens_core.sums import RunningSum
 from trulens_core.ways import Verdict
 

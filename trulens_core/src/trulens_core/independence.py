@@ -19,7 +19,8 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.plugins import get_backend
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
-from trulens_core.steps import Block, shapes_key
+from trulens_core.steps.block import Block
+from trulens_core.steps.keys import shapes_key
 
 if TYPE_CHECKING:
     from trulens_core.models import ModelWrapper

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-from trulens_core import calls, eager, traced, ways
+from trulens_core import calls, ways
 from trulens_core.backends import Gradients, Tensor, Want
 from trulens_core.errors import UnknownLayerError
 from trulens_core.inputs import ModelInputs
@@ -15,7 +14,6 @@ from trulens_core.options import get_model_wrapper as get_model_wrapper
 from trulens_core.passes import CutModel
 from trulens_core.passes import Layer as Layer
 from trulens_core.passes.names import table_of
-from trulens_core.passes.scores import refuse_probabilities
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import as_qoi
 from trulens_core.slices import (
@@ -24,7 +22,9 @@ from trulens_core.slices import (
     source_cut,
     target_cut,
 )
-from trulens_core.steps import Block, one_pass
+from trulens_core.steps.block import Block
+from trulens_core.steps.blocks import over_blocks
+from trulens_core.steps.values import activations
 from trulens_core.ways import Verdict
 
 
@@ -87,21 +87,7 @@ class ModelWrapper(CutModel):
 
         Call it inside `opened`. Interventions replace the values at other cuts, row by row.
         """
-        if not cuts:
-            return {}
-        replace = self.spread(interventions or {})
-        parts = [part for cut in cuts for part in cut.parts()]
-        found = iter(one_pass(self, inputs, replace, parts))
-        result: dict[Cut, list[Tensor]] = {}
-        for cut in cuts:
-            members = [next(found) for _ in cut.parts()]
-            if len(members) > 1:
-                self.sizes[cut] = tuple(map(len, members))
-            result[cut] = [t for m in members for t in m]
-        if self.unchecked in result:
-            refuse_probabilities(result[self.unchecked], self.unchecked, self.backend)
-            self.unchecked = None
-        return result
+        return activations(self, inputs, cuts, interventions)
 
     @final
     def gradients(
@@ -138,13 +124,7 @@ class ModelWrapper(CutModel):
         Where `narrow`, what comes before the distribution's inner cut is computed for the records
         alone; see `trulens_core.ways`.
         """
-        if of == self.unchecked:
-            self.activations(inputs, [of])  # once, since no gradient shows it
-        if self.backend.traces:
-            return traced.TracedBlocks(self, inputs, (wrt, of), qoi, want)
-        return functools.partial(
-            eager.gradients, self, inputs, (wrt, of), qoi, want=want, narrow=narrow
-        )
+        return over_blocks(self, inputs, (wrt, of), qoi, want, narrow=narrow)
 
     @final
     def verdict(self, inputs: ModelInputs, cuts: Sequence[Cut]) -> Verdict:

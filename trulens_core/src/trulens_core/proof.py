@@ -14,7 +14,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.passes.trace import Trace
 from trulens_core.quantities import QoI
 from trulens_core.questions import Question
-from trulens_core.steps import Block
+from trulens_core.steps.block import Block
 from trulens_core.ways import Refused, Rounding, Verdict, Way, deviation, is_rounding, rounding
 
 Over = Callable[[Block], Gradients]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trulens_core.backends import Gradients, Tap, Tensor, Want
 from trulens_core.inputs import ModelInputs
+from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps import Block, ModelPart, with_tensors
-
-if TYPE_CHECKING:
-    from trulens_core.models import ModelWrapper
+from trulens_core.steps.block import Block
+from trulens_core.steps.quantity_data import with_tensors
+from trulens_core.steps.target import ModelPart
 
 
 def gradients(  # noqa: PLR0913 - what a block is evaluated from
-    wrapper: ModelWrapper,
+    model: CutModel,
     inputs: ModelInputs,
     cuts: tuple[Cut, Cut],
     qoi: QoI,
@@ -26,10 +26,10 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
     *,
     narrow: bool = False,
 ) -> Gradients:
-    """The gradients of a quantity over a block; the same numbers as `trulens_core.steps.Step`.
+    """The gradients of a quantity over a block; the same numbers as `WholeStep`.
 
     Args:
-        wrapper: the model.
+        model: whose gradients they are.
         inputs: those of the b records.
         cuts: where the variables live, and where the quantity is read.
         qoi: the quantity, for b records.
@@ -37,15 +37,15 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
         want: what is wanted besides, see `ModelWrapper.gradients`.
         narrow: whether what comes before an inner cut is computed for the records alone.
     """
-    backend, k = wrapper.backend, len(block.weights)
-    rows, replace = _placed(wrapper, inputs, block, narrow)
-    host = qoi.with_channel_axis(wrapper.channel_axis(cuts[1]))
-    qoi = with_tensors(host, inputs, wrapper).mapped(lambda x: backend.repeat(x, k))
+    backend, k = model.backend, len(block.weights)
+    rows, replace = _given(model, inputs, block, narrow)
+    host = qoi.with_channel_axis(model.channel_axis(cuts[1]))
+    qoi = with_tensors(host, inputs, model).mapped(lambda x: backend.repeat(x, k))
     spent = bool(block.points or block.made) and cuts[0] == block.cut
-    part = ModelPart(wrapper, *cuts, block.cut if replace else None, spent)
+    part = ModelPart(model, *cuts, block.cut if replace else None, spent)
 
     def run(tap: Tap) -> list[Tensor]:
-        with wrapper.using(wrapper.state()):
+        with model.using(model.state()):
             y, n = part.at_target(rows, replace, tap)
         host.validate([tuple(t.shape) for t in y])
         return evaluate(qoi, y, n, backend)
@@ -63,16 +63,16 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
     )
 
 
-def _placed(
-    wrapper: ModelWrapper, inputs: ModelInputs, block: Block, narrow: bool
+def _given(
+    model: CutModel, inputs: ModelInputs, block: Block, narrow: bool
 ) -> tuple[ModelInputs, Mapping[Cut, Any]]:
     """The inputs of a pass, point by point, and what replaces the values at inner cuts."""
-    backend, k = wrapper.backend, len(block.weights)
+    backend, k = model.backend, len(block.weights)
     if block.made is not None:
         return inputs.for_points(k), {block.cut: block.made}
     points = [backend.merge_points(p) for p in block.points]
     if points and isinstance(block.cut, InputCut):
-        at = inputs.at(block.cut, backend, wrapper.parameters)
+        at = inputs.at(block.cut, backend, model.parameters)
         return inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {}
     rows = inputs.for_points(k) if narrow else inputs.repeat(k, backend)
-    return rows, wrapper.spread({block.cut: points}) if points else {}
+    return rows, model.spread({block.cut: points}) if points else {}

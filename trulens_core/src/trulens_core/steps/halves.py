@@ -7,39 +7,39 @@ of cotangents from there to the source cut, know nothing of the quantity.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from trulens_core.backends import Gradients, Halves, StepArguments, Tap, Tensor
+from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
-from trulens_core.steps import ModelPart, StepKey, placed, with_data
-
-if TYPE_CHECKING:
-    from trulens_core.models import ModelWrapper
+from trulens_core.steps.keys import StepKey
+from trulens_core.steps.quantity_data import with_data
+from trulens_core.steps.target import ModelPart
 
 
 class _Compiled:
     """The two halves of a model, which serve all quantities."""
 
-    def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
-        self._wrapper, self._key = wrapper, key
-        self.model = ModelPart(wrapper, key.wrt, key.of, key.replaced)
-        self.first = wrapper.backend.halves(self._run, key.want)
+    def __init__(self, model: CutModel, key: StepKey) -> None:
+        self._model, self._key = model, key
+        self.part = ModelPart(model, key.wrt, key.of, key.replaced)
+        self.first = model.backend.halves(self._run, key.want)
 
     def _run(self, a: StepArguments, tap: Tap) -> list[Tensor]:
-        with self._wrapper.using(a.state):
-            return self.model.at_target(*placed(self._wrapper, self._key, a), tap)[0]
+        with self._model.using(a.state):
+            return self.part.at_target(*self._key.given(self._model, a), tap)[0]
 
 
-class SplitStep:
-    """A step with a quantity of the caller's; the same numbers as `trulens_core.steps.Step`."""
+class HalvedStep:
+    """A step with a quantity of the caller's; the same numbers as `WholeStep`."""
 
-    def __init__(self, wrapper: ModelWrapper, key: StepKey) -> None:
-        self._backend, self._key = wrapper.backend, key
-        self._compiled: _Compiled = wrapper.kept(
-            ("halves", *key.of_model()), lambda: _Compiled(wrapper, key)
+    def __init__(self, model: CutModel, key: StepKey) -> None:
+        self._backend, self._key = model.backend, key
+        self._compiled: _Compiled = model.kept(
+            ("halves", *key.of_model()), lambda: _Compiled(model, key)
         )
 
     def validate(self, qoi: QoI) -> None:
@@ -54,12 +54,12 @@ class SplitStep:
         for gs in got.gradients:
             cotangents = [None if g is None else backend.split_points(g, k) for g in gs]
             gradients.append(half.pull(cotangents, weights))
-        model = self._compiled.model
+        part = self._compiled.part
         like = [backend.accumulator(z if "points" in want else z[0]) for z in half.activations]
         return Gradients(
             [backend.split_points(q, k) for q in got.quantities] if "quantities" in want else [],
-            [half.activations[i] for i in model.order] if "activations" in want else [],
-            model.connected(gradients, like),
+            [half.activations[i] for i in part.order] if "activations" in want else [],
+            part.connected(gradients, like),
         )
 
     def _quantities(self, half: Halves, a: StepArguments, k: int) -> Gradients:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from trulens_core.backends import Gradients, StepArguments, Want
 from trulens_core.inputs import ModelInputs
+from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut
-from trulens_core.splitting import SplitStep
-from trulens_core.steps import Block, Step, StepKey, shapes_key, with_tensors
-
-if TYPE_CHECKING:
-    from trulens_core.models import ModelWrapper
+from trulens_core.steps.block import Block
+from trulens_core.steps.halves import HalvedStep
+from trulens_core.steps.keys import StepKey, shapes_key
+from trulens_core.steps.quantity_data import with_tensors
+from trulens_core.steps.whole import WholeStep
 
 
 class TracedBlocks:
@@ -25,16 +25,16 @@ class TracedBlocks:
 
     def __init__(
         self,
-        wrapper: ModelWrapper,
+        model: CutModel,
         inputs: ModelInputs,
         cuts: tuple[Cut, Cut],
         qoi: QoI,
         want: Collection[Want],
     ) -> None:
-        self._wrapper, self._inputs, self._cuts = wrapper, inputs, cuts
-        self._qoi = qoi.with_channel_axis(wrapper.channel_axis(cuts[1]))
+        self._model, self._inputs, self._cuts = model, inputs, cuts
+        self._qoi = qoi.with_channel_axis(model.channel_axis(cuts[1]))
         self._want = frozenset(want)
-        self._step: Step | SplitStep | None = None
+        self._step: WholeStep | HalvedStep | None = None
         self._order: list[int] = []
 
     def __call__(self, block: Block) -> Gradients:
@@ -44,21 +44,21 @@ class TracedBlocks:
         points = [block.points[i] for i in self._order]
         return self._step.run(self._arguments._replace(points=points), block.weights)
 
-    def _prepared(self, block: Block) -> Step | SplitStep:
-        wrapper, inputs, qoi = self._wrapper, self._inputs, self._qoi
+    def _prepared(self, block: Block) -> WholeStep | HalvedStep:
+        model, inputs, qoi = self._model, self._inputs, self._qoi
         at_input: list[int] = []
         if isinstance(block.cut, InputCut) and block.points:
-            at_input = inputs.at(block.cut, wrapper.backend, wrapper.parameters)
+            at_input = inputs.at(block.cut, model.backend, model.parameters)
         places = at_input or range(len(block.points))
         self._order = sorted(range(len(block.points)), key=places.__getitem__)
         structure, batched, shared = inputs.split(at_input)
         replaced = block.cut if block.points and not at_input else None
         shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
-        step = _step(wrapper, StepKey(*self._cuts, replaced, structure, self._want, qoi, shapes))
+        step = _step(model, StepKey(*self._cuts, replaced, structure, self._want, qoi, shapes))
         step.validate(qoi)
-        data = with_tensors(qoi, inputs, wrapper).data()
+        data = with_tensors(qoi, inputs, model).data()
         self._arguments = StepArguments(
-            wrapper.state(),
+            model.state(),
             [],
             batched,
             shared,
@@ -68,9 +68,9 @@ class TracedBlocks:
         return step
 
 
-def _step(wrapper: ModelWrapper, key: StepKey) -> Step | SplitStep:
+def _step(model: CutModel, key: StepKey) -> WholeStep | HalvedStep:
     """The step for `key`, split where that saves a trace."""
-    if wrapper.backend.splits and key.qoi.custom:
-        return SplitStep(wrapper, key)
-    kept: Step = wrapper.kept(key.hashed(), lambda: Step(wrapper, key.snapshot()))
+    if model.backend.splits and key.qoi.custom:
+        return HalvedStep(model, key)
+    kept: WholeStep = model.kept(key.hashed(), lambda: WholeStep(model, key.snapshot()))
     return kept

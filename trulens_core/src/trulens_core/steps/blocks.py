@@ -1,0 +1,41 @@
+"""Blocks of one distribution, as the framework evaluates them best: eagerly, or traced."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from trulens_core.backends import Gradients, Want
+from trulens_core.inputs import ModelInputs
+from trulens_core.passes import CutModel
+from trulens_core.quantities.base import QoI
+from trulens_core.slices import Cut
+from trulens_core.steps import eager, traced
+from trulens_core.steps.block import Block
+from trulens_core.steps.values import activations
+
+
+def over_blocks(
+    model: CutModel,
+    inputs: ModelInputs,
+    cuts: tuple[Cut, Cut],
+    qoi: QoI,
+    want: Sequence[Want] = (),
+    *,
+    narrow: bool = False,
+) -> Callable[[Block], Gradients]:
+    """The gradients as a function of blocks; see `ModelWrapper.over_blocks`.
+
+    Args:
+        model: whose gradients they are.
+        inputs: of the b records.
+        cuts: where the variables live, and where the quantity is read.
+        qoi: the quantity, for b records.
+        want: what is wanted besides.
+        narrow: whether what comes before an inner cut is computed for the records alone.
+    """
+    if cuts[1] == model.unchecked:
+        activations(model, inputs, [cuts[1]])  # once, since no gradient shows it
+    if model.backend.traces:
+        return traced.TracedBlocks(model, inputs, cuts, qoi, want)
+    return functools.partial(eager.gradients, model, inputs, cuts, qoi, want=want, narrow=narrow)

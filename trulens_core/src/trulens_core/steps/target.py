@@ -1,0 +1,110 @@
+"""From a model's inputs to the value at the target cut, with the source cut tapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from trulens_core.backends import LoopTap, Tap, Tensor
+from trulens_core.errors import LayerNotReachedError, NotConnectedError
+from trulens_core.inputs import ModelInputs
+from trulens_core.passes import CutModel, selection
+from trulens_core.slices import Cut
+
+
+class ModelPart:
+    """What of a step is the model's: from its inputs to the value at the target cut.
+
+    Args:
+        model: it.
+        wrt: the source cut.
+        of: the target cut.
+        replaced: the inner cut whose value is replaced, if any; for messages.
+        spent: whether nobody reads again what is tapped, see `OverwritingTap`.
+
+    Attributes:
+        order: where the source cut's tensors, in the cut's own order, stand among those tapped;
+            known after an evaluation.
+    """
+
+    def __init__(
+        self, model: CutModel, wrt: Cut, of: Cut, replaced: Cut | None, spent: bool = False
+    ) -> None:
+        self._model, self._wrt, self._of, self._replaced = model, wrt, of, replaced
+        self._spent = spent
+        self.order: list[int] = []
+
+    def at_target(
+        self, inputs: ModelInputs, replace: Mapping[Cut, Any], tap: Tap
+    ) -> tuple[list[Tensor], int | None]:
+        """The tensors at the target cut, and how many rows they have where that is known."""
+        model, wrt, of = self._model, self._wrt, self._of
+        parts = wrt.parts()
+        reached: list[tuple[int, int]] = []
+        through = getattr(tap, "over", tap) if self._spent else tap
+        taps = {part: _Part(tap, through, i, reached) for i, part in enumerate(parts)}
+        found = model.forward(inputs, replace=replace, tap=taps, want=of.parts())
+        if len(reached) != len(parts):
+            raise LayerNotReachedError(
+                f"the value at {wrt} was reached {len(reached)} times in one pass instead "
+                f"of {len(parts)}"
+            )
+        self.order = _order(reached)
+        y = [t for tensors in found for t in tensors]
+        rows = inputs.rows_at_cut
+        selection.check_rows(y, of, rows)
+        if rows is None:
+            y = [model.backend.same_rows(t, inputs.first, of) for t in y]
+        return y, rows
+
+    def connected(
+        self, gradients: Sequence[Sequence[Tensor | None]], like: Sequence[Tensor]
+    ) -> list[list[Tensor]]:
+        """The gradients in the cut's order, zeros where one tensor of several is unconnected.
+
+        `like` has the shapes of the gradients, in the order of tapping as they are.
+        """
+        if all(g is None for gs in gradients for g in gs):
+            given = f" once the value at {self._replaced} is given" if self._replaced else ""
+            raise NotConnectedError(
+                f"the quantity at {self._of} does not depend on the value at {self._wrt}{given}; "
+                "is the source cut after the target, or before the distribution's cut, does the "
+                "quantity ignore the value it is given, or does the model stop gradients (detach, "
+                "no_grad) in between?"
+            )
+        zeros = self._model.backend.xp.zeros_like
+        return [
+            [zeros(like[i]) if gs[i] is None else gs[i] for i in self.order] for gs in gradients
+        ]
+
+
+def _order(reached: list[tuple[int, int]]) -> list[int]:
+    """Where the tensors of each part of the cut, in the parts' order, stand among those reached."""
+    starts, position = {}, 0
+    for part, size in reached:
+        starts[part] = range(position, position + size)
+        position += size
+    return [i for part in sorted(starts) for i in starts[part]]
+
+
+class _Part:
+    """The tap at one layer of a cut."""
+
+    def __init__(
+        self,
+        tap: Tap,
+        through: Callable[[list[Tensor]], list[Tensor]],
+        index: int,
+        reached: list[tuple[int, int]],
+    ) -> None:
+        self.tap, self._through, self._index, self._reached = tap, through, index, reached
+        self._first = 0
+
+    def __call__(self, z: list[Tensor], /) -> list[Tensor]:
+        self._first = sum(size for _, size in self._reached)
+        self._reached.append((self._index, len(z)))
+        return self._through(z)
+
+    def saw(self, z: list[Tensor], /, first: int = 0) -> None:
+        """What the tensors were, told after a loop; see `LoopTap`."""
+        cast(LoopTap, self.tap).saw(z, first + self._first)
