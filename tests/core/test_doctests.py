@@ -20,7 +20,7 @@ EXAMPLES = {
     "trulens_core.distributions.noise",
     "trulens_core.distributions.paths",
     "trulens_core.inputs.model_inputs",
-    "trulens_core.options",
+    "trulens_core.models.opening",
     "trulens_core.distributions.quadrature",
     "trulens_core.quantities.classes",
     "trulens_core.slices",

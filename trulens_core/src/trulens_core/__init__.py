@@ -44,7 +44,7 @@ from trulens_core.errors import UnknownLayerError as UnknownLayerError
 from trulens_core.errors import UnsupportedModelError as UnsupportedModelError
 from trulens_core.inputs import ModelInputs as ModelInputs
 from trulens_core.models import ModelWrapper as ModelWrapper
-from trulens_core.options import get_model_wrapper as get_model_wrapper
+from trulens_core.models.opening import get_model_wrapper as get_model_wrapper
 from trulens_core.plugins import BackendDescription as BackendDescription
 from trulens_core.plugins import get_backend as get_backend
 from trulens_core.plugins import list_backends as list_backends

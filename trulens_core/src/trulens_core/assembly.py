@@ -13,7 +13,7 @@ from trulens_core.adaptive import scale
 from trulens_core.backends import Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.inputs import ModelInputs
-from trulens_core.kinds import Kind
+from trulens_core.models.conversion import CallerKind
 from trulens_core.passes import selection
 from trulens_core.questions import Answer, Question
 from trulens_core.results import AttributionResult
@@ -27,7 +27,7 @@ class Assembly:
     """The answers of all groups as one result."""
 
     def __init__(
-        self, question: Question, inputs: ModelInputs, kind: Kind, found: list[Answer]
+        self, question: Question, inputs: ModelInputs, kind: CallerKind, found: list[Answer]
     ) -> None:
         self._question, self._inputs, self._kind, self._found = question, inputs, kind, found
         self._backend = question.wrapper.backend

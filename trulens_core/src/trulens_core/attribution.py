@@ -14,8 +14,8 @@ from trulens_core.distributions.quadrature import Rule, positive_int
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence import answers
 from trulens_core.inputs import ModelInputs
-from trulens_core.kinds import Kind
 from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.models.conversion import CallerKind
 from trulens_core.positions import no_number_by_position
 from trulens_core.progress import bar
 from trulens_core.quantities import as_qoi
@@ -137,7 +137,7 @@ class AttributionMethod:
 
     def _answers(
         self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
-    ) -> tuple[ModelInputs, Kind, list[Answer]]:
+    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
         question = self._asked()
         inputs, kind = self.model.prepared(ModelInputs.of_call(args, kwargs))
         remarks.of_integers(question, inputs)

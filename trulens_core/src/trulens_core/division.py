@@ -6,6 +6,7 @@ import math
 import warnings
 from typing import NamedTuple
 
+from trulens_core import ways
 from trulens_core.errors import TrulensWarning, UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED
@@ -60,7 +61,8 @@ class Division:
         self._total = inputs.n_records
         self._divisor = 1
         cuts = (question.source, question.target, question.doi_cut)
-        self.verdict: Verdict = question.wrapper.verdict(inputs, cuts)
+        key = ways.key_of(question.wrapper, inputs, cuts)
+        self.verdict: Verdict = question.wrapper.known(key, Verdict)
         backend = question.wrapper.backend
         inner = not isinstance(question.doi_cut, InputCut)
         self._narrow = inner and not backend.traces and question.wrapper.narrows()

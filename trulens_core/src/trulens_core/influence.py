@@ -8,10 +8,10 @@ kept grows with the number of points, unless single points' gradients are asked 
 
 from __future__ import annotations
 
-from trulens_core import notes
 from trulens_core.division import Division
 from trulens_core.groups import GroupRun
 from trulens_core.inputs import ModelInputs
+from trulens_core.models import notes
 from trulens_core.order import check_apart
 from trulens_core.questions import Answer, Question, Request
 from trulens_core.ways import Refused

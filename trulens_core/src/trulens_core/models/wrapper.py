@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-from trulens_core import calls, ways
 from trulens_core.backends import Gradients, Tensor, Want
 from trulens_core.errors import UnknownLayerError
 from trulens_core.inputs import ModelInputs
-from trulens_core.kinds import Kind
-from trulens_core.options import get_model_wrapper as get_model_wrapper
+from trulens_core.models import direct
+from trulens_core.models.conversion import CallerKind, prepared
 from trulens_core.passes import CutModel
-from trulens_core.passes import Layer as Layer
 from trulens_core.passes.names import table_of
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import as_qoi
@@ -25,7 +23,6 @@ from trulens_core.slices import (
 from trulens_core.steps.block import Block
 from trulens_core.steps.blocks import over_blocks
 from trulens_core.steps.values import activations
-from trulens_core.ways import Verdict
 
 
 class ModelWrapper(CutModel):
@@ -44,6 +41,7 @@ class ModelWrapper(CutModel):
         parameters: the names of its positional parameters, as far as they are known.
 
     Example:
+        >>> from trulens_core import get_model_wrapper
         >>> from trulens_core.testing import small_model
         >>> model, x = small_model()
         >>> wrapper = get_model_wrapper(model)
@@ -70,9 +68,9 @@ class ModelWrapper(CutModel):
     # -- core: inputs ------------------------------------------------------------------------
 
     @final
-    def prepared(self, inputs: ModelInputs) -> tuple[ModelInputs, Kind]:
+    def prepared(self, inputs: ModelInputs) -> tuple[ModelInputs, CallerKind]:
         """The caller's inputs as tensors of the model, and how to give results back."""
-        return calls.prepared(self, inputs)
+        return prepared(self, inputs)
 
     # -- core: the two evaluations -----------------------------------------------------------
 
@@ -122,15 +120,9 @@ class ModelWrapper(CutModel):
         """`gradients` as a function of blocks of one distribution; they have one structure.
 
         Where `narrow`, what comes before the distribution's inner cut is computed for the records
-        alone; see `trulens_core.ways`.
+        alone; see `trulens_core.influence.ways`.
         """
         return over_blocks(self, inputs, (wrt, of), qoi, want, narrow=narrow)
-
-    @final
-    def verdict(self, inputs: ModelInputs, cuts: Sequence[Cut]) -> Verdict:
-        """What is known of how rows meet the model; inside `opened`."""
-        found: Verdict = self.known(ways.key_of(self, inputs, cuts), Verdict)
-        return found
 
     # -- core: what users call ---------------------------------------------------------------
 
@@ -196,7 +188,7 @@ class ModelWrapper(CutModel):
         """
         with self.backend.outside():
             call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
-            return calls.fprop(self, call, target_cut(to_cut), attribution_cut)
+            return direct.fprop(self, call, target_cut(to_cut), attribution_cut)
 
     @final
     def qoi_bprop(  # noqa: PLR0913 - the documented signature
@@ -221,10 +213,10 @@ class ModelWrapper(CutModel):
         """
         with self.backend.outside():
             call = self._intervened(model_args, model_kwargs, doi_cut, intervention)
-            return calls.qoi_bprop(self, call, as_qoi(qoi), target_cut(to_cut), attribution_cut)
+            return direct.qoi_bprop(self, call, as_qoi(qoi), target_cut(to_cut), attribution_cut)
 
     def _intervened(
         self, args: Any, kwargs: Mapping[str, Any] | None, doi_cut: Any, intervention: Any
-    ) -> calls.Call:
-        given = args if isinstance(args, ModelInputs) else ModelInputs(calls.as_args(args), kwargs)
-        return calls.intervened(self, given, self.resolved(source_cut(doi_cut)), intervention)
+    ) -> direct.Call:
+        given = args if isinstance(args, ModelInputs) else ModelInputs(direct.as_args(args), kwargs)
+        return direct.intervened(self, given, self.resolved(source_cut(doi_cut)), intervention)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from trulens_core.models.wrapper import ModelWrapper
 from trulens_core.plugins import registry
-
-if TYPE_CHECKING:
-    from trulens_core.models import ModelWrapper
 
 _DEFAULTS: dict[str, tuple[Any, str]] = {
     "logit_layer": (None, "every framework"),

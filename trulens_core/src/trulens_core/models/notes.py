@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from trulens_core.errors import TrulensError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import SHARED
-
-if TYPE_CHECKING:
-    from trulens_core.models import ModelWrapper
+from trulens_core.passes import CutModel
 
 
 @contextlib.contextmanager
-def added(inputs: ModelInputs, wrapper: ModelWrapper) -> Iterator[None]:
+def added(inputs: ModelInputs, model: CutModel) -> Iterator[None]:
     """The context of evaluations whose errors get notes."""
     try:
         yield
     except Exception as error:
-        add(error, inputs, wrapper)
+        add(error, inputs, model)
         raise
 
 
-def add(error: Exception, inputs: ModelInputs, wrapper: ModelWrapper) -> None:
+def add(error: Exception, inputs: ModelInputs, model: CutModel) -> None:
     """Say what was not repeated and what was not cast, each where there is any."""
     if isinstance(error, TrulensError):
         return
-    for note in (_of_shared(inputs), _of_types(inputs, wrapper)):
+    for note in (_of_shared(inputs), _of_types(inputs, model)):
         if note:
             error.add_note(note)
 
@@ -48,9 +45,9 @@ def _of_shared(inputs: ModelInputs) -> str | None:
     )
 
 
-def _of_types(inputs: ModelInputs, wrapper: ModelWrapper) -> str | None:
-    backend = wrapper.backend
-    held = {str(w.dtype) for w in wrapper.floating_weights()}
+def _of_types(inputs: ModelInputs, model: CutModel) -> str | None:
+    backend = model.backend
+    held = {str(w.dtype) for w in model.floating_weights()}
     other = [
         f"{x.name!r} as {x.value.dtype}"
         for x in inputs.leaves
