@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trulens_core import (
-    Cut,
-    CutError,
-    DoI,
-    InternalInfluence,
-    LinearDoi,
-    get_model_wrapper,
-    independence,
-)
+from trulens_core import Cut, CutError, DoI, InternalInfluence, LinearDoi, get_model_wrapper
+from trulens_core.influence import independence
 from trulens_tf.backend import BACKEND
 
 v1 = tf.compat.v1

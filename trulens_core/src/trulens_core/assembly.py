@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from trulens_core.adaptive import scale
 from trulens_core.backends import Tensor
 from trulens_core.distributions import LinearDoi
+from trulens_core.influence.completeness import scale, summed
+from trulens_core.influence.questions import Answer, Question
 from trulens_core.inputs import ModelInputs
 from trulens_core.models.conversion import CallerKind
 from trulens_core.passes import selection
-from trulens_core.questions import Answer, Question
 from trulens_core.results import AttributionResult
 from trulens_core.slices import Cut, InputCut
 
@@ -110,16 +109,10 @@ class Assembly:
         if not holds or self._quantity is None or self._baseline_quantity is None:
             return None
         wide = self._backend.accumulator
-        sums = self._column([[self._sum(ts) for ts in a.attributions] for a in self._found])
+        sums = self._column(
+            [[summed(ts, self._backend) for ts in a.attributions] for a in self._found]
+        )
         return wide(self._quantity) - wide(self._baseline_quantity) - sums
-
-    def _sum(self, tensors: list[Tensor]) -> Tensor:
-        xp = self._backend.xp
-        total = None
-        for t in tensors:
-            s = xp.sum(xp.reshape(t, (t.shape[0], math.prod(t.shape[1:]))), axis=1)
-            total = s if total is None else total + s
-        return total
 
     def _column(self, groups: list[list[Tensor] | None]) -> Tensor | None:
         """(records,) or, for k quantities, (records, k)."""

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack, final
 
 from trulens_core import remarks
-from trulens_core.adaptive import Tolerance, adaptive_answers
 from trulens_core.assembly import Assembly
 from trulens_core.distributions import DoI, LinearDoi, as_doi
 from trulens_core.distributions.quadrature import Rule, positive_int
 from trulens_core.errors import TrulensWarning
-from trulens_core.influence import answers
+from trulens_core.influence.loop import answers
+from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.tolerance import Tolerance, adaptive_answers
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.conversion import CallerKind
 from trulens_core.positions import no_number_by_position
 from trulens_core.progress import bar
 from trulens_core.quantities import as_qoi
-from trulens_core.questions import Answer, Question, Request
 from trulens_core.results import AttributionResult
 from trulens_core.slices import Cut, InputCut, Slice, as_slice
 
@@ -314,7 +314,8 @@ class IntegratedGradients(InputAttribution):
             "endpoints".
         tolerance: instead of a number of points, the error of completeness that is accepted, as
             a part of q(x) − q(b): each record gets 3, 9, 27, … midpoints until it meets it, see
-            `trulens_core.adaptive`. `explain` tells `n_points` and `converged` per record.
+            `trulens_core.influence.tolerance`. `explain` tells `n_points` and `converged` for
+            each record.
         max_resolution: the most points a record may use to meet the tolerance.
         **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
             `AttributionMethod`.

@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Sequence
 
 from trulens_core.errors import TrulensWarning
+from trulens_core.influence.questions import Answer, Question
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED, Name
-from trulens_core.questions import Answer, Question
 from trulens_core.slices import InputCut
 
 _CALLER = 4

@@ -43,7 +43,7 @@ class TorchModelWrapper(ModelWrapper):
         force_eval: whether calls see all modules in evaluation mode; False keeps each as it is.
         skip_prefix: whether what comes before the cut of a distribution is computed for the
             records alone, not for all of their points, where that is proved to be the same, see
-            `trulens_core.ways`.
+            `trulens_core.influence.ways`.
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
     """

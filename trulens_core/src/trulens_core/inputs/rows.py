@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import Backend, Tensor, rows_at
+from trulens_core.backends import Backend, rows_at
 from trulens_core.inputs.model_inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED
 
@@ -39,8 +39,3 @@ def padded(inputs: ModelInputs, n: int, backend: Backend) -> ModelInputs:
     return inputs.map_tensors(
         lambda x: last_again(x.value, n, backend) if x.role == BATCHED else x.value
     )
-
-
-def trimmed(tensors: Sequence[Tensor], n: int, axis: int = 0) -> list[Tensor]:
-    """The first n records of each tensor."""
-    return [t[:n] if axis == 0 else t[:, :n] for t in tensors]

@@ -6,13 +6,13 @@ import math
 import warnings
 from typing import NamedTuple
 
-from trulens_core import ways
 from trulens_core.errors import TrulensWarning, UnsupportedModelError
+from trulens_core.influence import ways
+from trulens_core.influence.questions import Question, Request
+from trulens_core.influence.ways import Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED
-from trulens_core.questions import Question, Request
 from trulens_core.slices import InputCut
-from trulens_core.ways import Verdict, Way
 
 _ELEMENTS_PER_PASS = 2**21
 _ROWS_PER_PASS = (8, 256)
@@ -32,7 +32,7 @@ class Part(NamedTuple):
         last: one past the last record's place.
         size: how many records a group has, the last one but for what pads it included.
         rows: how many rows a pass has at most.
-        way: see `trulens_core.ways`.
+        way: see `trulens_core.influence.ways`.
     """
 
     first: int

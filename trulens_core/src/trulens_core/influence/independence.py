@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +16,12 @@ from trulens_core.backends import Tensor
 from trulens_core.distributions import DoI, PointDoi
 from trulens_core.errors import CutError, NotConnectedError
 from trulens_core.inputs import ModelInputs
+from trulens_core.models import ModelWrapper
 from trulens_core.plugins import get_backend
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
 from trulens_core.steps.block import Block
 from trulens_core.steps.keys import shapes_key
-
-if TYPE_CHECKING:
-    from trulens_core.models import ModelWrapper
 
 
 def check_independent(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut: Cut) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor, rows_at
+from trulens_core.influence.questions import Question
+from trulens_core.influence.rounding import by_record, deviation, rounding
+from trulens_core.influence.ways import Refused, Verdict
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.passes.trace import Trace
-from trulens_core.questions import Question
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_core.ways import Refused, Verdict, by_record, deviation, rounding
 
 
 def known_order(question: Question, inputs: ModelInputs, verdict: Verdict) -> bool:

@@ -2,19 +2,19 @@
 
     influence(g ∘ h, q, D)(x) = E over z ~ D(h(x)) of ∂q(g(z)) / ∂z
 
-Groups of records are outside, here; blocks of points inside, in `trulens_core.groups`. Nothing
-kept grows with the number of points, unless single points' gradients are asked for.
+Groups of records are outside, here; blocks of points inside, in `record_group`. Nothing kept grows
+with the number of points, unless single points' gradients are asked for.
 """
 
 from __future__ import annotations
 
-from trulens_core.division import Division
-from trulens_core.groups import GroupRun
+from trulens_core.influence.division import Division
+from trulens_core.influence.order import check_apart
+from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.record_group import RecordGroup
+from trulens_core.influence.ways import Refused
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import notes
-from trulens_core.order import check_apart
-from trulens_core.questions import Answer, Question, Request
-from trulens_core.ways import Refused
 
 
 def answers(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
@@ -29,7 +29,7 @@ def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> lis
     first, total = 0, inputs.n_records
     while first < total:
         part = division.part(first)
-        run = GroupRun(question, request, inputs, part, division.verdict)
+        run = RecordGroup(question, request, inputs, part, division.verdict)
         try:
             found.append(run.answer() if division.settled(part) else _apart(run, division))
         except Refused:
@@ -45,7 +45,7 @@ def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> lis
     return found
 
 
-def _apart(run: GroupRun, division: Division) -> Answer:
+def _apart(run: RecordGroup, division: Division) -> Answer:
     """The answer of a group that leaves the model to the next one, or to another try, as it was."""
     q, inputs = division.question, division.inputs
     if run.part.size < inputs.n_records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,27 +10,24 @@ import numpy as np
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import asked, check_floating, one_or_list
 from trulens_core.distributions.points import LazyPoints, Records
-from trulens_core.division import Part
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
-from trulens_core.independence import check_independent
+from trulens_core.influence.blocks import in_blocks, weights_type
+from trulens_core.influence.division import Part
+from trulens_core.influence.independence import check_independent
+from trulens_core.influence.order import check_order, known_order
+from trulens_core.influence.proof import ProvedBlocks
+from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.statistics import RunningSum
+from trulens_core.influence.ways import Verdict
 from trulens_core.inputs import ModelInputs, no_floating_inputs
-from trulens_core.inputs.rows import last_again, padded, trimmed
-from trulens_core.models import ModelWrapper
-from trulens_core.order import check_order, known_order
-from trulens_core.proof import ProvedBlocks
+from trulens_core.inputs.rows import last_again, padded
 from trulens_core.quantities import QoI, evaluate
-from trulens_core.questions import Answer, Question, Request
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.quantity_data import with_tensors
-from trulens_core.sums import RunningSum
-from trulens_core.ways import Verdict
-
-_ONE = np.ones(1, "float32")
-"""The weight of a single point."""
 
 
-class GroupRun:
+class RecordGroup:
     """The work for one group of records. State lives as long as the group's."""
 
     def __init__(
@@ -121,7 +117,7 @@ class GroupRun:
             assert stack is not None
             return [backend.merge_points(p) for p in stack(0, n)]
 
-        weights = np.asarray(q.doi.weights, self._weights_type())
+        weights = np.asarray(q.doi.weights, weights_type(q.wrapper, self._inputs))
         n = len(weights)
         blocks = ProvedBlocks(q, self._inputs, self._qoi({}), [], "narrow", self._verdict)
         got = blocks(Block(q.doi_cut, [], weights, made))
@@ -139,16 +135,7 @@ class GroupRun:
         if not self._pad:
             return a
         n = self._last - self._first
-        return Answer(
-            [trimmed(ts, n) for ts in a.attributions],
-            a.gradients and [trimmed(ts, n, axis=1) for ts in a.gradients],
-            a.points and trimmed(a.points, n, axis=1),
-            a.quantity and trimmed(a.quantity, n),
-            a.baseline_quantity and trimmed(a.baseline_quantity, n),
-            a.n_points,
-            a.not_finite,
-            zero=a.zero,
-        )
+        return a.mapped(lambda t, axis: t[:n] if axis == 0 else t[:, :n])
 
     def _floating_inputs(self, cut: InputCut) -> list[int]:
         return self._inputs.at(cut, self._backend, self._question.wrapper.parameters)
@@ -218,7 +205,7 @@ class GroupRun:
             want += ["activations"] if q.multiply and not isinstance(q.source, InputCut) else []
         summed = RunningSum(self._backend, keep=request.gradients)
         over = ProvedBlocks(q, self._inputs, qoi, want, self.part.way, self._verdict)
-        for block, count in self._blocks(points):
+        for block, count in in_blocks(points, q.doi_cut, q.wrapper, self._inputs, self.part):
             got = over(block)
             summed.add(got.gradients, block.weights, count)
             if points.stack is None:
@@ -227,33 +214,6 @@ class GroupRun:
             del got  # or it would be held while the next block is computed
             request.advance(count * (self._last - self._first))
         return summed
-
-    def _blocks(self, points: LazyPoints) -> Iterator[tuple[Block, int]]:
-        """Blocks of the points, as equal as can be; of one shape where that is compiled for.
-
-        With each, how many of its points are real: the rest, copies of the last, weigh nothing.
-        """
-        cut, n = self._question.doi_cut, len(points.weights)
-        if points.stack is None:
-            yield Block(cut, [], _ONE), n
-            return
-        weights = np.asarray(points.weights, self._weights_type())
-        static = self._backend.static_shapes
-        alone = self.part.way == "alone"
-        most = 1 if alone else max(1, self.part.rows // self._inputs.n_records)
-        k = -(-n // -(-n // most))
-        if static:  # what a block has beyond the points weighs nothing
-            weights = np.concatenate([weights, np.zeros(k, weights.dtype)])
-        for i in range(0, n, k):
-            j = min(i + k, n)
-            more = k - (j - i) if static else 0
-            stacked = [last_again(t, more, self._backend) for t in points.stack(i, j)]
-            yield Block(cut, stacked, weights[i : j + more]), j - i
-
-    def _weights_type(self) -> str:
-        """float32, as the gradients are summed in, unless anything is float64."""
-        double = _sums_are_double(self._question.wrapper, self._inputs)
-        return "float64" if double else "float32"
 
     # -- multiplier, quantities --------------------------------------------------------------
 
@@ -308,11 +268,3 @@ class GroupRun:
             bad |= {int(i) for i in np.flatnonzero(~finite)}
         zero = bool(sizes) and all(size == 0 for _, size in sizes)
         return sorted(i for i in bad if i < self._last - self._first), zero
-
-
-def _sums_are_double(wrapper: ModelWrapper, inputs: ModelInputs) -> bool:
-    """Whether points are weighted in float64: where the weights or the inputs hold any of it."""
-    backend = wrapper.backend
-    given = [x.value for x in inputs.leaves if backend.is_tensor(x.value)]
-    held = (*given, *wrapper.floating_weights())
-    return any(x.dtype == backend.xp.float64 for x in held)

@@ -84,3 +84,18 @@ class Answer:
     not_finite: Sequence[int] = ()
     converged: np.ndarray[Any, Any] | None = None
     zero: bool = False
+
+    def mapped(self, function: Callable[[Tensor, int], Tensor]) -> Answer:
+        """The answer with `function(tensor, axis of the records)` in place of each tensor."""
+
+        def each(tensors: list[Tensor] | None, axis: int = 0) -> Any:
+            return tensors and [function(t, axis) for t in tensors]
+
+        return dataclasses.replace(
+            self,
+            attributions=[each(ts) for ts in self.attributions],
+            gradients=self.gradients and [each(ts, 1) for ts in self.gradients],
+            points=each(self.points, 1),
+            quantity=each(self.quantity),
+            baseline_quantity=each(self.baseline_quantity),
+        )

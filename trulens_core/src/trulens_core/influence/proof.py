@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
+from trulens_core.influence.questions import Question
+from trulens_core.influence.rounding import Rounding, deviation, is_rounding, rounding
+from trulens_core.influence.ways import Refused, Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes.trace import Trace
 from trulens_core.quantities import QoI
-from trulens_core.questions import Question
 from trulens_core.steps.block import Block
-from trulens_core.ways import Refused, Rounding, Verdict, Way, deviation, is_rounding, rounding
 
 Over = Callable[[Block], Gradients]
 

@@ -13,20 +13,19 @@ converged to a wrong value because all change sits at one end of the path.
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import LinearDoi
-from trulens_core.influence import answers
+from trulens_core.influence.completeness import scale, summed
+from trulens_core.influence.loop import answers
+from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import taken
 from trulens_core.quantities import QoI
-from trulens_core.questions import Answer, Question, Request
 
-_FLOOR = 1e-3
 _CHANGE = 10.0
 _FIRST = 1
 """Too few to tell convergence; but the one point is among the three, so it costs nothing."""
@@ -132,26 +131,13 @@ def _converged(
     for i, ts in enumerate(attributions):
         q, b = _host(old.quantity[i], backend), _host(old.baseline_quantity[i], backend)
         error = tolerance.error * scale(q, b)
-        gap = q - b - sum(_total(t, backend) for t in ts)
+        gap = q - b - sum(_host(summed([t], backend), backend) for t in ts)
         changes = zip(ts, old.attributions[i], strict=True)
-        change = sum(_total((t - u) * (t - u), backend) for t, u in changes) ** 0.5
+        change = (
+            sum(_host(summed([(t - u) * (t - u)], backend), backend) for t, u in changes) ** 0.5
+        )
         met.append((np.abs(gap) <= error) & (change <= _CHANGE * error))
     return np.asarray(np.all(met, axis=0))
-
-
-def scale(q: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """What errors of completeness are measured in: |q(x) − q(b)|, or a part of q if that is tiny.
-
-    It is that of each record alone, so that it does not depend on the batch.
-    """
-    least = _FLOOR * np.maximum(np.abs(q), np.abs(b))
-    return np.asarray(np.maximum(np.abs(q - b), least))
-
-
-def _total(t: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
-    """The sum of each record."""
-    flat = backend.xp.reshape(t, (t.shape[0], math.prod(t.shape[1:])))
-    return _host(backend.xp.sum(flat, axis=1), backend)
 
 
 def _host(t: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
@@ -176,20 +162,13 @@ def _narrowed(left: _Open, answer: Answer, index: np.ndarray[Any, Any], backend:
 
 def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
     """The answer for the records at `index`, in that order."""
-
-    def take(ts: list[Tensor] | None) -> list[Tensor]:
-        return [taken(t, index, backend) for t in ts or []]
-
     assert a.converged is not None
     bad = np.isin(index, list(a.not_finite))
-    return Answer(
-        [take(ts) for ts in a.attributions],
-        quantity=take(a.quantity),
-        baseline_quantity=take(a.baseline_quantity),
+    return dataclasses.replace(
+        a.mapped(lambda t, _: taken(t, index, backend)),
         n_points=np.asarray(a.n_points)[index],
         not_finite=np.flatnonzero(bad).tolist(),
         converged=a.converged[index],
-        zero=a.zero,
     )
 
 

@@ -1,0 +1,49 @@
+"""Points cut into blocks: so many at a time as a pass may have rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from trulens_core.distributions.points import LazyPoints
+from trulens_core.influence.division import Part
+from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.rows import last_again
+from trulens_core.passes import CutModel
+from trulens_core.slices import Cut
+from trulens_core.steps import Block
+
+_ONE = np.ones(1, "float32")
+"""The weight of a single point."""
+
+
+def in_blocks(
+    points: LazyPoints, cut: Cut, model: CutModel, inputs: ModelInputs, part: Part
+) -> Iterator[tuple[Block, int]]:
+    """Blocks of the points, as equal as can be; of one shape where that is compiled for.
+
+    With each, how many of its points are real: the rest, copies of the last, weigh nothing.
+    """
+    n, backend = len(points.weights), model.backend
+    if points.stack is None:
+        yield Block(cut, [], _ONE), n
+        return
+    weights = np.asarray(points.weights, weights_type(model, inputs))
+    most = 1 if part.way == "alone" else max(1, part.rows // inputs.n_records)
+    k = -(-n // -(-n // most))
+    if backend.static_shapes:  # what a block has beyond the points weighs nothing
+        weights = np.concatenate([weights, np.zeros(k, weights.dtype)])
+    for i in range(0, n, k):
+        j = min(i + k, n)
+        more = k - (j - i) if backend.static_shapes else 0
+        stacked = [last_again(t, more, backend) for t in points.stack(i, j)]
+        yield Block(cut, stacked, weights[i : j + more]), j - i
+
+
+def weights_type(model: CutModel, inputs: ModelInputs) -> str:
+    """The type of points' weights: float32, as gradients are summed in, unless any is float64."""
+    backend = model.backend
+    given = [x.value for x in inputs.leaves if backend.is_tensor(x.value)]
+    held = (*given, *model.floating_weights())
+    return "float64" if any(x.dtype == backend.xp.float64 for x in held) else "float32"
