@@ -16,10 +16,10 @@ import torch
 import torch_models as nets
 
 from trulens_core import InputAttribution
-from trulens_core.assembly import Assembly
 from trulens_core.influence.loop import answers
 from trulens_core.influence.questions import Request
 from trulens_core.inputs import ModelInputs
+from trulens_core.results.from_answers import Assembly
 from trulens_core.steps.block import Block
 from trulens_torch.session import session
 

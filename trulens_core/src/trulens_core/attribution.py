@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack, final
 
 from trulens_core import remarks
-from trulens_core.assembly import Assembly
 from trulens_core.distributions import DoI, LinearDoi, as_doi
 from trulens_core.distributions.quadrature import Rule, positive_int
 from trulens_core.errors import TrulensWarning
@@ -21,6 +20,7 @@ from trulens_core.positions import no_number_by_position
 from trulens_core.progress import bar
 from trulens_core.quantities import as_qoi
 from trulens_core.results import AttributionResult
+from trulens_core.results.from_answers import Assembly
 from trulens_core.slices import Cut, InputCut, Slice, as_slice
 
 
