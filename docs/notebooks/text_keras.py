@@ -70,7 +70,7 @@ print(
 
 # %%
 from trulens_core import ComparativeQoI, IntegratedGradients, get_model_wrapper
-from trulens_core.nlp import token_baseline
+from trulens_core.text import token_baseline
 
 wrapper = get_model_wrapper(model)
 _, baseline = token_baseline(

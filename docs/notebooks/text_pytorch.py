@@ -128,7 +128,7 @@ except NotDifferentiableError as error:
 
 # %%
 from trulens_core import ComparativeQoI, IntegratedGradients
-from trulens_core.nlp import token_baseline
+from trulens_core.text import token_baseline
 
 EMBEDDINGS = "bert.embeddings.word_embeddings"
 _, baseline = token_baseline(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from trulens_core import IntegratedGradients, LinearDoi, ModelInputs, get_model_wrapper
-from trulens_core.nlp import token_baseline, token_baseline_swap
 from trulens_core.testing import ZOO, ReferenceModel, register_reference
+from trulens_core.text import token_baseline, token_baseline_swap
 
 CLS, SEP, PAD, MASK = 1, 2, 0, 3
 IDS = np.array([[CLS, 5, 6, SEP, PAD], [CLS, 7, 5, 9, SEP]])

@@ -20,7 +20,7 @@ papers = runpy.run_path(str(ROOT / "docs" / "hooks" / "citations.py"))["papers"]
 MODULES = {
     "trulens_core": vars(trulens_core).keys() - {"__version__"},
     "trulens_core.visualizations": None,
-    "trulens_core.nlp": {"token_baseline", "token_baseline_swap"},
+    "trulens_core.text": {"token_baseline", "token_baseline_swap"},
     "trulens_core.testing": None,
     "trulens_jax.taps": {"tap"},
 }

@@ -10,7 +10,7 @@ from trulens_core import (
     ModelInputs,
     NotDifferentiableError,
 )
-from trulens_core.nlp import token_baseline, token_baseline_swap
+from trulens_core.text import token_baseline, token_baseline_swap
 from trulens_core.visualizations import NLP, IPython
 
 IDS = np.array([[1, 5, 6, 0], [1, 7, 2, 2]], dtype="int32")

@@ -69,7 +69,7 @@ def test_the_path_of_the_visualizations_re_exports_core():
 
 
 def test_the_path_of_the_token_baselines_re_exports_core():
-    ours = importlib.import_module("trulens_core.nlp")
+    ours = importlib.import_module("trulens_core.text")
     documented = importlib.import_module("trulens.utils.nlp")
     assert documented.__all__ == ["token_baseline", "token_baseline_swap"]
     for name in documented.__all__:

@@ -23,9 +23,9 @@ from trulens_core import (
     InternalInfluence,
     get_model_wrapper,
 )
-from trulens_core.nlp import token_baseline
 from trulens_core.testing import relative_error
 from trulens_core.testing.reviews import BLAME, LABELS, PRAISE, reviews
+from trulens_core.text import token_baseline
 from trulens_core.visualizations import NLP, PlainText
 
 pytestmark = pytest.mark.filterwarnings(

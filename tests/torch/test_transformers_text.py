@@ -23,8 +23,8 @@ from trulens_core import (
     get_model_wrapper,
 )
 from trulens_core.errors import DoiCutSupportError
-from trulens_core.nlp import token_baseline, token_baseline_swap
 from trulens_core.testing import relative_error
+from trulens_core.text import token_baseline, token_baseline_swap
 
 PAD, CLS, SEP, MASK = 0, 1, 2, 3
 WORDS = {

@@ -1,5 +1,5 @@
-"""Baselines for models of token ids, as documented: names of `trulens_core.nlp`."""
+"""Baselines for models of token ids, as documented: names of `trulens_core.text`."""
 
-from trulens_core.nlp import token_baseline, token_baseline_swap
+from trulens_core.text import token_baseline, token_baseline_swap
 
 __all__ = ["token_baseline", "token_baseline_swap"]
