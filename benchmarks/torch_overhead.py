@@ -44,7 +44,7 @@ def careful(model, x):
 def ways(model, x):
     """What is timed, by name."""
     method = InputAttribution(model, multiply_activation=False)
-    wrapper, question = method.model, method._question
+    wrapper, question = method.model, method.question()
     inputs, kind = wrapper.prepared(ModelInputs.of_call((x,), {}))
     found = answers(question, inputs, Request())
     block = Block(question.doi_cut, [], np.ones(1, "float32"))

@@ -15,7 +15,10 @@ MODULES = [
     if "conformance" not in m.name and not m.name.endswith("__main__")
 ]
 EXAMPLES = {
-    "trulens_core.attribution",
+    "trulens_core.attribution.gradients",
+    "trulens_core.attribution.integrated",
+    "trulens_core.attribution.method",
+    "trulens_core.attribution.questions",
     "trulens_core.distributions.base",
     "trulens_core.distributions.noise",
     "trulens_core.distributions.paths",

@@ -18,7 +18,7 @@ import trulens_core
 ROOT = Path(__file__).parents[2]
 papers = runpy.run_path(str(ROOT / "docs" / "hooks" / "citations.py"))["papers"]
 MODULES = {
-    "trulens_core": vars(trulens_core).keys() - {"__version__"},
+    "trulens_core": trulens_core.__all__,
     "trulens_core.visualizations": None,
     "trulens_core.text": {"token_baseline", "token_baseline_swap"},
     "trulens_core.testing": None,

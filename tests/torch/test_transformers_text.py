@@ -276,7 +276,7 @@ def test_the_baseline_is_the_model_s_own_answer_to_the_baseline_s_ids(model, wor
     ids, embeddings = token_baseline({CLS, SEP}, MASK, ids_of, model.get_input_embeddings())
     inputs = ModelInputs(kwargs=batch)
     method = IntegratedGradients(model, embeddings, 3, doi_cut=words, qoi=1)
-    found = method._asked().doi.baseline(torch.zeros(3, 6, 16).double(), model_inputs=inputs)
+    found = method.question().doi.baseline(torch.zeros(3, 6, 16).double(), model_inputs=inputs)
     replaced = ids(None, inputs)
     assert replaced.dtype == batch["input_ids"].dtype
     expected = model.get_input_embeddings()(replaced)

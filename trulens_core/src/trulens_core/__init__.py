@@ -12,57 +12,134 @@ for a slice (which cut the variables live at, which the behaviour is read at), a
 interest q and a distribution of interest D.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from trulens_core._version import __version__ as __version__
-from trulens_core.attribution import AttributionMethod as AttributionMethod
-from trulens_core.attribution import InputAttribution as InputAttribution
-from trulens_core.attribution import IntegratedGradients as IntegratedGradients
-from trulens_core.attribution import InternalInfluence as InternalInfluence
-from trulens_core.backends import Backend as Backend
-from trulens_core.distributions import DoI as DoI
-from trulens_core.distributions import GaussianDoi as GaussianDoi
-from trulens_core.distributions import LinearDoi as LinearDoi
-from trulens_core.distributions import PointDoi as PointDoi
-from trulens_core.distributions.points import Points as Points
-from trulens_core.errors import AmbiguousBackendError as AmbiguousBackendError
-from trulens_core.errors import AmbiguousLayerError as AmbiguousLayerError
-from trulens_core.errors import BackendError as BackendError
-from trulens_core.errors import BrokenBackendError as BrokenBackendError
-from trulens_core.errors import CalledSeveralTimesError as CalledSeveralTimesError
-from trulens_core.errors import CutError as CutError
-from trulens_core.errors import DoiCutSupportError as DoiCutSupportError
-from trulens_core.errors import DoiError as DoiError
-from trulens_core.errors import InterventionError as InterventionError
-from trulens_core.errors import LayerNotReachedError as LayerNotReachedError
-from trulens_core.errors import NoBackendError as NoBackendError
-from trulens_core.errors import NotConnectedError as NotConnectedError
-from trulens_core.errors import NotDifferentiableError as NotDifferentiableError
-from trulens_core.errors import QoiCutSupportError as QoiCutSupportError
-from trulens_core.errors import QoiError as QoiError
-from trulens_core.errors import TrulensError as TrulensError
-from trulens_core.errors import TrulensWarning as TrulensWarning
-from trulens_core.errors import UnknownLayerError as UnknownLayerError
-from trulens_core.errors import UnsupportedModelError as UnsupportedModelError
-from trulens_core.inputs import ModelInputs as ModelInputs
-from trulens_core.models import ModelWrapper as ModelWrapper
-from trulens_core.models.opening import get_model_wrapper as get_model_wrapper
-from trulens_core.plugins import BackendDescription as BackendDescription
-from trulens_core.plugins import get_backend as get_backend
-from trulens_core.plugins import list_backends as list_backends
-from trulens_core.plugins import register_backend as register_backend
-from trulens_core.quantities import ClassQoI as ClassQoI
-from trulens_core.quantities import ClassSeqQoI as ClassSeqQoI
-from trulens_core.quantities import ComparativeQoI as ComparativeQoI
-from trulens_core.quantities import InternalChannelQoI as InternalChannelQoI
-from trulens_core.quantities import LambdaQoI as LambdaQoI
-from trulens_core.quantities import MaxClassQoI as MaxClassQoI
-from trulens_core.quantities import PredictedClassQoI as PredictedClassQoI
-from trulens_core.quantities import QoI as QoI
-from trulens_core.quantities import ThresholdQoI as ThresholdQoI
-from trulens_core.results import AttributionResult as AttributionResult
-from trulens_core.slices import Cut as Cut
-from trulens_core.slices import InputCut as InputCut
-from trulens_core.slices import LogitCut as LogitCut
-from trulens_core.slices import OutputCut as OutputCut
-from trulens_core.slices import Slice as Slice
+from trulens_core.backends import Backend
+from trulens_core.distributions import DoI, GaussianDoi, LinearDoi, PointDoi
+from trulens_core.distributions.points import Points
+from trulens_core.errors import (
+    AmbiguousBackendError,
+    AmbiguousLayerError,
+    BackendError,
+    BrokenBackendError,
+    CalledSeveralTimesError,
+    CutError,
+    DoiCutSupportError,
+    DoiError,
+    InterventionError,
+    LayerNotReachedError,
+    NoBackendError,
+    NotConnectedError,
+    NotDifferentiableError,
+    QoiCutSupportError,
+    QoiError,
+    TrulensError,
+    TrulensWarning,
+    UnknownLayerError,
+    UnsupportedModelError,
+)
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.plugins import BackendDescription, get_backend, list_backends, register_backend
+from trulens_core.quantities import (
+    ClassQoI,
+    ClassSeqQoI,
+    ComparativeQoI,
+    InternalChannelQoI,
+    LambdaQoI,
+    MaxClassQoI,
+    PredictedClassQoI,
+    QoI,
+    ThresholdQoI,
+)
+from trulens_core.results import AttributionResult
+from trulens_core.slices import Cut, InputCut, LogitCut, OutputCut, Slice
+
+if TYPE_CHECKING:
+    from trulens_core.attribution import (
+        AttributionMethod,
+        InputAttribution,
+        IntegratedGradients,
+        InternalInfluence,
+    )
+
+__all__ = [
+    "get_model_wrapper",
+    "ModelWrapper",
+    "ModelInputs",
+    "Cut",
+    "InputCut",
+    "OutputCut",
+    "LogitCut",
+    "Slice",
+    "QoI",
+    "MaxClassQoI",
+    "PredictedClassQoI",
+    "ClassQoI",
+    "ClassSeqQoI",
+    "ComparativeQoI",
+    "InternalChannelQoI",
+    "LambdaQoI",
+    "ThresholdQoI",
+    "DoI",
+    "PointDoi",
+    "LinearDoi",
+    "GaussianDoi",
+    "Points",
+    "AttributionMethod",
+    "InternalInfluence",
+    "InputAttribution",
+    "IntegratedGradients",
+    "AttributionResult",
+    "Backend",
+    "BackendDescription",
+    "get_backend",
+    "list_backends",
+    "register_backend",
+    "AmbiguousBackendError",
+    "AmbiguousLayerError",
+    "BackendError",
+    "BrokenBackendError",
+    "CalledSeveralTimesError",
+    "CutError",
+    "DoiCutSupportError",
+    "DoiError",
+    "InterventionError",
+    "LayerNotReachedError",
+    "NoBackendError",
+    "NotConnectedError",
+    "NotDifferentiableError",
+    "QoiCutSupportError",
+    "QoiError",
+    "TrulensError",
+    "TrulensWarning",
+    "UnknownLayerError",
+    "UnsupportedModelError",
+]
+
+_ON_USE = {
+    "trulens_core.attribution": (
+        "AttributionMethod",
+        "InputAttribution",
+        "IntegratedGradients",
+        "InternalInfluence",
+    ),
+}
+"""The names that are loaded on use: most of what there is, and few of what one call needs."""
 
 __path__.append(f"{__path__[0]}/_moved")  # what 0.1 called otherwise
+
+
+if not TYPE_CHECKING:  # or a checker would believe that every name is here
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _ON_USE.items():
+            if name in names:
+                return getattr(importlib.import_module(module), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

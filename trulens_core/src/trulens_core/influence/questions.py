@@ -14,6 +14,30 @@ from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
 
+_LEAST_POINTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """A stated error.
+
+    Attributes:
+        error: of completeness, as a part of q(x) − q(baseline).
+        max_resolution: the most points that a record may use.
+    """
+
+    error: float
+    max_resolution: int
+
+    def __post_init__(self) -> None:
+        if not 1e-5 <= self.error < 1:
+            raise ValueError(
+                f"tolerance is {self.error!r}; it must lie between 1e-5 (what float32 sums can "
+                "tell) and 1"
+            )
+        if self.max_resolution < _LEAST_POINTS:
+            raise ValueError(f"max_resolution is {self.max_resolution}; it must be at least 3")
+
 
 @dataclasses.dataclass(frozen=True)
 class Question:
@@ -27,6 +51,7 @@ class Question:
         doi: faithful to which points.
         doi_cut: where these live.
         multiply: whether the activation's multiplier is applied.
+        tolerance: instead of a number of points, the error that is accepted; of paths alone.
     """
 
     wrapper: ModelWrapper
@@ -35,7 +60,8 @@ class Question:
     qoi: QoI
     doi: DoI
     doi_cut: Cut
-    multiply: bool
+    multiply: bool = True
+    tolerance: Tolerance | None = None
 
 
 class Request(NamedTuple):

@@ -21,7 +21,7 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.influence.completeness import scale, summed
 from trulens_core.influence.loop import answers
-from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.questions import Answer, Question, Request, Tolerance
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import taken
 from trulens_core.quantities import QoI
@@ -29,29 +29,6 @@ from trulens_core.quantities import QoI
 _CHANGE = 10.0
 _FIRST = 1
 """Too few to tell convergence; but the one point is among the three, so it costs nothing."""
-_LEAST = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Tolerance:
-    """A stated error.
-
-    Attributes:
-        error: of completeness, as a part of q(x) − q(baseline).
-        max_resolution: the most points that a record may use.
-    """
-
-    error: float
-    max_resolution: int
-
-    def __post_init__(self) -> None:
-        if not 1e-5 <= self.error < 1:
-            raise ValueError(
-                f"tolerance is {self.error!r}; it must lie between 1e-5 (what float32 sums can "
-                "tell) and 1"
-            )
-        if self.max_resolution < _LEAST:
-            raise ValueError(f"max_resolution is {self.max_resolution}; it must be at least 3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +42,11 @@ class _Open:
     answer: Answer | None = None
 
 
-def adaptive_answers(
-    question: Question, inputs: ModelInputs, request: Request, tolerance: Tolerance
-) -> list[Answer]:
+def adaptive_answers(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     """One answer for all records, each with its own number of points."""
+    tolerance = question.tolerance
     assert isinstance(question.doi, LinearDoi)
+    assert tolerance is not None
     backend = question.wrapper.backend
     left = _Open(np.arange(inputs.n_records), inputs, question.qoi, question.doi)
     done: list[tuple[np.ndarray[Any, Any], Answer]] = []

@@ -232,7 +232,7 @@ class Laws(Harness):
         args, _ = self.records("mlp", 4)
         q = quantities(4)[first]
         method = InternalInfluence(self.wrapper("mlp"), (None, None), q, "linear")
-        of_q, q = method.attributions(*args), method._asked().qoi
+        of_q, q = method.attributions(*args), method.question().qoi
         r: Any = Several() if first in ("several", "columns") else MaxClassQoI()
         if first == "columns":
             r = type("Two", (Several,), {"__call__": lambda _, y: y[:, 1:]})()

@@ -78,3 +78,17 @@ def of_gradients(question: Question, found: Sequence[Answer]) -> None:
             TrulensWarning,
             stacklevel=_CALLER,
         )
+
+
+def of_tolerance(question: Question, found: Sequence[Answer]) -> None:
+    """Say how many records do not meet a stated error with the points that they may have."""
+    met = [a.converged for a in found if a.converged is not None]
+    open_ = sum(int((~converged).sum()) for converged in met)
+    if question.tolerance is not None and open_:
+        warnings.warn(
+            f"{open_} of {sum(map(len, met))} records do not meet tolerance="
+            f"{question.tolerance.error} with {question.tolerance.max_resolution} points; raise "
+            "max_resolution=, or look at their residual and baseline",
+            TrulensWarning,
+            stacklevel=_CALLER,
+        )

@@ -1,0 +1,181 @@
+"""What all attribution methods are."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, TypedDict, final
+
+from trulens_core.attribution import remarks
+from trulens_core.attribution.progress import bar
+from trulens_core.distributions.quadrature import positive_int
+from trulens_core.errors import TrulensWarning
+from trulens_core.influence.loop import answers
+from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.tolerance import adaptive_answers
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.models.conversion import CallerKind
+from trulens_core.results import AttributionResult
+from trulens_core.results.from_answers import Assembly
+
+
+class Pace(TypedDict, total=False):
+    """How every method may be asked to go about its work, see `AttributionMethod`."""
+
+    rebatch_size: int | Literal["auto"] | None
+    progress: bool
+
+
+class Options(Pace, total=False):
+    """The options that every method takes, see `AttributionMethod`."""
+
+    return_grads: bool
+    return_doi: bool
+
+
+class AttributionMethod(ABC):
+    """A way to explain a model: a question that is asked of it, and nothing more.
+
+    A method of one's own is a class with a constructor and `_question`, which says what is asked:
+    which slice, which quantity, which distribution. Everything else is core's, and the same for
+    all methods.
+
+    Args:
+        model: a model wrapper, or a model, which is wrapped.
+        rebatch_size: rows (records × points) per pass of the model, any int ≥ 1. None: chosen by
+            the size of a record, all records at once. "auto": that, halved whenever memory runs
+            out.
+        return_grads: whether `explain` returns each point's gradients.
+        return_doi: whether `explain` returns the distribution's points.
+        progress: whether to show a progress bar (needs tqdm).
+
+    Raises:
+        ValueError: for a `rebatch_size` that is none of these.
+        NoBackendError: for a model that no installed backend serves.
+
+    Example:
+        >>> from trulens_core.attribution import as_question
+        >>> from trulens_core.testing import small_model
+        >>> class LayerGradient(AttributionMethod):
+        ...     def __init__(self, model, layer, **options):
+        ...         super().__init__(model, **options)
+        ...         self.layer = layer
+        ...
+        ...     def _question(self):
+        ...         return as_question(self.model, self.layer, multiply_activation=False)
+        >>> model, x = small_model()
+        >>> LayerGradient(model, "hidden", rebatch_size=8).attributions(x).shape
+        (2, 4)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        rebatch_size: int | Literal["auto"] | None = None,
+        *,
+        return_grads: bool = False,
+        return_doi: bool = False,
+        progress: bool = False,
+    ) -> None:
+        self.model: ModelWrapper = (
+            model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
+        )
+        if rebatch_size not in (None, "auto"):
+            rebatch_size = positive_int(rebatch_size, "rebatch_size")
+        self.rebatch_size = rebatch_size
+        self.return_grads = return_grads
+        self.return_doi = return_doi
+        self.progress = progress
+        self._asked: Question | None = None
+
+    @final
+    def attributions(self, *model_args: Any, **model_kwargs: Any) -> Any:
+        """The attributions for the records given as the model's arguments.
+
+        Args:
+            *model_args: positional arguments of the model, (records, …) each, arrays or tensors;
+                or one list of them, or one `ModelInputs`.
+            **model_kwargs: keyword arguments of the model.
+
+        Returns:
+            Shaped as the value at the source cut, (records, …); `[quantity][tensor]` where there
+            are several; dict in, dict out. NumPy in, NumPy out; tensor in, detached tensor out. In
+            units of the quantity, or of quantity per activation where nothing is multiplied.
+
+        Raises:
+            CutError: for a cut that this call cannot serve, by its kinds.
+            QoiError: for a quantity that is not one number per record, or several.
+            DoiError: for points or a baseline that do not fit the value at their cut.
+            IndexError: for a class or channel out of range.
+            TypeError: for arguments that hold no array or tensor with a row per record.
+        """
+        with self.model.backend.outside():
+            inputs, kind, found = self._answers(model_args, model_kwargs, explain=False)
+            return Assembly(self.question(), inputs, kind, found).attributions()
+
+    @final
+    def explain(self, *model_args: Any, **model_kwargs: Any) -> AttributionResult:
+        """The attributions and what tells how good they are.
+
+        Warns once where completeness fails by more than 10 % of q(x) − q(baseline).
+
+        Args:
+            *model_args: as for `attributions`.
+            **model_kwargs: as for `attributions`.
+
+        Returns:
+            An `AttributionResult`; errors are those of `attributions`.
+        """
+        with self.model.backend.outside():
+            inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
+            assembly = Assembly(self.question(), inputs, kind, found)
+            advice = assembly.residual_advice()
+            if advice:
+                warnings.warn(advice, TrulensWarning, stacklevel=2)
+            return assembly.result()
+
+    def _answers(
+        self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
+    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
+        question = self.question()
+        inputs, kind = self.model.prepared(ModelInputs.of_call(args, kwargs))
+        remarks.of_integers(question, inputs)
+        with bar(self.progress, _rows_in_all(question, inputs)) as advance:
+            request = Request(
+                rebatch_size=self.rebatch_size,
+                quantities=explain,
+                gradients=explain and self.return_grads,
+                points=explain and self.return_doi,
+                advance=advance,
+            )
+            computed = adaptive_answers if question.tolerance else answers
+            found = computed(question, inputs, request)
+        remarks.of_gradients(question, found)
+        remarks.of_tolerance(question, found)
+        return inputs, kind, found
+
+    @abstractmethod
+    def _question(self) -> Question:
+        """What is asked of the model, as `as_question` makes it; called once, at first use."""
+
+    @final
+    def question(self) -> Question:
+        """What is asked of the model; errors are those of the parts that it is made of."""
+        if self._asked is None:
+            self._asked = self._question()
+        return self._asked
+
+    def __repr__(self) -> str:
+        q = self.question()
+        return (
+            f"{type(self).__name__}({type(self.model.model).__name__}, {q.source} to {q.target}, "
+            f"qoi={q.qoi!r}, doi={q.doi!r} at {q.doi_cut})"
+        )
+
+
+def _rows_in_all(question: Question, inputs: ModelInputs) -> int | None:
+    """How many rows there will be, None where that is not known before."""
+    points = None if question.tolerance else question.doi.n_points
+    return None if points is None else points * inputs.n_records
