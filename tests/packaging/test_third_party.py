@@ -133,3 +133,36 @@ def test_the_page_names_what_there_is():
         assert [n for n in sorted(hooks) if not re.search(rf"\b{n}\b", PAGE)] == []
     fields = BackendDescription.__dataclass_fields__
     assert [name for name in fields if f"`{name}" not in PAGE] == []
+
+
+OF_BEFORE = """
+import sys, warnings
+sys.path.insert(0, sys.argv[1])
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    from trulens_autograd.plugin import trulens_backend
+import numpy as np
+from trulens_autograd.sequential import Sequential
+from trulens_core import InternalInfluence, IntegratedGradients, get_backend, register_backend
+register_backend(trulens_backend())
+rng = np.random.default_rng(0)
+w1, w2 = rng.standard_normal((5, 4)), rng.standard_normal((4, 3))
+import autograd.numpy as anp
+model = Sequential({"hidden": lambda x: anp.tanh(x @ w1), "scores": lambda h: h @ w2})
+x = rng.standard_normal((2, 5))
+result = IntegratedGradients(model, qoi=1).explain(x)
+print(bool(abs(result.residual).max() < 1e-3))
+hidden = InternalInfluence(model, "hidden", 1, "point").attributions(x)
+print(bool(np.allclose(hidden, np.tanh(x @ w1) * w2[:, 1], rtol=1e-12)))
+print(*[str(w.message).split(";")[0] for w in said if w.category is DeprecationWarning])
+"""
+
+
+def test_a_backend_of_0_1_runs_unchanged():
+    """The example as it was: its old paths are there, and say where to."""
+    folder = Path(__file__).parent / "of_0_1"
+    command = (sys.executable, "-W", "default", "-c", OF_BEFORE, folder)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    *right, warned = done.stdout.splitlines()
+    assert right == ["True", "True"]
+    assert warned.startswith("trulens_core.detection is trulens_core.plugins since 0.2")

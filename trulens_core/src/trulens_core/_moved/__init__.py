@@ -18,11 +18,12 @@ def moved(old: str, new: str) -> Callable[[str], Any]:
     def found(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(new), name)
         warnings.warn(
             f"{old} is {new} since 0.2, and the old name goes in 0.4; import {name} from there",
             DeprecationWarning,
             stacklevel=2,
         )
-        return getattr(importlib.import_module(new), name)
+        return value
 
     return found

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.baselines import resolved
-from trulens_core.distributions.points import LazyPoints, Points, Records, listed
+from trulens_core.distributions.points import LazyPoints, Points, Records, as_points
 from trulens_core.errors import DoiCutSupportError
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut, source_cut
@@ -63,7 +63,7 @@ class DoI(ABC):
             first = next(c for c in cls.__mro__ if said in vars(c) or forms[0] in vars(c))
             if forms[0] not in vars(first):
                 for form in forms:
-                    setattr(cls, form, getattr(DoI, form))
+                    _forget(cls, form, first)
                 cls.is_point = False
         if "get_activation_multiplier" in vars(cls):
             cls.multiplier_is_standard = vars(cls).get("multiplier_is_standard", False)
@@ -114,7 +114,7 @@ class DoI(ABC):
     def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:  # noqa: ARG002
         """The points for some records, whose baseline is `baseline`."""
         given = asked(self, records.z, records)
-        return listed(given, records, type(self).__name__)
+        return as_points(given, records, type(self).__name__, self.n_points)
 
     def baseline_values(self, records: Records) -> list[Tensor] | None:
         """The baseline for some records, as a list of tensors shaped like the value."""
@@ -123,7 +123,11 @@ class DoI(ABC):
 
     @property
     def n_points(self) -> int | None:
-        """How many points there are, None where that is known only when they are made."""
+        """How many points there are, None where that is known only when they are made.
+
+        A class that states it, as a property or a class attribute, may make its points one by
+        one (`yield`): they are taken as they are needed, and memory does not grow with them.
+        """
         return None
 
     @property
@@ -171,6 +175,16 @@ class PointDoi(DoI):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self._cut is None else f'cut={self._cut!r}'})"
+
+
+def _forget(cls: type[DoI], form: str, first: type) -> None:
+    """Give a form the default, unless the class that `first` says the points, or one of it, has it.
+
+    What a standard distribution says of its points is not true of those of a subclass.
+    """
+    line = cls.__mro__
+    if line.index(next(c for c in line if form in vars(c))) > line.index(first):
+        setattr(cls, form, getattr(DoI, form))
 
 
 def check_floating(doi: DoI, z: list[Tensor], cut: Cut, backend: Backend) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from trulens_core.backends import Backend, Tensor
+from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import DoiError
 from trulens_core.inputs import ModelInputs
 
@@ -60,7 +62,8 @@ class LazyPoints(NamedTuple):
 
     Attributes:
         weights: one per point.
-        stack: `stack(i, j)` gives the points i to j, one (j − i, b, …) per tensor of the cut.
+        stack: `stack(i, j)` gives the points i to j, one (j − i, b, …) per tensor of the cut. It
+            is called for one block after the other, in order.
             None: the one point is the unmodified value itself, so that nothing is replaced.
     """
 
@@ -68,34 +71,86 @@ class LazyPoints(NamedTuple):
     stack: Stack | None
 
 
-def listed(given: Any, records: Records, name: str) -> LazyPoints:
-    """What a user's DoI returned, checked against the value at its cut."""
-    z, backend = records.z, records.backend
+def as_points(given: Any, records: Records, name: str, n: int | None = None) -> LazyPoints:
+    """What a user's DoI returned, checked against the value at its cut.
+
+    Args:
+        given: the points, in an iterable per tensor of the cut.
+        records: whose points they are.
+        name: of the DoI, for messages.
+        n: how many points there are, where the DoI states it: they are then taken one by one as
+            they are needed, and each block's are forgotten before the next block's are made.
+    """
     weights: Sequence[float] | None = None
     if isinstance(given, Points):
         given, weights = given.points, given.weights
-    columns = [list(c) for c in given] if len(z) > 1 else [list(given)]
-    if len(columns) != len(z):
+    columns = list(given) if len(records.z) > 1 else [given]
+    if len(columns) != len(records.z):
         raise DoiError(
-            f"{name} returned {len(columns)} lists of points, but its cut holds {len(z)} tensors; "
-            "return one list of points per tensor"
+            f"{name} returned {len(columns)} lists of points, but its cut holds {len(records.z)} "
+            "tensors; return one list of points per tensor"
         )
-    counts = {len(c) for c in columns}
-    if len(counts) > 1 or not columns[0]:
-        raise DoiError(f"{name} returned {sorted(counts)} points; give each tensor as many, >= 1")
-    n = len(columns[0])
+    parts = columns, records, name
+    stack = _AtOnce(*parts) if n is None else _InOrder(*parts, positive_int(n, "n_points"))
     if weights is None:
-        weights = [1 / n] * n
-    if len(weights) != n:
-        raise DoiError(f"{name} returned {n} points and {len(weights)} weights")
-    points = [
-        [_point(p, t, backend, name) for p in column] for column, t in zip(columns, z, strict=True)
-    ]
-
-    def stack(i: int, j: int) -> list[Tensor]:
-        return [backend.xp.stack(column[i:j]) for column in points]
-
+        weights = [1 / stack.n] * stack.n
+    if len(weights) != stack.n:
+        raise DoiError(f"{name} returned {stack.n} points and {len(weights)} weights")
     return LazyPoints(tuple(float(w) for w in weights), stack)
+
+
+class _AtOnce:
+    """Stacks points that were all taken and looked at before."""
+
+    def __init__(self, columns: Sequence[Iterable[Any]], records: Records, name: str) -> None:
+        backend, listed = records.backend, [list(c) for c in columns]
+        counts = {len(c) for c in listed}
+        if len(counts) > 1 or not listed[0]:
+            raise DoiError(
+                f"{name} returned {sorted(counts)} points; give each tensor as many, >= 1"
+            )
+        self.n: int = len(listed[0])
+        self._backend = backend
+        self._columns = [
+            [_point(p, z, backend, name) for p in column]
+            for column, z in zip(listed, records.z, strict=True)
+        ]
+
+    def __call__(self, i: int, j: int) -> list[Tensor]:
+        return [self._backend.xp.stack(column[i:j]) for column in self._columns]
+
+
+class _InOrder:
+    """Stacks points that are taken from iterators, which give each of them once."""
+
+    def __init__(
+        self, columns: Sequence[Iterable[Any]], records: Records, name: str, n: int
+    ) -> None:
+        self.n = n
+        self._columns = [iter(c) for c in columns]
+        self._records, self._name = records, name
+        self._next = 0
+
+    def __call__(self, i: int, j: int) -> list[Tensor]:
+        assert i == self._next, "points are taken in order"
+        self._next = j
+        backend, name = self._records.backend, self._name
+        stacked = []
+        for column, z in zip(self._columns, self._records.z, strict=True):
+            points = list(itertools.islice(column, j - i))
+            if len(points) < j - i or (j == self.n and next(column, self) is not self):
+                found = "fewer" if len(points) < j - i else "more"
+                raise DoiError(f"{name} states n_points={self.n}, but it gave {found} points")
+            stacked.append(backend.xp.stack([_point(p, z, backend, name) for p in points]))
+        return stacked
+
+
+def remembered(points: LazyPoints, backend: Backend) -> LazyPoints:
+    """The same points, all of them stacked once, to be looked at more than once."""
+    if points.stack is None:
+        return points
+    every = points.stack(0, len(points.weights))
+    return points._replace(stack=lambda i, j: [backend.fresh(t[i:j]) for t in every])
 
 
 def _point(point: Any, z: Tensor, backend: Backend, name: str) -> Tensor:

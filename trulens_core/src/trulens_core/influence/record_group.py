@@ -9,7 +9,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import asked, check_floating, one_or_list
-from trulens_core.distributions.points import LazyPoints, Records
+from trulens_core.distributions.points import LazyPoints, Records, remembered
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.influence.blocks import in_blocks, weights_type
 from trulens_core.influence.division import Part
@@ -67,6 +67,8 @@ class RecordGroup:
         check_independent(q.wrapper, self._inputs, q.doi, q.doi_cut)
         baseline = q.doi.baseline_values(group) if group.z else None
         points = q.doi.points(group, baseline)
+        if self._request.points:
+            points = remembered(points, self._backend)
         summed = self._summed(qoi, points)
         at_baseline = self._values_at_baseline(baseline)
         multiplier = self._multiplier(group, at_records or summed.activations, at_baseline)
