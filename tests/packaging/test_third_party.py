@@ -123,11 +123,12 @@ def test_the_page_lists_the_functions_that_core_uses():
 def test_the_page_names_what_there_is():
     """Tests of the suite, and members of the classes that a backend overrides."""
     from trulens_core import Backend, BackendDescription, ModelWrapper
+    from trulens_core.passes import CutModel
 
     named = set(re.findall(r"\b(test_\w+)", PAGE))
     assert len(named) > 8
     assert [name for name in named if not hasattr(Conformance, name)] == []
-    for kind in (Backend, ModelWrapper):
+    for kind in (Backend, CutModel, ModelWrapper):
         public = {n for n in vars(kind) if not n.startswith("_")}
         hooks = public - {n for n, f in vars(kind).items() if getattr(f, "__final__", False)}
         assert [n for n in sorted(hooks) if not re.search(rf"\b{n}\b", PAGE)] == []
