@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob("trulens_*/pyproject.toml"))
 
 # The tests' environment has the first group for certain: leaving them out says something.
-PRESENT = ("torch", "matplotlib", "scipy", "tqdm", "rich", "captum", "sklearn", "pytest")
+PRESENT = ("torch", "matplotlib", "scipy", "tqdm", "rich", "skimage", "captum", "sklearn", "pytest")
 OTHERS = ("tensorflow", "keras", "tf_keras", "jax", "flax", "equinox", "haiku", "torchvision")
 
 
@@ -26,6 +26,7 @@ IMPORTS = {
 import trulens.nn.attribution, trulens.nn.backend, trulens.nn.distributions, trulens.nn.models
 import trulens.nn.quantities, trulens.nn.slices, trulens.utils.typing
 """,
+    "segments": "import trulens_core.segments; trulens_core.segments.Segments.grid(2)",
     **{name: f"import {name}" for folder in FOLDERS for name in plugins(folder)},
     "the list of backends": "import trulens_core; trulens_core.list_backends()",
 }

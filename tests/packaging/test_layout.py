@@ -55,6 +55,19 @@ def test_every_tool_is_pinned():
         assert tool.startswith("#") or f"\n{tool}==" in pins
 
 
+def test_every_extra_is_told():
+    rows = re.findall(r"(?m)^\| ([^|]*) \|", (ROOT / "trulens_core" / "README.md").read_text())
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(told) == sorted(project("trulens_core")["optional-dependencies"])
+
+
+def test_what_extras_bring_is_pinned():
+    extras = project("trulens_core")["optional-dependencies"].values()
+    names = {re.split(r"[>=\[]", asked)[0] for extra in extras for asked in extra}
+    pins = (ROOT / "constraints.txt").read_text()
+    assert not [n for n in names if not n.startswith("trulens-nn") and f"\n{n}==" not in pins]
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_links_lead_somewhere(text):
     file = ROOT / text

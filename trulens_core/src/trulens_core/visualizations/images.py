@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from trulens_core.errors import NoBackendError
 from trulens_core.plugins import get_backend
+from trulens_core.segments.axes import COLOR_COUNTS as COLOR_COUNTS
+from trulens_core.segments.axes import find_channel_axis as find_channel_axis
 
 Array = npt.NDArray[Any]
-
-COLOR_COUNTS = (1, 3, 4)
-"""Channels that a picture can have: grey, RGB, RGB with opacity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,21 +91,6 @@ def _from_tensor(tensor: Any, name: str) -> Array:
             return np.asarray(tensor)
         kind = type(tensor).__name__
         raise ValueError(f"{name} must be an array or a tensor, found {kind}.") from error
-
-
-def find_channel_axis(shape: tuple[int, ...], name: str) -> int:
-    """The one of axes 1 and 3 that holds 1, 3 or 4 channels, by the other two axes if both do."""
-    fits = [axis for axis in (1, 3) if shape[axis] in COLOR_COUNTS]
-    found = "neither axis 1 nor axis 3 has"
-    if len(fits) == 2:
-        fits = [axis for axis in fits if shape[2] == shape[4 - axis]]
-        found = "both axis 1 and axis 3 have"
-    if len(fits) != 1:
-        raise ValueError(
-            f"The channels of {name} of shape {shape} could not be found: {found} size 1, 3 or 4. "
-            "Pass channel_axis=1 or channel_axis=3."
-        )
-    return fits[0]
 
 
 def _check_grey(shape: tuple[int, ...], name: str) -> None:

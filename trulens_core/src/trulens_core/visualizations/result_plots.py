@@ -38,15 +38,15 @@ def plotted(  # noqa: PLR0913  # the options of `AttributionResult.plot`
     kinds = [
         kind_of(p.values, "text" if kind is None and tokens is not None else kind) for p in parts
     ]
-    shown = [Part(p.name, p.values[_chosen(records, p.values)]) for p in parts]
-    chosen = _chosen(records, parts[0].values)
+    shown = [Part(p.name, p.values[chosen_records(records, p.values)]) for p in parts]
+    chosen = chosen_records(records, parts[0].values)
     if "text" in kinds:
         return _texts(shown, tokens, chosen)
     require("matplotlib", "viz")
     given = None if x is None else as_array(x, "x")[chosen]
 
     def paint(figure: Any) -> None:
-        _arrange(figure.figure)  # a part of a figure has its whole there
+        arrange(figure.figure)  # a part of a figure has its whole there
         rows = figure.subfigures(len(shown), squeeze=False)[:, 0] if len(shown) > 1 else [figure]
         for part, drawn, row in zip(shown, kinds, rows, strict=True):
             if part.name:
@@ -60,7 +60,8 @@ def plotted(  # noqa: PLR0913  # the options of `AttributionResult.plot`
     return None
 
 
-def _chosen(records: Sequence[int] | None, values: Array) -> list[int]:
+def chosen_records(records: Sequence[int] | None, values: Array) -> list[int]:
+    """Which records are drawn: those named, or the first few."""
     if records is None:
         return list(range(min(MOST_RECORDS, len(values))))
     for r in records:
@@ -123,7 +124,7 @@ def _charts(
             bars(axes, flat, _feature_names(names, flat.size), most=15 if rows == 1 else 8)
 
 
-def _arrange(root: Any) -> None:
+def arrange(root: Any) -> None:
     """Room for all labels, unless the figure has something on it that is its owner's."""
     if not root.axes and root.get_layout_engine() is None:
         root.set_layout_engine("constrained")
