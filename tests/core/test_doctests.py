@@ -26,6 +26,9 @@ EXAMPLES = {
     "trulens_core.models.opening",
     "trulens_core.distributions.quadrature",
     "trulens_core.quantities.classes",
+    "trulens_core.segments.regions",
+    "trulens_core.segments.segments",
+    "trulens_core.segments.several",
     "trulens_core.slices",
     "trulens_core.testing.measure",
 }

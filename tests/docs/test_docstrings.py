@@ -18,7 +18,12 @@ import trulens_core
 ROOT = Path(__file__).parents[2]
 papers = runpy.run_path(str(ROOT / "docs" / "hooks" / "citations.py"))["papers"]
 MODULES = {
+<<<<<<< HEAD
     "trulens_core": trulens_core.__all__,
+=======
+    "trulens_core": vars(trulens_core).keys() - {"__version__"},
+    "trulens_core.segments": {"Segments", "Regions", "resolved"},
+>>>>>>> 204f100 (Docs: segments have a page, with a picture, and their place in the reference)
     "trulens_core.visualizations": None,
     "trulens_core.text": {"token_baseline", "token_baseline_swap"},
     "trulens_core.testing": None,
@@ -31,6 +36,11 @@ CALLED = {
     "ModelWrapper": ["fprop"],
     "QoI": ["__call__"],
     "DoI": ["__call__"],
+    "Segments": [
+        *["of", "grid", "windows", "superpixels", "channels", "columns", "words"],
+        *["resolved", "plot"],
+    ],
+    "Regions": ["mask", "spread"],
     "Tiler": ["tile"],
     "Visualizer": ["__call__"],
     "HeatmapVisualizer": ["__call__"],
@@ -43,7 +53,16 @@ SHAPED = [
     *["AttributionMethod", "InternalInfluence", "AttributionResult", "ModelWrapper", "Gradients"],
     *["QoI", "MaxClassQoI", "PredictedClassQoI", "ClassQoI", "ComparativeQoI", "ClassSeqQoI"],
     *["InternalChannelQoI", "ThresholdQoI", "LambdaQoI", "DoI", "LinearDoi", "GaussianDoi"],
-    *["token_baseline", "Visualizer", "HeatmapVisualizer", "MaskVisualizer", "Tiler"],
+    *[
+        "Segments",
+        "Regions",
+        "resolved",
+        "token_baseline",
+        "Visualizer",
+        "HeatmapVisualizer",
+        "MaskVisualizer",
+        "Tiler",
+    ],
 ]
 SHAPE = re.compile(r"\((?:records|rows|points|b|k|t)\b[^)]*\)|shaped like|shape")
 SOURCES = {
@@ -55,7 +74,7 @@ SOURCES = {
     "LinearDoi": "Sundararajan et al., 2017",
     "GaussianDoi": "Smilkov et al., 2017",
 }
-CITATION = re.compile(r"\b[A-Z][a-z]+ et al\., \d{4}")
+CITATION = re.compile(r"\b[A-Z][a-z]+ (?:et al\.|and [A-Z][a-z]+), \d{4}")
 
 
 def public():

@@ -132,7 +132,7 @@ class Segments(ABC):
 
         Args:
             n: how many, about, for SLIC (Achanta et al., 2012); a record may get fewer or more.
-            method: "slic", or "felzenszwalb" (Felzenszwalb & Huttenlocher, 2004).
+            method: "slic", or "felzenszwalb" (Felzenszwalb and Huttenlocher, 2004).
             channel_axis: as in `grid`; (records, height, width) are grey images.
             **options: of SLIC `compactness` (higher is squarer; 20 for three channels, which
                 count as colours, else 0.2) and `sigma` (of a blur before, 1); of felzenszwalb
