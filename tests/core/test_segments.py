@@ -268,6 +268,14 @@ def test_words_of_another_value(words, shape, message):
         Segments.words(words).resolved(np.zeros(shape))
 
 
+def test_a_record_has_its_place_in_the_call():
+    words = Segments.words([[0], [0, 1], [0, 0]], [["a"], ["b", "c"], ["d"]])
+    with pytest.raises(ValueError, match="Record 1 has word ids for 2 tokens, but there are 3"):
+        words.resolved(np.zeros((1, 3)), first=1, total=3)
+    (found,) = words.resolved(np.zeros((1, 2)), first=2)
+    assert found.names == ("d",)
+
+
 # -- arrays --------------------------------------------------------------------------------------
 
 
@@ -345,10 +353,11 @@ def test_arrays_of_other_shapes(array, shape, message):
 
 
 def test_the_array_is_the_callers():
-    array = np.array([0, 1])
-    segments = Segments.of(array)
-    array[:] = 5
+    array, stack = np.array([0, 1]), np.array([[True, False]])
+    segments, regions = Segments.of(array), Segments.of(stack)
+    array[:], stack[:] = 5, True
     assert one(segments, (2,)).labels.tolist() == [0, 1]
+    assert one(regions, (2,)).members.tolist() == [[True, False]]
     with pytest.raises(ValueError, match="read-only"):
         one(segments, (2,)).labels[0] = 3
 
@@ -385,7 +394,7 @@ def test_superpixels_are_parts_that_look_alike(segments):
 @each
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_superpixels_of_any_range_type_and_layout(segments, channels):
-    x = np.concatenate([IMAGES, IMAGES], axis=1)[:, :channels]
+    x = np.concatenate([IMAGES, IMAGES], axis=1)[:1, :channels]
     expected = segments.resolved(x, channel_axis=1)
     for other in (x / 255.0, x * 0.5 - 30.0):
         found = segments.resolved(other, channel_axis=1)
@@ -655,6 +664,8 @@ def test_records_have_their_own_numbers():
     assert first[1].labels.tolist() == [2, 2]
     assert second[1].labels.tolist() == [1, 1]
     assert first[0].names == first[1].names == ("0", "1", "both")
+    first, _ = resolved([table, words], [np.zeros((2, 2)), np.zeros((2, 3, 5))])
+    assert first[0].names == first[1].names == ("both", "1", "2")
 
 
 def test_what_is_in_no_segment_stays_so():
