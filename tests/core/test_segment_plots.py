@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from trulens_core.segments import Segments
-from trulens_core.visualizations.segment_plots import outlines
+from trulens_core.visualizations.segment_plots import outlines, plot_segments
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((6, 3, 8, 10))
@@ -14,7 +14,7 @@ IMAGES = RNG.random((6, 3, 8, 10))
 
 def drawn(segments, x, **options):
     figure = Figure()
-    segments.plot(x, fig=figure, **options)
+    plot_segments(segments, x, fig=figure, **options)
     return figure.axes
 
 
@@ -109,5 +109,5 @@ def test_superpixels_of_images_in_bytes():
 def test_what_cannot_be_drawn(segments, x, options, error, message):
     figure = Figure()
     with pytest.raises(error, match=message):
-        segments.plot(x, fig=figure, **options)
+        plot_segments(segments, x, fig=figure, **options)
     assert not figure.axes

@@ -18,12 +18,8 @@ import trulens_core
 ROOT = Path(__file__).parents[2]
 papers = runpy.run_path(str(ROOT / "docs" / "hooks" / "citations.py"))["papers"]
 MODULES = {
-<<<<<<< HEAD
     "trulens_core": trulens_core.__all__,
-=======
-    "trulens_core": vars(trulens_core).keys() - {"__version__"},
-    "trulens_core.segments": {"Segments", "Regions", "resolved"},
->>>>>>> 204f100 (Docs: segments have a page, with a picture, and their place in the reference)
+    "trulens_core.segments": None,
     "trulens_core.visualizations": None,
     "trulens_core.text": {"token_baseline", "token_baseline_swap"},
     "trulens_core.testing": None,
@@ -38,7 +34,7 @@ CALLED = {
     "DoI": ["__call__"],
     "Segments": [
         *["of", "grid", "windows", "superpixels", "channels", "columns", "words"],
-        *["resolved", "plot"],
+        "resolved",
     ],
     "Regions": ["mask", "spread"],
     "Tiler": ["tile"],

@@ -12,7 +12,8 @@ CORE = ROOT / "trulens_core" / "src" / "trulens_core"
 FLOORS = [
     {"the root"},
     {"backends"},
-    {"plugins", "inputs", "segments", "rules"},
+    {"plugins", "inputs"},
+    {"segments", "rules"},
     {"quantities", "distributions", "passes"},
     {"steps"},
     {"models"},

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         IntegratedGradients,
         InternalInfluence,
     )
+    from trulens_core.segments import Segments
 
 __all__ = [
     "get_model_wrapper",
@@ -88,6 +89,7 @@ __all__ = [
     "LinearDoi",
     "GaussianDoi",
     "Points",
+    "Segments",
     "AttributionMethod",
     "InternalInfluence",
     "InputAttribution",
@@ -126,6 +128,7 @@ _ON_USE = {
         "IntegratedGradients",
         "InternalInfluence",
     ),
+    "trulens_core.segments": ("Segments",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""
 

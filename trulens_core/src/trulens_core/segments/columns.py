@@ -9,8 +9,8 @@ from typing import Any, final
 import numpy as np
 
 from trulens_core.segments.axes import Value
+from trulens_core.segments.recipe import Recipe
 from trulens_core.segments.regions import Regions
-from trulens_core.segments.segments import Segments
 from trulens_core.slices import is_index
 
 Column = int | str
@@ -19,7 +19,7 @@ Group = Column | Sequence[Column]
 
 @final
 @dataclass(frozen=True)
-class Columns(Segments):
+class Columns(Recipe):
     """What `Segments.columns` makes: groups of indices, their names, and those of all columns."""
 
     groups: tuple[tuple[int, ...], ...]
@@ -42,7 +42,7 @@ class Columns(Segments):
         titles = [", ".join(_name(i, columns) for i in group) for group in found]
         return cls(tuple(found), tuple(map(str, groups)) if named else tuple(titles), columns)
 
-    def _of(self, value: Value) -> tuple[Regions, ...]:
+    def regions(self, value: Value) -> tuple[Regions, ...]:
         if not value.shape:
             raise ValueError("A value of shape (records,) has no columns")
         width = value.shape[-1]

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trulens_core.segments.axes import Value
+from trulens_core.segments.recipe import Recipe
 from trulens_core.segments.regions import Regions
-from trulens_core.segments.segments import Segments
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Given(Segments):
+class Given(Recipe):
     """What `Segments.of` makes. Two of equal arrays are equal."""
 
     array: npt.NDArray[Any]
@@ -40,7 +40,7 @@ class Given(Segments):
         array.setflags(write=False)
         object.__setattr__(self, "array", array)
 
-    def _of(self, value: Value) -> tuple[Regions, ...]:
+    def regions(self, value: Value) -> tuple[Regions, ...]:
         stack = self.array.dtype.kind == "b"
         make = Regions.of_members if stack else Regions.of_labels
         beside = self.array.ndim - stack - len(value.shape)

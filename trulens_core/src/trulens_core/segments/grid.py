@@ -8,13 +8,13 @@ from typing import final
 import numpy as np
 
 from trulens_core.segments.axes import Size, Value, checked_size
+from trulens_core.segments.recipe import Recipe
 from trulens_core.segments.regions import Regions
-from trulens_core.segments.segments import Segments
 
 
 @final
 @dataclass(frozen=True)
-class Grid(Segments):
+class Grid(Recipe):
     """What `Segments.grid` makes."""
 
     size: Size
@@ -23,7 +23,7 @@ class Grid(Segments):
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", checked_size(self.size, "size"))
 
-    def _of(self, value: Value) -> tuple[Regions, ...]:
+    def regions(self, value: Value) -> tuple[Regions, ...]:
         labels = np.zeros((1,) * len(value.shape), int)
         for axis, length, size in value.sized(self.size, self.channel_axis):
             along = [-1 if a == axis else 1 for a in range(labels.ndim)]

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 
 from trulens_core.segments.axes import Value
+from trulens_core.segments.channels import Channels
+from trulens_core.segments.columns import Columns, Group
+from trulens_core.segments.given import Given
+from trulens_core.segments.grid import Grid
+from trulens_core.segments.recipe import Recipe
 from trulens_core.segments.regions import Regions
+from trulens_core.segments.superpixels import Superpixels
+from trulens_core.segments.windows import Windows
+from trulens_core.segments.words import Ids, Spans, Words
 
-if TYPE_CHECKING:
-    from trulens_core.segments.columns import Group
-    from trulens_core.segments.words import Ids, Spans
 
-
-class Segments(ABC):
+@final
+@dataclass(frozen=True)
+class Segments:
     """Which elements of the value at a cut belong together: a recipe, whatever the value.
 
     Made by `Segments.grid`, `superpixels`, `channels`, `columns`, `windows`, `words` and `of`.
     A recipe never changes, equals another of the same choices, and can be a key and be pickled.
 
     Law: what is found for a record depends on nothing but that record.
+
+    Args:
+        recipe: how they are found; a kind that is not here is a `Recipe` of one's own.
 
     Example:
         >>> halves = Segments.grid(2)
@@ -31,6 +40,8 @@ class Segments(ABC):
         >>> halves == Segments.grid(2)
         True
     """
+
+    recipe: Recipe
 
     @staticmethod
     def of(array: Any) -> Segments:
@@ -58,9 +69,7 @@ class Segments(ABC):
             >>> left_and_right.resolved(np.zeros((1, 2, 3)))[0].labels.tolist()
             [[0, 0, 1], [0, 0, 1]]
         """
-        from trulens_core.segments.given import Given
-
-        return Given(array)
+        return Segments(Given(array))
 
     @staticmethod
     def grid(size: int | Sequence[int], *, channel_axis: int | None = None) -> Segments:
@@ -83,9 +92,7 @@ class Segments(ABC):
             >>> Segments.grid((1, 2)).resolved(np.zeros((1, 3, 2, 5)))[0].labels.tolist()
             [[[0, 0, 1, 1, 2], [3, 3, 4, 4, 5]]]
         """
-        from trulens_core.segments.grid import Grid
-
-        return Grid(size, channel_axis)  # type: ignore[arg-type]  # checked there
+        return Segments(Grid(size, channel_axis))  # type: ignore[arg-type]  # checked there
 
     @staticmethod
     def windows(
@@ -114,9 +121,8 @@ class Segments(ABC):
             >>> windows.members.astype(int).tolist()
             [[1, 1, 1, 0], [0, 1, 1, 1]]
         """
-        from trulens_core.segments.windows import Windows
-
-        return Windows(size, size if stride is None else stride, channel_axis)  # type: ignore[arg-type]  # checked there
+        steps = size if stride is None else stride
+        return Segments(Windows(size, steps, channel_axis))  # type: ignore[arg-type]  # checked there
 
     @staticmethod
     def superpixels(
@@ -154,9 +160,7 @@ class Segments(ABC):
             >>> alike.resolved(image)[0].labels[0, 0].tolist()
             [0, 0, 0, 1, 1, 1, 1, 1]
         """
-        from trulens_core.segments.superpixels import Superpixels
-
-        return Superpixels(n, method, channel_axis, tuple(sorted(options.items())))
+        return Segments(Superpixels(n, method, channel_axis, tuple(sorted(options.items()))))
 
     @staticmethod
     def channels(axis: int | None = None) -> Segments:
@@ -176,9 +180,7 @@ class Segments(ABC):
             >>> Segments.channels().resolved(np.zeros((1, 3, 2, 2)))[0].labels.tolist()
             [[[0]], [[1]], [[2]]]
         """
-        from trulens_core.segments.channels import Channels
-
-        return Channels(axis)
+        return Segments(Channels(axis))
 
     @staticmethod
     def columns(
@@ -205,9 +207,7 @@ class Segments(ABC):
             >>> regions.labels.tolist(), regions.names
             ([1, 0, 0], ('city', 'age'))
         """
-        from trulens_core.segments.columns import Columns
-
-        return Columns.read(groups, names)
+        return Segments(Columns.read(groups, names))
 
     @staticmethod
     def words(
@@ -235,9 +235,7 @@ class Segments(ABC):
             >>> words.resolved(np.zeros((1, 5, 8)))[0].labels[:, 0].tolist()
             [-1, 0, 0, 1, -1]
         """
-        from trulens_core.segments.words import Words
-
-        return Words.read(words, names)
+        return Segments(Words.read(words, names))
 
     def resolved(
         self, z: Any, *, channel_axis: int | None = None, first: int = 0, total: int | None = None
@@ -262,33 +260,5 @@ class Segments(ABC):
         if not len(tensor.shape):
             raise ValueError("A value has an axis of records, the first; found a single number")
         end = first + int(tensor.shape[0])
-        return self._of(Value(tensor, channel_axis, first, end if total is None else total))
-
-    def plot(
-        self,
-        x: Any,
-        *,
-        records: Sequence[int] | None = None,
-        channel_axis: int | None = None,
-        fig: Any = None,
-    ) -> None:
-        """Draws the outlines of the segments over images (extra `viz`); what is in none is pale.
-
-        Args:
-            x: the images that are segmented, (records, …).
-            records: which to draw; None is the first four.
-            channel_axis: 1 or 3; None finds it, as visualizers do.
-            fig: a figure of matplotlib; None is the current one.
-
-        Raises:
-            ValueError: for what is no batch of images, or where the channels of a pixel belong to
-                different segments.
-            IndexError: for a record that is not there.
-        """
-        from trulens_core.visualizations.segment_plots import plotted
-
-        plotted(self, x, records, channel_axis, fig)
-
-    @abstractmethod
-    def _of(self, value: Value) -> tuple[Regions, ...]:
-        """The regions of each record of a value; the same object where they are the same."""
+        value = Value(tensor, channel_axis, first, end if total is None else total)
+        return self.recipe.regions(value)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from trulens_core.optional import require
 from trulens_core.segments.axes import Value
+from trulens_core.segments.recipe import Recipe
 from trulens_core.segments.regions import Regions
-from trulens_core.segments.segments import Segments
 from trulens_core.slices import is_index
 
 OPTIONS: Mapping[str, Mapping[str, float | None]] = {
@@ -30,7 +30,7 @@ MAY_BE_ZERO = ("sigma", "min_size")
 
 @final
 @dataclass(frozen=True)
-class Superpixels(Segments):
+class Superpixels(Recipe):
     """What `Segments.superpixels` makes."""
 
     n: int | None
@@ -53,7 +53,7 @@ class Superpixels(Segments):
         if self.method != "slic" and self.n is not None:
             raise TypeError("felzenszwalb finds the number of segments; scale= takes n's place")
 
-    def _of(self, value: Value) -> tuple[Regions, ...]:
+    def regions(self, value: Value) -> tuple[Regions, ...]:
         rank = len(value.shape)
         grey = self.channel_axis is None and rank == 2  # no series: superpixels need an area
         space = value.space(self.channel_axis, 2 if grey else None)

@@ -9,13 +9,13 @@ import numpy as np
 
 from trulens_core.segments.axes import Size, Value, checked_size
 from trulens_core.segments.grid import Grid
+from trulens_core.segments.recipe import Recipe
 from trulens_core.segments.regions import Regions
-from trulens_core.segments.segments import Segments
 
 
 @final
 @dataclass(frozen=True)
-class Windows(Segments):
+class Windows(Recipe):
     """What `Segments.windows` makes."""
 
     size: Size
@@ -37,9 +37,9 @@ class Windows(Segments):
         object.__setattr__(self, "size", sizes[0] if one else sizes)
         object.__setattr__(self, "stride", strides[0] if one else strides)
 
-    def _of(self, value: Value) -> tuple[Regions, ...]:
+    def regions(self, value: Value) -> tuple[Regions, ...]:
         if self.size == self.stride:
-            return Grid(self.size, self.channel_axis)._of(value)
+            return Grid(self.size, self.channel_axis).regions(value)
         sized = value.sized(self.size, self.channel_axis)
         strides = self.stride if isinstance(self.stride, tuple) else (self.stride,) * len(sized)
         members = np.ones((1,) * (len(value.shape) + 1), bool)

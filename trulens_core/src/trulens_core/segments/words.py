@@ -10,8 +10,8 @@ from typing import Any, final
 import numpy as np
 
 from trulens_core.segments.axes import Value
+from trulens_core.segments.recipe import Recipe
 from trulens_core.segments.regions import Regions
-from trulens_core.segments.segments import Segments
 from trulens_core.slices import is_index
 
 Ids = Sequence[int | None]
@@ -20,7 +20,7 @@ Spans = Sequence[Sequence[int]]
 
 @final
 @dataclass(frozen=True)
-class Words(Segments):
+class Words(Recipe):
     """What `Segments.words` makes: of each record, spans of tokens and its number of tokens.
 
     The number is None where the caller gave spans, which fit any.
@@ -46,7 +46,7 @@ class Words(Segments):
             )
         return cls(tuple(spans), tuple(lengths), given)
 
-    def _of(self, value: Value) -> tuple[Regions, ...]:
+    def regions(self, value: Value) -> tuple[Regions, ...]:
         if not value.shape:
             raise ValueError("A value of shape (records,) has no tokens")
         tokens = value.shape[0]

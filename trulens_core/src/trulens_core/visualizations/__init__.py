@@ -8,6 +8,7 @@ from trulens_core.visualizations.channel_masks import ChannelMaskVisualizer
 from trulens_core.visualizations.heatmaps import HeatmapVisualizer
 from trulens_core.visualizations.maps import Visualizer
 from trulens_core.visualizations.masks import MaskVisualizer
+from trulens_core.visualizations.segment_plots import plot_segments
 from trulens_core.visualizations.text import NLP
 from trulens_core.visualizations.text_outputs import HTML, IPython, PlainText
 from trulens_core.visualizations.tiling import Tiler
@@ -18,6 +19,7 @@ __all__ = [
     "HeatmapVisualizer",
     "MaskVisualizer",
     "ChannelMaskVisualizer",
+    "plot_segments",
     "PlainText",
     "HTML",
     "IPython",

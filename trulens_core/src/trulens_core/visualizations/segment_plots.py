@@ -21,10 +21,36 @@ PALE = 0.75
 """How white an element is that is in no segment."""
 
 
-def plotted(
-    segments: Segments, x: Any, records: Sequence[int] | None, channel_axis: int | None, fig: Any
+def plot_segments(
+    segments: Segments,
+    x: Any,
+    *,
+    records: Sequence[int] | None = None,
+    channel_axis: int | None = None,
+    fig: Any = None,
 ) -> None:
-    """What `Segments.plot` does."""
+    """Draw the outlines of segments over images (extra `viz`); what is in none is pale.
+
+    Args:
+        segments: what belongs together.
+        x: the images that are segmented, (records, …).
+        records: which to draw; None is the first four.
+        channel_axis: 1 or 3; None finds it, as visualizers do.
+        fig: a figure of matplotlib; None is the current one.
+
+    Raises:
+        ValueError: for what is no batch of images, or where the channels of a pixel belong to
+            different segments.
+        IndexError: for a record that is not there.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from trulens_core.segments import Segments
+        >>> figure = Figure()
+        >>> plot_segments(Segments.grid(4), np.zeros((2, 8, 8, 3)), fig=figure)
+        >>> [axes.get_title() for axes in figure.axes]
+        ['record 0: 4 segments', 'record 1: 4 segments']
+    """
     images = Images.read(x, "x", channel_axis)
     check_drawable(images.values.shape[3], "x")
     chosen = chosen_records(records, images.values)
