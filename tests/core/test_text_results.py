@@ -308,3 +308,30 @@ def test_a_printed_result_is_short():
         "[float32 (5, 20, 30), float32 (5, 20, 30)], quantity: float64 (20,), "
         "residual: [ 0.1235 -1.    ])"
     )
+
+
+def test_names_of_the_result_are_those_of_its_picture():
+    values = np.array([[0.5, -0.25]])
+    own = AttributionResult(values, names={"tokens": [["good", "film"]]})
+    assert str(own.plot()) == str(AttributionResult(values).plot(tokens=[["good", "film"]]))
+    assert "other" in str(own.plot(tokens=[["other", "words"]]))
+    figure = Figure()
+    AttributionResult(values, names={"features": ["age", "income"]}).plot(fig=figure)
+    assert [x.get_text() for x in figure.axes[0].get_yticklabels()] == ["age", "income"]
+
+
+def test_fields_stand_in_the_order_of_before():
+    """Those of 0.1 by position, and None where they do not apply."""
+    fields = list(AttributionResult.__dataclass_fields__)
+    assert fields[:8] == [
+        *["attributions", "gradients", "interventions", "quantity", "baseline_quantity"],
+        *["residual", "n_points", "converged"],
+    ]
+    assert fields[8:] == [
+        *["standard_error", "n_evaluations", "activation", "segments", "inputs", "names"],
+        *["qoi", "method", "coverage"],
+    ]
+    model, x = small_model()
+    explained = IntegratedGradients(model).explain(x)
+    assert all(getattr(explained, name) is None for name in fields[8:])
+    assert "standard_error" not in repr(explained)

@@ -35,8 +35,20 @@ class AttributionResult:
         n_points: how many points were used, (records,) ints (NumPy).
         converged: whether a stated tolerance was met, (records,) bools (NumPy); None where none
             was stated.
+        standard_error: of the attributions, shaped as they are, where points are drawn at random.
+        n_evaluations: how many rows went through the model, (records,) ints (NumPy), where that
+            is not told by `n_points`.
+        activation: the value at the source cut, (records, …), where a method gives it.
+        segments: what was kept or removed together, a `Segments` or its regions.
+        inputs: what was explained, where it is kept.
+        names: of "features", "classes", "inputs" or "quantities", each a list, and of "tokens", a
+            list for each record; `plot` reads them.
+        qoi: the quantity, as plain data or in words.
+        method: which method with which options made it: a dict of JSON's types, never the model.
+        coverage: which operations the rules of the backward pass were applied to.
 
-    A notebook shows a result as numbers and a picture; `plot` draws one.
+    All but the attributions are None where they do not apply, or were not asked for. A notebook
+    shows a result as numbers and a picture; `plot` draws one.
 
     Example:
         >>> import numpy as np
@@ -52,6 +64,15 @@ class AttributionResult:
     residual: Any = None
     n_points: Any = None
     converged: Any = None
+    standard_error: Any = None
+    n_evaluations: Any = None
+    activation: Any = None
+    segments: Any = None
+    inputs: Any = None
+    names: Mapping[str, Sequence[Any]] | None = None
+    qoi: Any = None
+    method: Mapping[str, Any] | None = None
+    coverage: Any = None
 
     def __repr__(self) -> str:
         fields = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
@@ -85,8 +106,8 @@ class AttributionResult:
                 features) a table, (records, steps, channels) a series, rank 4 images; with
                 `tokens`, a text.
             x: what was explained: images, or series, shown with the attributions.
-            tokens: for each record its tokens, or words.
-            names: of the features, or of the channels of a series.
+            tokens: for each record its tokens, or words; None: those among the result's `names`.
+            names: of the features, or of the channels of a series; likewise.
             records: which records; None is the first four.
             channel_axis: of images, see `trulens.visualizations.Visualizer`.
             fig: the figure to draw on.
@@ -102,6 +123,9 @@ class AttributionResult:
         """
         from trulens_core.visualizations.result_plots import plotted  # only when drawn
 
+        known = self.names or {}
+        tokens = known.get("tokens") if tokens is None else tokens
+        names = known.get("features") if names is None else names
         return plotted(self.attributions, kind, x, tokens, names, records, channel_axis, fig)
 
 
