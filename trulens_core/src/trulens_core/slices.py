@@ -159,7 +159,31 @@ class InputCut(Cut):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class OutputCut(Cut):
+class _OfTheModel(Cut):
+    """An output that needs no layer's name."""
+
+    anchor: Anchor = "out"
+    accessor: Callable[[Any], Any] | None = None
+    call: int | None = dataclasses.field(default=None, init=False)
+    batch_axis: int = dataclasses.field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.anchor != "out":
+            raise CutError(
+                f"{type(self).__name__}(anchor={self.anchor!r}): it is an output; a layer's input "
+                "is Cut(name, anchor='in')"
+            )
+
+    def __hash__(self) -> int:
+        return Cut.__hash__(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_accessor(self)})"
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class OutputCut(_OfTheModel):
     """The output of the whole model.
 
     Args:
@@ -176,24 +200,10 @@ class OutputCut(Cut):
     """
 
     name: LayerName = dataclasses.field(default=OUTPUT, init=False)
-    anchor: Anchor = "out"
-    accessor: Callable[[Any], Any] | None = None
-    call: int | None = dataclasses.field(default=None, init=False)
-    batch_axis: int = dataclasses.field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_out(self)
-
-    def __hash__(self) -> int:
-        return Cut.__hash__(self)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_accessor(self)})"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class LogitCut(Cut):
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class LogitCut(_OfTheModel):
     """The scores before the final softmax: the wrapper's `logit_layer`, or the layer `logits`.
 
     Args:
@@ -212,20 +222,6 @@ class LogitCut(Cut):
     """
 
     name: LayerName = dataclasses.field(default=LOGIT, init=False)
-    anchor: Anchor = "out"
-    accessor: Callable[[Any], Any] | None = None
-    call: int | None = dataclasses.field(default=None, init=False)
-    batch_axis: int = dataclasses.field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_out(self)
-
-    def __hash__(self) -> int:
-        return Cut.__hash__(self)
-
-    def __repr__(self) -> str:
-        return f"LogitCut({_accessor(self)})"
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -316,14 +312,6 @@ def _index(value: Any, argument: str) -> int:
     if not is_index(value):
         raise CutError(f"Cut {argument} is {value!r}; it must be an int")
     return int(value)
-
-
-def _check_out(cut: Cut) -> None:
-    if cut.anchor != "out":
-        raise CutError(
-            f"{type(cut).__name__}(anchor={cut.anchor!r}): it is an output; a layer's input is "
-            "Cut(name, anchor='in')"
-        )
 
 
 def _accessor(cut: Cut) -> str:

@@ -82,7 +82,7 @@ def being_traced() -> bool:
 
 
 def own_jit_caches() -> contextlib.AbstractContextManager[Any]:
-    """A context whose traces share no cache with the user's, whom it leaves his own.
+    """A context whose traces share no cache with the user's, which stays as it is.
 
     A function under the user's `jax.jit` that was traced before is not traced again, so that what
     is done to layers only while we trace would be missed in it. Metadata are part of the key.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from trulens_core.influence.questions import unseen
 from trulens_core.optional import require
 
 Advance = Callable[[int], object]
-_HIDDEN: contextlib.AbstractContextManager[Advance] = contextlib.nullcontext(int)
+_HIDDEN: contextlib.AbstractContextManager[Advance] = contextlib.nullcontext(unseen)
 
 
 def bar(shown: bool, total: int | None) -> contextlib.AbstractContextManager[Advance]:

@@ -64,6 +64,10 @@ class Question:
     tolerance: Tolerance | None = None
 
 
+def unseen(rows: int) -> None:
+    """What a call that shows no progress does with the number of rows done."""
+
+
 class Request(NamedTuple):
     """What is wanted besides the attributions, and how the work is cut up.
 
@@ -82,7 +86,7 @@ class Request(NamedTuple):
     gradients: bool = False
     points: bool = False
     thins: bool = False
-    advance: Callable[[int], object] = int
+    advance: Callable[[int], object] = unseen
 
 
 @dataclasses.dataclass

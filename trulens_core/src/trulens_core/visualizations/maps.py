@@ -48,7 +48,7 @@ class AttributionMap:
         return colored(self.values, self.normalization_type, cmap, white)
 
     def result(self, return_tiled: bool) -> Array:
-        """The numbers for the caller: a record each in his layout, or all of them tiled."""
+        """The numbers for the caller: a record each in the given layout, or all of them tiled."""
         if return_tiled:
             return squeezed(tiled(self.values.astype(self.images.dtype)))
         return self.images.in_layout(self.values)
