@@ -17,6 +17,7 @@ import optree
 import pytest
 
 from trulens_core import register_backend
+from trulens_core.backends import Backend
 from trulens_core.plugins import BackendDescription, LoadedBackend
 from trulens_core.testing import ReferenceBackend, ReferenceModel
 from trulens_core.testing.conformance import Harness
@@ -219,6 +220,37 @@ class KeysSorted(Sound):
         def flatten(self, value):
             leaves, spec = optree.tree_flatten(value, none_is_leaf=True)
             return Tree(leaves, spec, spec.unflatten)
+
+
+class NothingPulled(Sound):
+    """`through` changes nothing of a cotangent."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def through(self, x, pull, *held):
+            return x
+
+
+class EachUserPulled(Sound):
+    """`through` pulls what comes from each user of its result, before the sum."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def through(self, x, pull, *held):
+            def once():
+                return ReferenceBackend.through(self, x, pull, *held)
+
+            class PerUser(Tensor):
+                def __mul__(self, other):
+                    return once() * other
+
+            same = once()
+            return PerUser(same.data, *same.sources)
+
+
+class NoThrough(Sound):
+    """A backend of 0.1, which is none of the defects."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        through = Backend.through
 
 
 def run(folder, name, expression):

@@ -68,6 +68,11 @@ FINDS = {
         "test_layers_that_depend_on_each_other[mlp-layers0]",
         r"the gradient at 'hidden' in Cut\(\['hidden', 'second'\]\): relative error 1,",
     ),
+    "NothingPulled": ("test_through_pulls", r"a cotangent that was pulled: relative error"),
+    "EachUserPulled": (
+        "test_through_pulls_the_sum_over_its_users",
+        r"the cotangents of two users, summed and then pulled: relative error",
+    ),
 }
 
 
@@ -94,7 +99,11 @@ def outcomes(tmp_path_factory):
     """What the suite prints for each mutant; one process imports everything, and is forked."""
     folder = tmp_path_factory.mktemp("mutants")
     every = " or ".join(f"({chosen(test)})" for test, _ in FINDS.values())
-    asked = [("Sound", every), *((name, chosen(test)) for name, (test, _) in FINDS.items())]
+    asked = [
+        ("Sound", every),
+        ("NoThrough", "test_through or test_sensitivity"),
+        *((name, chosen(test)) for name, (test, _) in FINDS.items()),
+    ]
     command = [
         sys.executable,
         str(MUTANTS),
@@ -119,6 +128,20 @@ def test_every_defect_is_found(outcomes, name):
 def test_nothing_is_found_without_a_defect(outcomes):
     assert outcomes["Sound"].splitlines()[-1] == "exit code 0", outcomes["Sound"]
     assert "failed 0" in outcomes["Sound"]
+
+
+def test_a_backend_without_through_is_certified_and_says_so(outcomes):
+    """As those of 0.1 are, which run unchanged; nothing that was asked for fails."""
+    text = outcomes["NoThrough"]
+    reason = r"does not apply: rules of the backward pass: not served: (test_through_\w+.*)$"
+    (tests,) = re.findall(rf"(?m)^  {reason}", text)
+    assert (
+        len(tests.split(", "))
+        == sum(name.startswith("test_through") for name in dir(Conformance)) + 2
+    )  # cases
+    assert "failed 0" in text
+    assert text.splitlines()[-1] == "exit code 0"
+    assert "`through` pulls" not in text
 
 
 def test_the_certificate():

@@ -23,6 +23,7 @@ from trulens_core.backends import (
 )
 from trulens_jax import differentiation, recorder, taps
 from trulens_jax._compat import Tracer
+from trulens_jax.through import through
 
 _UNSUPPORTED = "OSUMm"
 """NumPy kinds that JAX has no arrays of."""
@@ -75,6 +76,9 @@ class JaxBackend(Backend):
 
     def stop_gradient(self, x: Any) -> Any:
         return jax.lax.stop_gradient(x)
+
+    def through(self, x: Any, pull: Callable[..., Any], *held: Any) -> Any:
+        return through(self, x, pull, held)
 
     def flatten(self, value: Any) -> trees.Tree:
         return taps.flatten(value)

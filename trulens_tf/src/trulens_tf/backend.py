@@ -16,6 +16,7 @@ from trulens_core.errors import NotDifferentiableError
 from trulens_tf import namespace, rows
 from trulens_tf.blocks import TracedBlock
 from trulens_tf.compiling import Compiled
+from trulens_tf.through import dense, through
 
 _UNSUPPORTED = "OSUmMV"
 """NumPy kinds that TensorFlow has no tensors of."""
@@ -83,6 +84,9 @@ class TensorFlowBackend(Backend):
     def stop_gradient(self, x: tf.Tensor) -> tf.Tensor:
         return tf.stop_gradient(x)
 
+    def through(self, x: tf.Tensor, pull: Callable[..., tf.Tensor], *held: tf.Tensor) -> tf.Tensor:
+        return through(self, x, pull, held)
+
     def repeat(self, x: tf.Tensor, k: int) -> tf.Tensor:
         return x if k == 1 else tf.tile(x, [k] + [1] * (len(x.shape) - 1))
 
@@ -137,8 +141,8 @@ class TensorFlowBackend(Backend):
         else:
             quantities = run(tap)
             found = [self.gradients(q, leaves) for q in quantities]
-        dense = [[_dense(g, z) for g, z in zip(gs, leaves, strict=True)] for gs in found]
-        return Gradients(quantities, leaves, dense)
+        whole = [[dense(g, z) for g, z in zip(gs, leaves, strict=True)] for gs in found]
+        return Gradients(quantities, leaves, whole)
 
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         """The tensor that goes on in place of `x`, and that is differentiated for."""
@@ -164,14 +168,6 @@ def _watched(tap: Tap, tape: tf.GradientTape) -> Tap:
         return new
 
     return watched
-
-
-def _dense(gradient: Any, like: tf.Tensor) -> tf.Tensor | None:
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    return tf.math.unsorted_segment_sum(
-        gradient.values, gradient.indices, tf.shape(like, out_type=gradient.indices.dtype)[0]
-    )
 
 
 def _tensorflow_tree(value: Any) -> tuple[list[Any], Any, trees.Unflatten]:

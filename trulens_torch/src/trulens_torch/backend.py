@@ -16,6 +16,7 @@ from trulens_core.backends import Backend, Gradients, Tap
 from trulens_core.errors import NotDifferentiableError
 from trulens_torch import namespace
 from trulens_torch.recomputation import ADVICE
+from trulens_torch.through import through
 
 _NOTHING = contextlib.nullcontext()
 
@@ -116,6 +117,11 @@ class TorchBackend(Backend):
 
     def stop_gradient(self, x: torch.Tensor) -> torch.Tensor:
         return x.detach()
+
+    def through(
+        self, x: torch.Tensor, pull: Callable[..., torch.Tensor], *held: torch.Tensor
+    ) -> torch.Tensor:
+        return through(self, x, pull, held)
 
     def filled(self, like: torch.Tensor, value: float) -> torch.Tensor:
         return like.new_full((), value).expand(like.shape)

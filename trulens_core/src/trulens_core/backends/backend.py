@@ -97,6 +97,29 @@ class Backend(ABC):
     def stop_gradient(self, x: Tensor) -> Tensor:
         """`x`, through which nothing is differentiated."""
 
+    def through(self, x: Tensor, pull: Callable[..., Tensor], *held: Tensor) -> Tensor:
+        """`x`, to the bit; on the way back its cotangent g becomes `pull(g, *held)`.
+
+        g is summed over all users of what is returned; others of `x` are not pulled. Where nothing
+        is differentiated `pull` is not called, and what is returned may be `x` itself.
+
+        Args:
+            x: a tensor; through one of integers nothing is pulled.
+            pull: of tensors, over `xp`, linear or not. It gives what has the shape of `x`, or it
+                is a ValueError; the type is cast. What is traced or batched reaches it by `held`.
+            held: tensors of any type. Nothing is passed back to them.
+
+        Example:
+            >>> from trulens_core.testing.reference import BACKEND as b
+            >>> z = b.from_numpy(np.array([[2.0, -3.0]]))
+            >>> def run(tap):
+            ...     y = b.through(*tap([z]), lambda g, v: b.xp.where(g > 0, g * v, 0.0), z)
+            ...     return [b.xp.sum(y * y, axis=1)]
+            >>> b.differentiate(run).gradients[0][0]
+            Tensor(array([[8., 0.]]))
+        """
+        raise NotImplementedError(f"the backend {self.name!r} does not serve `through`")
+
     @abstractmethod
     def differentiate(self, run: Callable[[Tap], list[Tensor]]) -> Gradients:
         """The gradient of each quantity's sum over rows, at the values that reach the tap.

@@ -4,25 +4,19 @@ from types import SimpleNamespace
 
 import autograd.numpy as anp
 import numpy as np
-from autograd.core import VJPNode, add_outgrads
+from autograd.core import VJPNode, add_outgrads, defvjp, primitive, toposort
 from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.util import toposort
 
 from trulens_core import Backend
 from trulens_core.backends import Gradients
+from trulens_core.cotangents import checked
 
 TRACE = -0.5
 """autograd counts its traces from 0, for the whole process: ours is outside of all of them."""
 
 
-def take(x, indices, axis):
-    """The slices of `x` at `indices` along `axis`; autograd differentiates indexing."""
-    return x[(slice(None),) * (axis % x.ndim) + (np.asarray(indices),)]
-
-
 def take_along_axis(x, indices, axis):
     """The elements of `x` at `indices` along `axis`."""
-    axis %= x.ndim
     place = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
     place[axis] = np.asarray(indices)
     return x[tuple(place)]
@@ -37,7 +31,7 @@ def add_up(x, axis=None, keepdims=False):
 XP = SimpleNamespace(
     **vars(anp)
     | {
-        "take": take,
+        "take": lambda x, i, axis: x[(slice(None),) * (axis % x.ndim) + (np.asarray(i),)],
         "take_along_axis": take_along_axis,
         "sum": add_up,
         "concat": lambda arrays, axis=0: anp.concatenate(arrays, axis=axis),
@@ -46,6 +40,9 @@ XP = SimpleNamespace(
     }
 )
 """autograd's NumPy under array-API names; what it lacks or cannot differentiate is added."""
+
+pulled = primitive(lambda x, _: x)  # the array, whose gradient goes on as the function says
+defvjp(pulled, lambda _y, _x, back: back)
 
 
 class AutogradBackend(Backend):
@@ -84,6 +81,11 @@ class AutogradBackend(Backend):
         while isinstance(x, ArrayBox):
             x = x._value
         return x
+
+    def through(self, x, pull, *held):
+        """The array, and on the way back what `pull` gives, checked, in its type."""
+        held = [self.stop_gradient(h) for h in held]
+        return pulled(x, lambda g: checked(self, pull(g, *held), g).astype(g.dtype))
 
     def differentiate(self, run):
         """One evaluation, recorded from the tap on, which is then walked back."""

@@ -27,6 +27,7 @@ from trulens_core.testing.conformance.parity import FrameworkIndependence as Fra
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
 from trulens_core.testing.conformance.state import NoTrace as NoTrace
+from trulens_core.testing.conformance.through import Through as Through
 
 
 class Conformance(
@@ -42,6 +43,7 @@ class Conformance(
     NoTrace,
     Namespace,
     BackendFunctions,
+    Through,
     FrameworkIndependence,
 ):
     """Everything."""

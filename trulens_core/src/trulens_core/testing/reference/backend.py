@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tap
+from trulens_core.cotangents import checked
 from trulens_core.testing.reference import layers, namespace
 from trulens_core.testing.reference.tensors import Array, Tensor, leaf, pulled_back
 
@@ -45,6 +46,15 @@ class ReferenceBackend(Backend):
 
     def stop_gradient(self, x: Tensor) -> Tensor:
         return Tensor(x.data)
+
+    def through(self, x: Tensor, pull: Callable[..., Tensor], *held: Tensor) -> Tensor:
+        known = [self.stop_gradient(h) for h in held]
+
+        def back(g: Array) -> Array:
+            found: Tensor = checked(self, pull(Tensor(g), *known), Tensor(g))
+            return found.data.astype(g.dtype, copy=False)
+
+        return Tensor(x.data, (x, back))
 
     def differentiate(self, run: Callable[[Tap], list[Tensor]]) -> Gradients:
         leaves: list[Tensor] = []
