@@ -35,8 +35,7 @@ def _through(back: Pull, x: Any, *held: Any) -> Any:
 
 
 def _forward(back: Pull, x: Any, *held: Any) -> tuple[Any, tuple[Any, ...]]:
-    del back
-    return x, held
+    return _through(back, x, *held), held  # which a derivative of it pulls too
 
 
 def _backward(back: Pull, held: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
