@@ -21,7 +21,8 @@ def through(
 ) -> tf.Tensor:
     """See `Backend.through`.
 
-    Inside `tf.vectorized_map` it works where the gradient is taken inside too, else it raises.
+    Inside `tf.vectorized_map` it works where the gradient is taken inside too, else it raises. So
+    does one that holds tensors in a graph that was imported: they are those of the other graph.
     """
     x = tf.convert_to_tensor(x)
     known = [tf.stop_gradient(h) for h in held]
