@@ -1,5 +1,8 @@
 """`through` on TensorFlow: eager, in functions with open shapes, in loops, in graphs of 1."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -178,6 +181,24 @@ class Model(tf.Module):
     @tf.function
     def __call__(self, x):
         return scores(x, tf.tanh(x) ** 2 + 1)
+
+
+def test_no_graph_is_kept():
+    """TensorFlow keeps the gradients that it is given for as long as the process lives."""
+
+    def traced():
+        weights = tf.Variable(W)
+
+        def scored(x):
+            return B.through(x * weights, positive, x * x)
+
+        functions = [of(scored), lambda x: tf.gradients(scored(x), x)]
+        graphs = [tf.function(f).get_concrete_function(ROWS[0]).graph for f in functions]
+        return list(map(weakref.ref, (weights, *graphs)))
+
+    found = traced()
+    gc.collect()
+    assert [reference() for reference in found] == [None, None, None]
 
 
 def test_inside_a_model():

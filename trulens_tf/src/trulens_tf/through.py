@@ -24,17 +24,23 @@ def through(
     Inside `tf.vectorized_map` it works where the gradient is taken inside too, else it raises. So
     does one that holds tensors in a graph that was imported: they are those of the other graph.
     """
-    x = tf.convert_to_tensor(x)
-    known = [tf.stop_gradient(h) for h in held]
 
-    def back(g: Any) -> tf.Tensor:
-        g = dense(g, x)
+    def back(g: Any, like: tf.Tensor, known: Sequence[tf.Tensor]) -> tf.Tensor:
+        g = dense(g, like)
         found = pull(g, *known)
         ranked = not backend.is_tensor(found) or None not in (found.shape.rank, g.shape.rank)
         found = checked(backend, found, g) if ranked else found
         return tf.cast(_of_one_shape(found, g), g.dtype)
 
-    found: tf.Tensor = tf.custom_gradient(lambda x: (_guarded(x), back))(x)
+    def same(x: tf.Tensor, *known: tf.Tensor) -> Any:
+        return _guarded(x), lambda g: (back(g, x, known), *[None] * len(known))
+
+    whole = tf.custom_gradient(same)
+    given = [tf.convert_to_tensor(x), *map(tf.stop_gradient, held)]
+    if tf.executing_eagerly():
+        found: tf.Tensor = whole(*given)
+    else:  # TensorFlow never forgets such a gradient, nor its graph: so that is not the model's
+        found = tf.function(whole, autograph=False)(*given)
     return found
 
 
