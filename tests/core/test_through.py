@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trulens_core import Backend
-from trulens_core.cotangents import checked
+from trulens_core.backends import checked_cotangent
 from trulens_core.testing.reference import BACKEND, Tensor
 from trulens_core.testing.reference.tensors import leaf
 
@@ -45,10 +45,10 @@ def test_lengths_that_are_open_fit():
         shape = (None, 3)
 
     x, g = Tensor(np.ones((2, 3))), Open(np.ones((2, 3)))
-    assert checked(BACKEND, x, g) is x
-    assert checked(BACKEND, g, x) is g
+    assert checked_cotangent(BACKEND, x, g) is x
+    assert checked_cotangent(BACKEND, g, x) is g
     with pytest.raises(ValueError, match=re.escape("expected (None, 3)")):
-        checked(BACKEND, Tensor(np.ones((2, 4))), g)
+        checked_cotangent(BACKEND, Tensor(np.ones((2, 4))), g)
 
 
 def test_nothing_is_called_where_nothing_is_differentiated():

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from trulens_core.backends import Backend
-from trulens_core.cotangents import checked
+from trulens_core.backends import Backend, checked_cotangent
 
 Pull = Callable[..., Any]
 
@@ -22,7 +21,7 @@ def through(backend: Backend, x: Any, pull: Pull, held: Sequence[Any]) -> Any:
         return x
 
     def back(g: Any, *known: Any) -> Any:
-        return checked(backend, pull(g, *known), g).astype(g.dtype)
+        return checked_cotangent(backend, pull(g, *known), g).astype(g.dtype)
 
     return _through(back, x, *map(backend.stop_gradient, held))
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trulens_core.backends import Backend
-from trulens_core.cotangents import checked
+from trulens_core.backends import Backend, checked_cotangent
 
 _LOST = (
     "`through` of trulens: TensorFlow has lost what changes this gradient, as tf.vectorized_map "
@@ -29,7 +28,7 @@ def through(
         g = dense(g, like)
         found = pull(g, *known)
         ranked = not backend.is_tensor(found) or None not in (found.shape.rank, g.shape.rank)
-        found = checked(backend, found, g) if ranked else found
+        found = checked_cotangent(backend, found, g) if ranked else found
         return tf.cast(_of_one_shape(found, g), g.dtype)
 
     def same(x: tf.Tensor, *known: tf.Tensor) -> Any:

@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from trulens_core.backends import Backend
-from trulens_core.cotangents import checked
+from trulens_core.backends import Backend, checked_cotangent
 
 
 def through(
@@ -21,7 +20,7 @@ def through(
         return x
 
     def of(g: torch.Tensor, *known: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = checked(backend, pull(g, *known), g)
+        found: torch.Tensor = checked_cotangent(backend, pull(g, *known), g)
         return found.to(g.dtype)
 
     known = [h.detach() for h in held]

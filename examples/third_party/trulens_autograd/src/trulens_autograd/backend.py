@@ -8,8 +8,7 @@ from autograd.core import VJPNode, add_outgrads, defvjp, primitive, toposort
 from autograd.numpy.numpy_boxes import ArrayBox
 
 from trulens_core import Backend
-from trulens_core.backends import Gradients
-from trulens_core.cotangents import checked
+from trulens_core.backends import Gradients, checked_cotangent
 
 TRACE = -0.5
 """autograd counts its traces from 0, for the whole process: ours is outside of all of them."""
@@ -85,7 +84,7 @@ class AutogradBackend(Backend):
     def through(self, x, pull, *held):
         """The array, and on the way back what `pull` gives, checked, in its type."""
         held = [self.stop_gradient(h) for h in held]
-        return pulled(x, lambda g: checked(self, pull(g, *held), g).astype(g.dtype))
+        return pulled(x, lambda g: checked_cotangent(self, pull(g, *held), g).astype(g.dtype))
 
     def differentiate(self, run):
         """One evaluation, recorded from the tap on, which is then walked back."""

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trulens_core.backends import Backend, Gradients, Tap
-from trulens_core.cotangents import checked
+from trulens_core.backends import Backend, Gradients, Tap, checked_cotangent
 from trulens_core.testing.reference import layers, namespace
 from trulens_core.testing.reference.tensors import Array, Tensor, leaf, pulled_back
 
@@ -51,7 +50,7 @@ class ReferenceBackend(Backend):
         known = [self.stop_gradient(h) for h in held]
 
         def back(g: Array) -> Array:
-            found: Tensor = checked(self, pull(Tensor(g), *known), Tensor(g))
+            found: Tensor = checked_cotangent(self, pull(Tensor(g), *known), Tensor(g))
             return found.data.astype(g.dtype, copy=False)
 
         return Tensor(x.data, (x, back))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from trulens_core.backends import Backend, Tensor, static_shape
+from trulens_core.backends.backend import Backend, static_shape
+from trulens_core.backends.protocol import Tensor
 
 
-def checked(backend: Backend, found: Any, g: Tensor) -> Tensor:
+def checked_cotangent(backend: Backend, found: Any, g: Tensor) -> Tensor:
     """What a `pull` made of the cotangent `g`, where it is a tensor of the same shape.
 
     Raises:
@@ -18,7 +19,7 @@ def checked(backend: Backend, found: Any, g: Tensor) -> Tensor:
         >>> import numpy as np
         >>> from trulens_core.testing.reference import BACKEND
         >>> g = BACKEND.from_numpy(np.array([[1.0, 2.0]]))
-        >>> checked(BACKEND, 2.0 * g, g)
+        >>> checked_cotangent(BACKEND, 2.0 * g, g)
         Tensor(array([[2., 4.]]))
     """
     if not backend.is_tensor(found):
