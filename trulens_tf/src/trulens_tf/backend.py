@@ -8,14 +8,25 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python import pywrap_tfe  # there is no public way
 from tensorflow.python.eager import context
 
 from trulens_core import trees
-from trulens_core.backends import Backend, BlockStep, Gradients, Step, Tap, Want
+from trulens_core.backends import (
+    Backend,
+    BlockStep,
+    Gradients,
+    Halves,
+    Step,
+    StepArguments,
+    Tap,
+    Want,
+)
 from trulens_core.errors import NotDifferentiableError
 from trulens_tf import namespace, rows
 from trulens_tf.blocks import TracedBlock
 from trulens_tf.compiling import Compiled
+from trulens_tf.halves import TwoGraphs
 from trulens_tf.through import dense, through
 
 _UNSUPPORTED = "OSUmMV"
@@ -33,6 +44,7 @@ class TensorFlowBackend(Backend):
     name: ClassVar[str] = "tensorflow"
     xp = namespace
     traces: ClassVar[bool] = True
+    splits: ClassVar[bool] = True
     channel_axis: ClassVar[int | None] = -1
 
     def __init__(self, jit_compile: bool = False) -> None:
@@ -120,8 +132,13 @@ class TensorFlowBackend(Backend):
         rows, block = super().blockwise(step, want), TracedBlock(self, step, want, self.jit_compile)
         return lambda a, weights: (block if a.points else rows)(a, weights)
 
-    def differentiate(self, run: Callable[[Tap], list[tf.Tensor]]) -> Gradients:
-        leaves: list[tf.Tensor] = []
+    def halves(
+        self, run: Callable[[StepArguments, Tap], list[tf.Tensor]], want: frozenset[Want]
+    ) -> Callable[[StepArguments], Halves]:
+        return TwoGraphs(self, run, want)
+
+    def tap(self, leaves: list[tf.Tensor]) -> Tap:
+        """A tap that adds to `leaves` the tensors that go on, which are differentiated for."""
         graph = tf.compat.v1.get_default_graph()
 
         def tap(z: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -134,31 +151,72 @@ class TensorFlowBackend(Backend):
             leaves.extend(new)
             return new
 
+        return tap
+
+    def differentiate(self, run: Callable[[Tap], list[tf.Tensor]]) -> Gradients:
+        leaves: list[tf.Tensor] = []
+        tap = self.tap(leaves)
         if tf.executing_eagerly():  # outside any step
-            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-                quantities = run(_watched(tap, tape))
-            found = [tape.gradient(q, leaves) for q in quantities]
+            quantities, found = self._by_tape(run, tap, leaves)
         else:
             quantities = run(tap)
-            found = [self.gradients(q, leaves) for q in quantities]
-        whole = [[dense(g, z) for g, z in zip(gs, leaves, strict=True)] for gs in found]
-        return Gradients(quantities, leaves, whole)
+            found = [self.pulled([q], leaves) for q in quantities]
+        return Gradients(quantities, leaves, found)
+
+    def _by_tape(
+        self, run: Callable[[Tap], list[tf.Tensor]], tap: Tap, leaves: list[tf.Tensor]
+    ) -> tuple[list[tf.Tensor], list[list[tf.Tensor | None]]]:
+        with (
+            recording(),
+            tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape,
+        ):
+            quantities = run(_watched(tap, tape))
+        found = [tape.gradient(q, leaves) for q in quantities]
+        return quantities, [_dense(gs, leaves) for gs in found]
 
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         """The tensor that goes on in place of `x`, and that is differentiated for."""
         return tf.identity(x)
 
-    def gradients(self, q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[Any]:
-        """The gradients of Σ q, also through operations that were imported, which no tape records.
+    def pulled(
+        self,
+        values: list[tf.Tensor],
+        leaves: list[tf.Tensor],
+        cotangents: list[tf.Tensor] | None = None,
+    ) -> list[tf.Tensor | None]:
+        """The gradients of Σ values, or their cotangents pulled back; None where unconnected.
 
-        Each is the total derivative, through the leaves that come after it too.
+        Also through operations that were imported, which no tape records. Each is the total
+        derivative, through the leaves that come after it too.
         """
-        return list(tf.gradients(q, list(leaves)))
+        found = tf.gradients(values, leaves, grad_ys=cotangents, stop_gradients=self.held())
+        return _dense(found, leaves)
+
+    def held(self) -> list[tf.Tensor]:
+        """Tensors that do not depend on what computes them in the graph."""
+        return []
 
 
 def zeros_of(types: Iterable[tf.DType]) -> Iterator[tf.Tensor]:
     """A zero of each floating type among `types`, in their order."""
     return (tf.zeros((), d) for d in dict.fromkeys(types) if d.is_floating)
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[None]:
+    """A context in which tapes record; `outside` stops them, the caller's among them."""
+    stopped = pywrap_tfe.TFE_Py_TapeSetIsStopped()
+    if stopped:
+        pywrap_tfe.TFE_Py_TapeSetRestartOnThread()
+    try:
+        yield
+    finally:
+        if stopped:
+            pywrap_tfe.TFE_Py_TapeSetStopOnThread()
+
+
+def _dense(found: Sequence[Any], leaves: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
+    return [dense(g, z) for g, z in zip(found, leaves, strict=True)]
 
 
 def _watched(tap: Tap, tape: tf.GradientTape) -> Tap:

@@ -41,6 +41,7 @@ class TracedBlock:
                 points=[_merged(p) for p in a.points],
                 batched=[_repeated(x, k) for x in a.batched],
                 per_record=[_repeated(x, k) for x in a.per_record],
+                cotangents=[_merged(c) for c in a.cotangents],
             )
         )
         return Gradients(
@@ -49,8 +50,10 @@ class TracedBlock:
             [[self._combined(g, weights) for g in gs] for gs in got.gradients],
         )
 
-    def _combined(self, gradient: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def _combined(self, gradient: tf.Tensor | None, weights: tf.Tensor) -> tf.Tensor | None:
         backend = self._backend
+        if gradient is None:
+            return None
         split = _split(backend.accumulator(gradient), tf.shape(weights)[0])
         return split if "points" in self._want else backend.weighted_sum(split, weights)
 

@@ -39,7 +39,9 @@ class Compiled:
             _specs(arguments.shared, 0),
             _specs(arguments.per_record, 1),
             _specs(arguments.scalars, 0),
+            _specs(arguments.cotangents, self._axes),
         )
+        arguments = arguments._replace(cotangents=list(arguments.cotangents))
         graph = self._graph(specs, _specs(vectors, 1))
         with rows.reported():
             return graph(arguments, *vectors)

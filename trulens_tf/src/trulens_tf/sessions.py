@@ -51,10 +51,9 @@ class SessionBackend(TensorFlowBackend):
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         return x  # the graph's own tensor, which what follows in the graph depends on
 
-    def gradients(self, q: tf.Tensor, leaves: Sequence[tf.Tensor]) -> list[Any]:
+    def held(self) -> list[tf.Tensor]:
         # what is fed does not depend on what computes it in the graph
-        fed = [self.graph.get_tensor_by_name(name) for name in self.fed]
-        return list(tf.gradients(q, list(leaves), stop_gradients=fed))
+        return [self.graph.get_tensor_by_name(name) for name in self.fed]
 
     def cast(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
         if isinstance(like, tf.Tensor) and getattr(like, "graph", None) is self.graph:
@@ -89,7 +88,7 @@ class _SessionStep:
             fed: dict[str, Any] = {}
             backend.fed = fed
             wanted = self._step(holders)
-        flat = tf.nest.flatten(wanted)
+        flat = [t for t in tf.nest.flatten(wanted) if t is not None]
         names = [h.name for h in _tensors(holders)]
 
         def run(given: StepArguments) -> Any:
@@ -98,7 +97,9 @@ class _SessionStep:
             feed = {**backend.defaults, **feed, **dict(zip(fed, values, strict=True))}
             with rows.reported():
                 found = session.run(flat, feed)
-            return tf.nest.pack_sequence_as(wanted, [tf.convert_to_tensor(v) for v in found])
+            new = iter([tf.convert_to_tensor(v) for v in found])
+            whole = [None if t is None else next(new) for t in tf.nest.flatten(wanted)]
+            return tf.nest.pack_sequence_as(wanted, whole)
 
         return run
 

@@ -36,10 +36,11 @@ def through(
 
     whole = tf.custom_gradient(same)
     given = [tf.convert_to_tensor(x), *map(tf.stop_gradient, held)]
-    if tf.executing_eagerly():
-        found: tf.Tensor = whole(*given)
-    else:  # TensorFlow never forgets such a gradient, nor its graph: so that is not the model's
-        found = tf.function(whole, autograph=False)(*given)
+    if tf.inside_function():
+        # TensorFlow never forgets such a gradient, nor its graph: so that is not the model's. In a
+        # graph of TensorFlow 1 it is: a function there cannot be differentiated once it was run
+        whole = tf.function(whole, autograph=False)
+    found: tf.Tensor = whole(*given)
     return found
 
 

@@ -267,6 +267,7 @@ class Backend(ABC):
             a.shared,
             [self.repeat(x, k) for x in a.per_record],
             a.scalars,
+            [self.merge_points(c) for c in a.cotangents],
         )
 
     @final

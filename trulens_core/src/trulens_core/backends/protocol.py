@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -68,6 +68,7 @@ class StepArguments(NamedTuple):
         shared: the input tensors that belong to all records.
         per_record: the quantity's arrays with a row per record.
         scalars: the quantity's other arrays.
+        cotangents: of the values at the target cut, (k, b, …), in the second half of a step.
     """
 
     state: Any
@@ -76,6 +77,7 @@ class StepArguments(NamedTuple):
     shared: list[Tensor]
     per_record: list[Tensor]
     scalars: list[Tensor]
+    cotangents: Sequence[Tensor] = ()
 
 
 class Halves(NamedTuple):
