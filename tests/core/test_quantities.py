@@ -155,21 +155,26 @@ def test_combinations_hand_on_what_they_are_told():
 
 
 def test_a_snapshot_is_not_reached_by_changes():
-    class Mutable(QoI):
-        arrays = ("targets",)
-
-        def __init__(self):
-            self.powers, self.targets = [1.0], np.zeros(2)
-
-        def __call__(self, y):
-            return y[:, 0] * self.powers[0]
-
-    qoi = Mutable()
+    qoi = ThresholdQoI(0.0, low_minus_high=True)
     kept, combined = qoi.snapshot(), (2.0 * qoi).snapshot()
-    qoi.powers[0] = 3.0
-    y = np.ones((2, 2))
-    assert kept(y).tolist() == [1, 1]
-    assert combined(y).tolist() == [2, 2]
+    qoi.low_minus_high = False
+    assert (kept.low_minus_high, combined.members[0].low_minus_high) == (True, True)
+
+
+def test_only_the_library_s_own_quantities_are_standard():
+    class Mine(ClassQoI):
+        """Says nothing of its own, and could."""
+
+    class Told(ClassQoI):
+        is_standard = True
+
+    assert not ClassQoI(1).custom
+    assert not (2.0 * ClassQoI(1) - MaxClassQoI()).custom
+    assert Mine(1).custom
+    assert (Mine(1) + ClassQoI(1)).custom
+    assert not Told(1).custom
+    assert MaxClassQoI(activation=np.tanh).custom
+    assert LambdaQoI(lambda y: y).custom
 
 
 # -- nothing but the standard --------------------------------------------------------------------

@@ -30,6 +30,9 @@ class StepCache:
     def __len__(self) -> int:
         return len(self._held)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._held
+
     def __reduce__(self) -> tuple[type[StepCache], tuple[int]]:
         return StepCache, (self._size,)
 

@@ -1,16 +1,18 @@
-"""Keys by value: what tells whether a traced step may serve another quantity.
+"""Keys by value: what tells whether a traced step may serve another call.
 
-Two quantities with equal keys compute the same function of their arrays. Functions are told apart
-by code, defaults and closure; containers and arrays by what they hold; anything else that cannot
-be hashed by identity.
+What is equal here has the same type and holds the same: numbers to the bit, so that −0.0 is not
+0.0 and nan is itself; containers and objects by all that they hold. What has code of its own,
+functions, classes, networks, equals only itself: whoever traces a model knows that its code is
+read once.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -35,20 +37,25 @@ def by_value(value: Any, _within: tuple[int, ...] = ()) -> Hashable:
     Example:
         >>> by_value([1, {"a": 2}]) == by_value([1, {"a": 2}])
         True
-        >>> scale = lambda c: (lambda y: c * y)
-        >>> by_value(scale(1)) == by_value(scale(2))
-        False
+        >>> by_value(0.0) == by_value(-0.0), by_value(1) == by_value(True)
+        (False, False)
     """
-    if id(value) in _within:  # a function that closes over itself
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind, value
+    if kind in _NUMBERS or isinstance(value, np.generic):
+        return kind, np.asarray(value).tobytes()
+    if id(value) in _within:  # it leads back to itself
         return "recursion", _within.index(id(value))
-    make = _KEYS.get(type(value))
-    if make is not None:
-        return type(value), make(value, (*_within, id(value)))
-    try:
-        hash(value)
-    except TypeError:
+    if isinstance(value, set | frozenset):
+        return kind, frozenset(map(by_value, value))
+    held = _held(value)
+    if held is None:
         return _Identity(value)
-    return type(value), value
+    within = (*_within, id(value))
+    # another object that holds the same now may hold something else when a step is traced again
+    who = None if kind in _PARTS else _Identity(value)
+    return kind, who, *(by_value(x, within) for x in held)
 
 
 def attributes(instance: Any, leave_out: tuple[str, ...] = ()) -> Hashable:
@@ -57,73 +64,33 @@ def attributes(instance: Any, leave_out: tuple[str, ...] = ()) -> Hashable:
     return type(instance), by_value(held)
 
 
-def snapshot(value: Any, _copies: dict[int, Any] | None = None) -> Any:
-    """A copy of `value` that later changes of its containers, arrays or closures do not reach.
-
-    What leads back to itself, as the closures of some frameworks' functions do, does so copied.
-    """
-    copy = _COPIES.get(type(value))
-    if copy is None:
-        return value
-    copies = {} if _copies is None else _copies
-    if id(value) not in copies:
-        found = copy(value, copies)
-        copies.setdefault(id(value), found)
-    return copies[id(value)]
+_PLAIN = frozenset({type(None), bool, int, str, bytes, type(...)})
+_NUMBERS = frozenset({float, complex})
 
 
-def _function_key(f: types.FunctionType, within: tuple[int, ...]) -> Hashable:
-    cells = tuple(_cell(c) for c in f.__closure__ or ())
-    parts = (f.__defaults__, f.__kwdefaults__, cells)
-    return f.__code__, id(f.__globals__), by_value(parts, within)
-
-
-def _cell(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
+def _held(value: Any) -> Iterable[Any] | None:
+    """All that a value is made of; None where it is not known to be made of anything."""
+    made = next((_PARTS[c] for c in type(value).__mro__ if c in _PARTS), None)
+    own = getattr(value, "__dict__", None)
+    if made is None and (own is None or _is_code(value) or hasattr(value, "shape")):
         return None
+    parts = [] if made is None else list(made(value))
+    return [*parts, *((k, v) for k, v in own.items())] if own else parts
 
 
-def _function_copy(f: types.FunctionType, copies: dict[int, Any]) -> types.FunctionType:
-    cells = tuple(types.CellType() for _ in f.__closure__ or ())
-    new = types.FunctionType(
-        f.__code__, f.__globals__, f.__name__, snapshot(f.__defaults__, copies), cells
-    )
-    copies[id(f)] = new  # before its closure, which may lead back here
-    new.__kwdefaults__ = snapshot(f.__kwdefaults__, copies)
-    for cell, old in zip(cells, f.__closure__ or (), strict=True):
-        cell.cell_contents = snapshot(_cell(old), copies)
-    return new
+def _is_code(value: Any) -> bool:
+    return callable(value) or isinstance(value, types.ModuleType)
 
 
-def _items(d: dict[Any, Any], within: tuple[int, ...]) -> Hashable:
-    return tuple((by_value(k), by_value(v, within)) for k, v in d.items())
-
-
-def _members(values: Any, within: tuple[int, ...]) -> Hashable:
-    return tuple(by_value(v, within) for v in values)
-
-
-_KEYS: dict[type, Callable[[Any, tuple[int, ...]], Hashable]] = {
-    list: _members,
-    tuple: _members,
-    dict: _items,
-    set: lambda s, within: frozenset(by_value(v, within) for v in s),
-    np.ndarray: lambda a, _: (a.shape, a.dtype.str, a.tobytes()),
-    types.FunctionType: _function_key,
-    types.MethodType: lambda m, w: (by_value(m.__func__, w), by_value(m.__self__, w)),
-    functools.partial: lambda p, w: by_value((p.func, p.args, p.keywords), w),
-}
-
-_COPIES: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
-    list: lambda v, c: [snapshot(x, c) for x in v],
-    tuple: lambda v, c: tuple(snapshot(x, c) for x in v),
-    dict: lambda v, c: {k: snapshot(x, c) for k, x in v.items()},
-    set: lambda v, _: set(v),
-    np.ndarray: lambda v, _: np.copy(v),
-    types.FunctionType: _function_copy,
-    functools.partial: lambda p, c: functools.partial(
-        snapshot(p.func, c), *snapshot(p.args, c), **snapshot(p.keywords, c)
-    ),
+_PARTS: dict[type, Callable[[Any], Iterable[Any]]] = {
+    list: iter,
+    tuple: iter,
+    dict: lambda d: d.items(),
+    collections.deque: iter,
+    collections.UserDict: lambda d: d.data.items(),
+    slice: lambda s: (s.start, s.stop, s.step),
+    np.ndarray: lambda a: (a.shape, a.dtype.str, a.tolist() if a.dtype.hasobject else a.tobytes()),
+    types.MethodType: lambda m: (m.__func__, m.__self__),
+    functools.partial: lambda p: (p.func, p.args, p.keywords),
+    types.MappingProxyType: lambda d: d.items(),
 }

@@ -18,7 +18,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
 from trulens_core.inputs import ModelInputs
-from trulens_core.inputs.structure import BATCHED, STATIC
+from trulens_core.inputs.rows import kind_of
 from trulens_core.passes import CutModel
 from trulens_core.slices import Cut
 
@@ -75,16 +75,9 @@ class Verdict:
 
 def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hashable:
     """All that a verdict depends on but values, and the numbers of records and points."""
-    shapes = tuple(
-        [
-            (x.role, tuple(x.value.shape)[x.role == BATCHED :], str(x.value.dtype))
-            for x in inputs.leaves
-            if x.role != STATIC
-        ]
-    )
     parts = [part for cut in cuts for part in cut.parts()]
     places = tuple([(wrapper.place(p), p.call, p.batch_axis, _Same(p.accessor)) for p in parts])
-    return wrapper.revision(), places, inputs.split()[0].key(), shapes
+    return wrapper.revision(), places, kind_of(inputs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from trulens_core.backends import Backend, rows_at
 from trulens_core.inputs.model_inputs import ModelInputs
-from trulens_core.inputs.structure import BATCHED
+from trulens_core.inputs.structure import BATCHED, STATIC
 
 
 def taken(x: Any, index: Sequence[int] | np.ndarray[Any, Any], backend: Backend) -> Any:
     """The rows at some places, in that order."""
     return rows_at(x, index, backend) if backend.is_tensor(x) else x[np.asarray(index)]
+
+
+def kind_of(inputs: ModelInputs) -> Hashable:
+    """Equal for inputs that differ in their numbers, and in how many records there are, alone."""
+    tensors = [x for x in inputs.leaves if x.role != STATIC]
+    shapes = [(tuple(x.value.shape)[x.role == BATCHED :], str(x.value.dtype)) for x in tensors]
+    return inputs.split()[0].key(), tuple(shapes)
 
 
 def last_again(x: Any, n: int, backend: Backend) -> Any:

@@ -7,14 +7,16 @@ happens there is the same on all of them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from trulens_core.backends import LoopTap, Tap, Tensor
 from trulens_core.errors import CalledSeveralTimesError, LayerNotReachedError
 from trulens_core.inputs import ModelInputs, opaque
+from trulens_core.inputs.rows import kind_of
 from trulens_core.passes import selection
 from trulens_core.passes.model import CutModel
+from trulens_core.passes.selection import Shown
 from trulens_core.slices import INPUT, OUTPUT, Anchor, Cut, InputCut
 
 Place = tuple[str, Anchor]
@@ -90,6 +92,7 @@ class Pass:
         self._points = 1
         self._consumed = bool(tap)
         visits = {cut: _Visit(cut) for cut in (*replace, *tap, *want)}
+        self._cuts = list(visits)
         for cut, tensors in replace.items():
             visits[cut].new = tensors
         for cut, at in tap.items():
@@ -102,6 +105,7 @@ class Pass:
             visit.wanted = True
         self._calls: dict[Place, int] = {}
         self._over = False
+        self._kind: Hashable = None
         self.cut_short = False
 
     @property
@@ -137,6 +141,8 @@ class Pass:
         """The inputs to run the model with."""
         backend = self._backend
         self._rows, self._points = inputs.rows_at_cut, inputs.points
+        if self._backend.traces and any(cut.accessor for cut in self._cuts):
+            self._kind = kind_of(inputs)
         held = opaque.copied(inputs.leaves, backend)
         changed: set[int] = set()
         for visit in self._visits.get((INPUT, "in"), ()):
@@ -186,6 +192,7 @@ class Pass:
         visits = self._called(place)
         for visit in visits:
             visit.seen = True
+            self._note(visit.cut, value)
             if visit.new is not None:
                 value = self._with(visit, value, self._replaced)
         replaced = value
@@ -220,6 +227,7 @@ class Pass:
 
     def _visit(self, visit: _Visit, value: Any) -> Any:
         visit.seen = True
+        self._note(visit.cut, value)
         if visit.changes:
             value = self._with(visit, value, self._changed)
         if visit.wanted:
@@ -227,6 +235,14 @@ class Pass:
             if not self._ends_at(visit.cut):
                 visit.captured = [self._backend.fresh(t) for t in visit.captured]
         return value
+
+    def _note(self, cut: Cut, value: Any) -> None:
+        """Remember the structure of a value that an accessor chooses from, where it is traced.
+
+        So the accessor can be asked again, at every call, which tensors it means.
+        """
+        if cut.accessor is not None and self._kind is not None:
+            self._wrapper.shown(cut, self._kind, lambda: Shown.of(value, self._backend))
 
     def _ends_at(self, cut: Cut) -> bool:
         """Whether nothing can change the value at a cut before it is used, and that is at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, final
@@ -230,6 +231,13 @@ class CutModel(ABC):
     def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:
         """The traced step for `key`, built at its first use."""
         return self._steps.get(key, build)
+
+    @final
+    def shown(self, cut: Cut, kind: Hashable, build: Callable[[], Any] | None = None) -> Any:
+        """What was seen of the value at a cut, for inputs of a kind; None where nothing was."""
+        key = "shown", dataclasses.replace(cut, accessor=None), kind
+        seen = build is not None or key in self._known
+        return self._known.get(key, build or (lambda: None)) if seen else None
 
     @final
     def known(self, key: Hashable, build: Callable[[], Any]) -> Any:

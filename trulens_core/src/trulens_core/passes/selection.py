@@ -174,8 +174,58 @@ def _accessed(value: Any, tree: Tree, cut: Cut, backend: Backend) -> list[int]:
 class _Mark:
     """Stands at one position of a structure. No dataclass: those are opened like containers."""
 
-    def __init__(self, position: int, shape: tuple[Any, ...] = ()) -> None:
-        self.position, self.shape = position, shape
+    def __init__(self, position: int, shape: tuple[Any, ...] = (), dtype: Any = None) -> None:
+        self.position, self.shape, self.dtype = position, shape, dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """An accessor that selects by position: what one of the caller's was found to mean."""
+
+    positions: tuple[int, ...]
+    backend: Backend
+    of_inputs: bool = False
+
+    def __call__(self, value: Any) -> list[Any]:
+        """The leaves at the positions; of a call's inputs, in their own order."""
+        if not isinstance(value, ModelInputs):
+            leaves = self.backend.flatten(value).leaves
+        elif self.of_inputs:
+            leaves = [x.value for x in value.leaves]
+        else:
+            leaves = self.backend.flatten((value.args, value.kwargs)).leaves
+        return [leaves[i] for i in self.positions]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """The structure of a value that was seen while a model was traced: marks stand for tensors."""
+
+    unflatten: Callable[[list[Any]], Any]
+    leaves: list[Any]
+
+    @staticmethod
+    def of(value: Any, backend: Backend) -> Shown:
+        """What is remembered of a value."""
+        tree = backend.flatten(value)
+        marked = [
+            _Mark(i, tuple(x.shape), x.dtype) if backend.is_tensor(x) else x
+            for i, x in enumerate(tree.leaves)
+        ]
+        return Shown(tree.unflatten, marked)
+
+    def selected(self, cut: Cut, backend: Backend) -> tuple[int, ...] | None:
+        """Which tensors an accessor selects, asked anew; None where it computes others of them."""
+        try:
+            chosen = _access(self.unflatten(list(self.leaves)), cut, backend)
+        except Exception:  # noqa: BLE001 - it is the caller's, and is run again on the value itself
+            return None
+        marks = [x for x in chosen if isinstance(x, _Mark)]
+        return tuple([m.position for m in marks]) if len(marks) == len(chosen) else None
 
 
 def to_front(tensor: Tensor, cut: Cut, backend: Backend) -> Tensor:

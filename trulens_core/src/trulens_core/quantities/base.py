@@ -144,11 +144,8 @@ class QoI(ABC):
         return value_keys.attributes(self, leave_out=self.arrays)
 
     def snapshot(self) -> QoI:
-        """A copy that later changes of this object do not reach."""
-        new = copy.copy(self)
-        for name, value in vars(self).items():
-            object.__setattr__(new, name, value_keys.snapshot(value))
-        return new
+        """A copy that later changes of this object's options do not reach."""
+        return copy.copy(self)
 
     @final
     def for_records(self, i: int, j: int, total: int) -> QoI:

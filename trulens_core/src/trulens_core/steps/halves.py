@@ -1,8 +1,8 @@
 """A step in two halves, with a quantity of the caller's between them, evaluated eagerly.
 
-A compiled step is kept by its quantity's key, so every new function of the caller's would compile
-the model again. By the chain rule it need not: the model up to the target cut, and the pull-back
-of cotangents from there to the source cut, know nothing of the quantity.
+What a quantity of the caller's reads elsewhere may change between two calls, so that it is part of
+nothing that is kept. By the chain rule it need not be: the model up to the target cut, and the
+pull-back of cotangents from there to the source cut, know nothing of the quantity.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trulens_core.steps.quantity_data import with_data
 from trulens_core.steps.target import ModelPart
 
 
-class _Compiled:
+class ModelHalves:
     """The two halves of a model, which serve all quantities."""
 
     def __init__(self, model: CutModel, key: StepKey) -> None:
@@ -36,11 +36,8 @@ class _Compiled:
 class HalvedStep:
     """A step with a quantity of the caller's; the same numbers as `WholeStep`."""
 
-    def __init__(self, model: CutModel, key: StepKey) -> None:
-        self._backend, self._key = model.backend, key
-        self._compiled: _Compiled = model.kept(
-            ("halves", *key.of_model()), lambda: _Compiled(model, key)
-        )
+    def __init__(self, model: CutModel, key: StepKey, halves: ModelHalves) -> None:
+        self._backend, self._key, self._compiled = model.backend, key, halves
 
     def validate(self, qoi: QoI) -> None:
         """Nothing: the quantity sees the value itself and is validated with it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 
-from trulens_core import value_keys
 from trulens_core.backends import StepArguments, Tensor, Want
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.rows import kind_of
 from trulens_core.inputs.structure import Structure
 from trulens_core.passes import CutModel
+from trulens_core.passes.selection import Chosen, Shown
 from trulens_core.quantities.base import QoI
-from trulens_core.slices import Cut
+from trulens_core.slices import Cut, InputCut
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,15 +27,21 @@ class StepKey:
     qoi: QoI
     shapes: Hashable = ()
 
-    def hashed(self) -> Hashable:
-        """The key by value, for the cache of traced steps."""
-        per_record = tuple(d.per_record for d in self.qoi.data())
-        return *self.of_model(), self.qoi.key(), per_record
+    def settled(self, model: CutModel, inputs: ModelInputs) -> StepKey | None:
+        """The key of a step that may be kept; None where it serves one call alone."""
+        cuts = [c and settled(c, model, inputs) for c in (self.wrt, self.of, self.replaced)]
+        wrt, of, replaced = cuts
+        if wrt is None or of is None or (self.replaced is not None and replaced is None):
+            return None
+        return dataclasses.replace(self, wrt=wrt, of=of, replaced=replaced)
 
     def of_model(self) -> tuple[Hashable, ...]:
         """The key by value of all but the quantity."""
-        cuts = tuple(cut_key(c) for c in (self.wrt, self.of, self.replaced))
-        return cuts, self.structure.key(), self.want, self.shapes
+        return self.wrt, self.of, self.replaced, self.structure.key(), self.want, self.shapes
+
+    def of_quantity(self) -> tuple[Hashable, ...]:
+        """The key by value of the quantity."""
+        return self.qoi.key(), tuple(d.per_record for d in self.qoi.data())
 
     def snapshot(self) -> StepKey:
         """The key with a quantity that the caller can no longer change."""
@@ -55,9 +62,20 @@ def shapes_key(points: Sequence[Tensor], inputs: Sequence[Tensor]) -> Hashable:
     return tuple(tuple(t.shape[2:]) for t in points), tuple(tuple(t.shape[1:]) for t in inputs)
 
 
-def cut_key(cut: Cut | None) -> Hashable:
-    """The key by value of a cut."""
-    if cut is None or cut.accessor is None:
+def settled(cut: Cut, model: CutModel, inputs: ModelInputs) -> Cut | None:
+    """The cut as a step may keep it; None where a step with it serves one call alone.
+
+    An accessor is the caller's: it is asked at every call, and what it reads elsewhere may differ.
+    What is kept is which tensors it selects, where it is known what it selects from.
+    """
+    if cut.accessor is None:
         return cut
-    plain = dataclasses.replace(cut, accessor=None)
-    return plain, value_keys.by_value(cut.accessor)
+    backend = model.backend
+    if isinstance(cut, InputCut):
+        at = tuple(inputs.at(cut, backend, model.parameters))
+        return dataclasses.replace(cut, accessor=Chosen(at, backend, of_inputs=True))
+    shown: Shown | None = None
+    if len(cut.parts()) == 1:
+        shown = model.shown(cut, kind_of(inputs))
+    found = None if shown is None else shown.selected(cut, backend)
+    return None if found is None else dataclasses.replace(cut, accessor=Chosen(found, backend))

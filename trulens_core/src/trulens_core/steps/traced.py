@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable
+from typing import Any
 
 from trulens_core.backends import Gradients, StepArguments, Want
 from trulens_core.inputs import ModelInputs
@@ -10,7 +11,7 @@ from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
-from trulens_core.steps.halves import HalvedStep
+from trulens_core.steps.halves import HalvedStep, ModelHalves
 from trulens_core.steps.keys import StepKey, shapes_key
 from trulens_core.steps.quantity_data import with_tensors
 from trulens_core.steps.whole import WholeStep
@@ -44,6 +45,27 @@ class TracedBlocks:
         points = [block.points[i] for i in self._order]
         return self._step.run(self._arguments._replace(points=points), block.weights)
 
+    def _kept(self, key: StepKey) -> WholeStep | HalvedStep:
+        """The step for `key`: the library's own quantities are part of it, the caller's are not.
+
+        Where it cannot be told which tensors an accessor of the caller's means before the model
+        was traced, or which numbers it makes of them, the step serves this call alone. So does
+        one that a quantity of the caller's is part of.
+        """
+        model = self._model
+        halved = key.qoi.custom and model.backend.splits
+        known = None if key.qoi.custom and not halved else key.settled(model, self._inputs)
+        key = known or key
+
+        def kept(name: tuple[Hashable, ...], build: Callable[[], Any]) -> Any:
+            return build() if known is None else model.kept((*name, *known.of_model()), build)
+
+        if halved:
+            return HalvedStep(model, key, kept(("halves",), lambda: ModelHalves(model, key)))
+        name = "whole", *key.of_quantity()
+        step: WholeStep = kept(name, lambda: WholeStep(model, key.snapshot()))
+        return step
+
     def _prepared(self, block: Block) -> WholeStep | HalvedStep:
         model, inputs, qoi = self._model, self._inputs, self._qoi
         at_input: list[int] = []
@@ -54,7 +76,8 @@ class TracedBlocks:
         structure, batched, shared = inputs.split(at_input)
         replaced = block.cut if block.points and not at_input else None
         shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
-        step = _step(model, StepKey(*self._cuts, replaced, structure, self._want, qoi, shapes))
+        key = StepKey(*self._cuts, replaced, structure, self._want, qoi, shapes)
+        step = self._kept(key)
         step.validate(qoi)
         data = with_tensors(qoi, inputs, model).data()
         self._arguments = StepArguments(
@@ -66,11 +89,3 @@ class TracedBlocks:
             [d.value for d in data if not d.per_record],
         )
         return step
-
-
-def _step(model: CutModel, key: StepKey) -> WholeStep | HalvedStep:
-    """The step for `key`, split where that saves a trace."""
-    if model.backend.splits and key.qoi.custom:
-        return HalvedStep(model, key)
-    kept: WholeStep = model.kept(key.hashed(), lambda: WholeStep(model, key.snapshot()))
-    return kept

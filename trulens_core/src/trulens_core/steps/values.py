@@ -10,7 +10,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel
 from trulens_core.passes.scores import refuse_probabilities
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps.keys import cut_key
+from trulens_core.steps.keys import settled
 
 
 def activations(
@@ -54,20 +54,23 @@ def _one_pass(
         with model.using(model.state()):
             return model.forward(inputs, replace=replace, tap={}, want=want)
     structure, batched, shared = inputs.split()
-    sizes = {cut: len(tensors) for cut, tensors in replace.items()}
+    cuts = [settled(cut, model, inputs) for cut in (*replace, *want)]
+    known = [cut for cut in cuts if cut is not None]
+    places, sizes = known if len(known) == len(cuts) else [*replace, *want], len(replace)
+    counts = [len(tensors) for tensors in replace.values()]
 
     def build() -> Any:
         def rows(a: StepArguments) -> list[list[Tensor]]:
             points = iter(a.points)
-            held = {cut: [next(points) for _ in range(n)] for cut, n in sizes.items()}
+            new = [[next(points) for _ in range(n)] for n in counts]
+            held = dict(zip(places[:sizes], new, strict=True))
             joined = ModelInputs.joined(structure, [], a.batched, a.shared)
             with model.using(a.state):
-                return model.forward(joined, replace=held, tap={}, want=want)
+                return model.forward(joined, replace=held, tap={}, want=places[sizes:])
 
         return backend.compiled(rows)
 
-    cuts = tuple((cut_key(cut), n) for cut, n in sizes.items())
-    key = ("values", cuts, tuple(map(cut_key, want)), structure.key())
-    step = model.kept(key, build)
+    key = "values", *known, *counts, structure.key()
+    step = model.kept(key, build) if places is known else build()
     points = [t for tensors in replace.values() for t in tensors]
     return step(StepArguments(model.state(), points, batched, shared, [], []))  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ See `Harness` for what else a backend may say, such as where it must fail and wh
 
 from trulens_core.testing.conformance import assertions as assertions
 from trulens_core.testing.conformance.batches import BatchIndependence as BatchIndependence
+from trulens_core.testing.conformance.callers import CallersCode as CallersCode
 from trulens_core.testing.conformance.cuts import Cuts as Cuts
 from trulens_core.testing.conformance.distributions import Distributions as Distributions
 from trulens_core.testing.conformance.evaluation import Evaluation as Evaluation
@@ -38,6 +39,7 @@ class Conformance(
     Inputs,
     Evaluation,
     Quantities,
+    CallersCode,
     Distributions,
     Results,
     NoTrace,
