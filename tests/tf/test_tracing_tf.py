@@ -10,6 +10,7 @@ from trulens_core import (
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
+    OutputCut,
     get_model_wrapper,
 )
 from trulens_tf.backend import BACKEND
@@ -49,6 +50,39 @@ def test_classes_batches_points_and_weights_are_data(net, draw, equal):
     net.v.assign(2 * net.v)
     equal(explain(x), 2 * first)
     assert Net.runs == 1
+
+
+def test_twenty_quantities_of_the_caller_s_trace_each_half_once(net, draw, equal):
+    wrapper, x = get_model_wrapper(net), draw(2, 4)
+    for c in range(20):
+        method = InternalInfluence(
+            wrapper, (0, None), lambda y, c=c: y[:, c % 3] * (c + 1.0), "point", False
+        )
+        with tf.GradientTape() as tape:
+            tape.watch(given := tf.constant(x))
+            q = (tf.tanh(given @ net.w) @ net.v)[:, c % 3] * (c + 1.0)
+        equal(method.attributions(x), tape.gradient(q, given).numpy())
+    assert Net.runs == 2
+
+
+def test_which_values_have_a_cotangent_is_traced(net, draw, equal):
+    """A quantity of one of two tensors, then of the other, then of both."""
+
+    class Two(tf.Module):
+        def __call__(self, x):
+            h = tf.tanh(x @ net.w)
+            return h, tf.nn.relu(h @ net.v)
+
+    wrapper, x = get_model_wrapper(Two()), draw(2, 4)
+    both = OutputCut(accessor=lambda v: v)
+    terms = [lambda v: tf.reduce_sum(v[0] ** 2, 1), lambda v: tf.reduce_sum(v[1] ** 2, 1)]
+    quantities = [*terms, lambda v: terms[0](v) + terms[1](v), terms[0]]
+    for q in quantities:
+        found = InternalInfluence(wrapper, (0, both), q, "point", False).attributions(x)
+        with tf.GradientTape() as tape:
+            tape.watch(given := tf.constant(x))
+            y = q(Two()(given))
+        equal(found, tape.gradient(y, given).numpy())
 
 
 def test_another_quantity_is_traced_anew(net, draw):
