@@ -10,12 +10,14 @@ import pytest
 import trulens.nn.attribution as documented
 import trulens_core
 from trulens_core import (
+    AttributionMethod,
     ClassQoI,
     ComparativeQoI,
     CutError,
     DoiCutSupportError,
     GaussianDoi,
     InputAttribution,
+    InputCut,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
@@ -29,9 +31,10 @@ from trulens_core import (
     TrulensWarning,
     get_model_wrapper,
 )
+from trulens_core.attribution import as_question
 from trulens_core.distributions.quadrature import nodes
 from trulens_core.quantities import as_qoi
-from trulens_core.testing import small_model
+from trulens_core.testing import relative_error, small_model
 
 Z = np.random.default_rng(0).standard_normal((3, 4))
 MODEL, X = small_model()
@@ -265,3 +268,26 @@ def test_gradients_that_are_zero_to_a_tolerance():
     method = IntegratedGradients(WRAPPER, 0.1, qoi=lambda y: 0.0 * y[:, 0] + 1, tolerance=0.01)
     with pytest.warns(TrulensWarning, match="zero everywhere"):
         method.explain(X)
+
+
+def test_a_method_says_what_it_asks():
+    """The base alone asks nothing; a class that says what is all that a method needs."""
+    model, x = small_model()
+    with pytest.raises(TypeError, match="_question"):
+        AttributionMethod(model)
+
+    class Mine(AttributionMethod):
+        asked = 0
+
+        def _question(self):
+            type(self).asked += 1
+            return as_question(self.model, "hidden", 1, LinearDoi(resolution=40, cut="hidden"))
+
+    mine = Mine(model, rebatch_size=3)
+    expected = InternalInfluence(model, "hidden", 1, LinearDoi(resolution=40, cut="hidden"))
+    assert relative_error(mine.attributions(x), expected.attributions(x)) <= 1e-6
+    np.testing.assert_allclose(mine.explain(x).residual, expected.explain(x).residual, atol=1e-6)
+    assert Mine.asked == 1
+    assert "Mine(" in repr(mine)
+    with pytest.raises(ValueError, match="doi has its own cut"):
+        as_question(mine.model, "hidden", 1, LinearDoi(cut="hidden"), doi_cut=InputCut())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
 
+from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED, STATIC
 from trulens_jax import weights
@@ -50,6 +52,9 @@ class EquinoxAdapter(Adapter):
         module, model_state = skeleton.filled(arrays)
         tapped = _rebuilt(module, ())
 
+        if model_state is None:
+            self._check_state(inputs)
+
         def call(values: list[Any]) -> Any:
             given = inputs.with_values(at, values)
             if model_state is None:
@@ -62,6 +67,17 @@ class EquinoxAdapter(Adapter):
             return call(values)
         axes = [0 if inputs.leaves[i].role == BATCHED else None for i in at]
         return jax.vmap(call, in_axes=(axes,))(values)
+
+    def _check_state(self, inputs: ModelInputs) -> None:
+        """Raise where the module needs a state that nobody gave."""
+        needed = inspect.signature(self._call).parameters.get("state")
+        if needed is None or needed.default is not needed.empty or "state" in inputs.kwargs:
+            return
+        if "state" not in self.parameters[: len(inputs.args)]:
+            raise UnsupportedModelError(
+                f"{self.owner} is called with a state: give the one that eqx.nn.make_with_state "
+                "made with it, get_model_wrapper(model, state=state)"
+            )
 
     def layers(self) -> Mapping[str, str]:
         return {".".join(p): type(m).__name__ for p, m in _walk(self._module, ()) if p}

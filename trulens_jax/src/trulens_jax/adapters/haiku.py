@@ -54,8 +54,17 @@ class HaikuAdapter(Adapter):
         first = [params] if model_state is None else [params, model_state]
         if self._rng:
             first.append(None)
-        with hk.intercept_methods(_intercepted):
-            output = self._apply(*first, *inputs.args, **inputs.kwargs)
+        try:
+            with hk.intercept_methods(_intercepted):
+                output = self._apply(*first, *inputs.args, **inputs.kwargs)
+        except ValueError as error:
+            if type(error).__name__ != "MissingRNGError":  # which is not public
+                raise
+            raise UnsupportedModelError(
+                "the Haiku function draws random numbers, and is explained without: leave dropout "
+                "out of it, as for inference, or hold a key in a function of your own, "
+                "get_model_wrapper(lambda x: f.apply(params, key, x), backend='jax')"
+            ) from error
         return output if model_state is None else output[0]
 
 
