@@ -10,7 +10,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import quadrature
-from trulens_core.distributions.alone import alone, as_given
+from trulens_core.distributions.arrays import alone, as_given
 from trulens_core.distributions.base import DoI, check_floating
 from trulens_core.distributions.points import LazyPoints, Records
 from trulens_core.inputs import ModelInputs

@@ -10,7 +10,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import baselines, quadrature
-from trulens_core.distributions.alone import alone, as_given
+from trulens_core.distributions.arrays import alone, as_given
 from trulens_core.distributions.base import DoI, asked, check_floating
 from trulens_core.distributions.baselines import Baseline, resolved
 from trulens_core.distributions.points import LazyPoints, Points, Records

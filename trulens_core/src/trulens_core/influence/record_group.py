@@ -12,8 +12,8 @@ from trulens_core.distributions import asked, check_floating, one_or_list
 from trulens_core.distributions.points import LazyPoints, Records, remembered
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.influence.blocks import in_blocks, weights_type
+from trulens_core.influence.dependent_layers import check_independent
 from trulens_core.influence.division import Part
-from trulens_core.influence.independence import check_independent
 from trulens_core.influence.order import check_order, known_order
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer, Question, Request

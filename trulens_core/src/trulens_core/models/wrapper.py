@@ -13,7 +13,7 @@ from trulens_core.models.conversion import CallerKind, prepared
 from trulens_core.passes import CutModel
 from trulens_core.passes.names import table_of
 from trulens_core.quantities.base import QoI
-from trulens_core.quantities.evaluation import as_qoi
+from trulens_core.quantities.short_forms import as_qoi
 from trulens_core.slices import (
     Cut,
     LogitCut,
