@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trulens_core import ClassQoI, InputAttribution, InternalInfluence, LinearDoi, OutputCut, QoI
+from trulens_core import (
+    ClassQoI,
+    InputAttribution,
+    InputCut,
+    InternalInfluence,
+    LinearDoi,
+    OutputCut,
+    QoI,
+)
 from trulens_core.testing.conformance.harness import Harness
 
 Change = Callable[[int], None]
@@ -125,6 +133,10 @@ class _Read(ClassQoI):
         return y[:, type(self).column]
 
 
+def _argument(i: int, inputs: Any) -> Any:
+    return inputs.args[i]
+
+
 class CallersCode(Harness):
     """What a function of the caller's reads elsewhere is what it is when it is explained."""
 
@@ -186,6 +198,22 @@ class CallersCode(Harness):
             shown = wrapper.fprop(args, to_cut=OutputCut(accessor=accessor))
             whole = wrapper.fprop(args, to_cut=OutputCut(accessor=lambda v: v))
             assert self.close(shown, whole[i], what=f"member {i} as it is shown, by {name}")
+
+    @pytest.mark.parametrize("name", CAPTURED)
+    def test_what_an_accessor_of_the_inputs_reads_elsewhere(self, name: str) -> None:
+        """Which argument is explained, and moved along a path."""
+        function, change = CAPTURED[name]()
+        wrapper, (args, _) = self.wrapper("two_inputs"), self.records("two_inputs", 3)
+
+        def asked(accessor: Callable[[Any], Any]) -> InputAttribution:
+            cut = InputCut(accessor=accessor)
+            return InputAttribution(wrapper, qoi=1, doi_cut=cut, doi=LinearDoi(resolution=3))
+
+        method = asked(lambda inputs: function(inputs.args))
+        for i in (0, 1, 0):
+            change(i)
+            expected = asked(functools.partial(_argument, i)).attributions(*args)
+            assert self.close(method.attributions(*args), expected, what=f"input {i}, by {name}")
 
     def test_an_accessor_that_computes(self) -> None:
         """At a target an accessor is any function of the value."""

@@ -87,7 +87,8 @@ class NoTrace(Harness):
         """The model of the test's subject is the same after the test."""
         subject = request.getfixturevalue("subject") if "subject" in request.fixturenames else None
         name = subject.name if subject else "mlp"
-        self.wrapper("shared")  # building a model may draw random numbers
+        for other in ("shared", "linear"):
+            self.wrapper(other)  # building a model may draw random numbers
         before = self._state(name)
         yield
         after = self._state(name)
