@@ -140,6 +140,11 @@ class DoI(ABC):
         """Whether the points of a record are known to depend on no other record."""
         return False
 
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether the baseline is known to be zeros."""
+        return False
+
 
 class PointDoi(DoI):
     """The value itself: an explanation faithful to this one point.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Tensor
-from trulens_core.distributions import DoI, PointDoi
+from trulens_core.distributions import DoI
 from trulens_core.errors import CutError, NotConnectedError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
@@ -30,7 +30,7 @@ def check_independent(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut:
     Seen by whether gradients reach one from the other, whatever their values are, at these inputs;
     where models are traced, once for inputs of one structure and shapes.
     """
-    if len(cut.parts()) < 2 or isinstance(doi, PointDoi):
+    if len(cut.parts()) < 2 or doi.is_point:
         return
     found = wrapper.kept(_key(cut, inputs), list) if wrapper.backend.traces else []
     if found and cut.accessor is None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Tensor
-from trulens_core.distributions import LinearDoi
 from trulens_core.influence.completeness import scale, summed
 from trulens_core.influence.questions import Answer, Question
 from trulens_core.inputs import ModelInputs
@@ -74,7 +73,7 @@ class Assembly:
     def _cause(self) -> str:
         wrapper, doi = self._question.wrapper, self._question.doi
         norms = [x for x in wrapper.layers() if "norm" in x.kind.lower()]
-        if not norms or not isinstance(doi, LinearDoi) or not doi.starts_at_zero:
+        if not norms or not doi.starts_at_zero:
             return ""
         cut = self._question.doi_cut.name
         inside = [x.name for x in norms if f"{x.name}.".startswith(f"{cut}.")]
