@@ -126,7 +126,7 @@ class _InOrder:
     def __init__(
         self, columns: Sequence[Iterable[Any]], records: Records, name: str, n: int
     ) -> None:
-        self.n = n
+        self.n: int = n
         self._columns = [iter(c) for c in columns]
         self._records, self._name = records, name
         self._next = 0

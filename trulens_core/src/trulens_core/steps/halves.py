@@ -7,6 +7,7 @@ pull-back of cotangents from there to the source cut, know nothing of the quanti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ class ModelHalves:
 
     def __init__(self, model: CutModel, key: StepKey) -> None:
         self._model, self._key = model, key
-        self.part = ModelPart(model, key.wrt, key.of, key.replaced)
-        self.first = model.backend.halves(self._run, key.want)
+        self.part: ModelPart = ModelPart(model, key.wrt, key.of, key.replaced)
+        self.first: Callable[[StepArguments], Halves] = model.backend.halves(self._run, key.want)
 
     def _run(self, a: StepArguments, tap: Tap) -> list[Tensor]:
         with self._model.using(a.state):
