@@ -1,7 +1,8 @@
 """A step in two graphs: to the values at the target cut, and from their cotangents back.
 
 What stands between them is evaluated eagerly, by whoever calls. The second graph evaluates the
-model again: a graph cannot go on from where another one ended.
+model again: a graph cannot go on from where another one ended. Where that may give other values, as
+of a model that draws random numbers, the first says so.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from trulens_core.backends import BlockStep, Gradients, Halves, StepArguments, Tap, Want
 from trulens_core.cache import StepCache
+from trulens_tf.repeatable import repeatable
 
 if TYPE_CHECKING:
     from trulens_tf.backend import TensorFlowBackend
@@ -37,6 +39,7 @@ class TwoGraphs:
         self._backend, self._run, self._want = backend, run, want
         self._first = backend.blockwise(self._values, want)
         self._second = StepCache(_KEPT)
+        self._repeatable = True
 
     def __call__(self, a: StepArguments) -> Halves:
         """The first half, and the second as a function."""
@@ -51,11 +54,12 @@ class TwoGraphs:
             known = [c for c in cotangents if c is not None]
             return back(a._replace(cotangents=known), weights).gradients[0]
 
-        return Halves(got.quantities, got.activations, pull)
+        return Halves(got.quantities, got.activations, pull, self._repeatable)
 
     def _values(self, a: StepArguments) -> Gradients:
         leaves: list[tf.Tensor] = []
         values = self._run(a, self._backend.tap(leaves))
+        self._repeatable = self._repeatable and repeatable(values)
         return Gradients(values, leaves, [])
 
     def _back(self, given: tuple[bool, ...]) -> BlockStep:

@@ -101,7 +101,10 @@ def _needed(
 
 
 def of_concrete_function(function: Any) -> Program:
-    """The program of a ConcreteFunction; variables are read when it runs."""
+    """The program of a ConcreteFunction; variables are read when it runs.
+
+    One that was frozen or pruned has no signature: its inputs are given by their order or names.
+    """
     from tensorflow.python.framework import convert_to_constants  # there is no public way
 
     inline = convert_to_constants._run_inline_graph_optimization
@@ -109,12 +112,16 @@ def of_concrete_function(function: Any) -> Program:
     held = {node.name for node in graph_def.node}
     captures = {t.name: e for e, t in function.graph.captures if t.op.name in held}
     own = len(function.inputs) - len(function.graph.captures)
-    names = tuple(function.function_type.parameters)
     inputs = function.inputs[:own]
+    if function.structured_input_signature is None:
+        names = tuple(t.op.name for t in inputs)
+        positional, keyword = names, {}
+    else:
+        names = tuple(function.function_type.parameters)
+        positional, keyword = function.structured_input_signature
 
     def feed(given: ModelInputs) -> Mapping[str, Any]:
-        by_name = {**dict(zip(names, given.args, strict=False)), **given.kwargs}
-        positional, keyword = function.structured_input_signature
+        by_name = _by_name(given, names, [*names[: len(positional)], *keyword])
         ordered = [by_name[n] for n in names[: len(positional)]], {k: by_name[k] for k in keyword}
         leaves = [t for t in tf.nest.flatten(ordered) if tf.is_tensor(t)]
         return {t.name: tf.cast(x, t.dtype) for t, x in zip(inputs, leaves, strict=True)}
@@ -129,6 +136,21 @@ def of_concrete_function(function: Any) -> Program:
         names,
         tuple(t.dtype for t in inputs),
     )
+
+
+def _by_name(
+    given: ModelInputs, names: Sequence[str], needed: Sequence[str]
+) -> dict[str, Any]:
+    """The arguments by the names that a function has for them."""
+    by_name = {**dict(zip(names, given.args, strict=False)), **given.kwargs}
+    missing = [n for n in needed if n not in by_name]
+    unknown = [n for n in given.kwargs if n not in names and n not in needed]
+    if missing or unknown or len(given.args) > len(names):
+        raise TypeError(
+            f"the function takes {', '.join(names) or 'nothing'}, by order or name; "
+            f"{len(given.args)} inputs were given by order, and {list(given.kwargs)} by name"
+        )
+    return by_name
 
 
 def _packed(function: Any, found: list[Any]) -> Any:

@@ -89,11 +89,14 @@ class Halves(NamedTuple):
         pull: the second half. Given a cotangent per value, (k, b, …) or None, and the weights of
             the points, (k,) in NumPy, it gives the gradients at the source cut, as a `BlockStep`
             does; None where unconnected.
+        joined: whether the second half is of the same values. Not so where it evaluates the model
+            again and that may give others, as of one that draws random numbers.
     """
 
     values: list[Tensor]
     activations: list[Tensor]
     pull: Callable[[list[Tensor | None], np.ndarray[Any, Any]], list[Tensor | None]]
+    joined: bool = True
 
 
 Step = Callable[[StepArguments], Gradients]

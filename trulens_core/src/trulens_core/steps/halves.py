@@ -19,14 +19,20 @@ from trulens_core.quantities.evaluation import evaluate
 from trulens_core.steps.keys import StepKey
 from trulens_core.steps.quantity_data import with_data
 from trulens_core.steps.target import ModelPart
+from trulens_core.steps.whole import WholeStep
 
 
 class ModelHalves:
-    """The two halves of a model, which serve all quantities."""
+    """The two halves of a model, which serve all quantities.
+
+    Attributes:
+        joined: whether both are of the same values, as far as they were evaluated.
+    """
 
     def __init__(self, model: CutModel, key: StepKey) -> None:
         self._model, self._key = model, key
         self.part: ModelPart = ModelPart(model, key.wrt, key.of, key.replaced)
+        self.joined: bool = True
         self.first: Callable[[StepArguments], Halves] = model.backend.halves(self._run, key.want)
 
     def _run(self, a: StepArguments, tap: Tap) -> list[Tensor]:
@@ -35,10 +41,14 @@ class ModelHalves:
 
 
 class HalvedStep:
-    """A step with a quantity of the caller's; the same numbers as `WholeStep`."""
+    """A step with a quantity of the caller's; the same numbers as `WholeStep`.
+
+    It is one, which serves this call alone, where the halves would be of different values.
+    """
 
     def __init__(self, model: CutModel, key: StepKey, halves: ModelHalves) -> None:
         self._backend, self._key, self._compiled = model.backend, key, halves
+        self._whole = WholeStep(model, key)
 
     def validate(self, qoi: QoI) -> None:
         """Nothing: the quantity sees the value itself and is validated with it."""
@@ -46,7 +56,12 @@ class HalvedStep:
     def run(self, a: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
         """Evaluate a block."""
         backend, want, k = self._backend, self._key.want, len(weights)
+        if not self._compiled.joined:
+            return self._joined(a, weights)
         half = self._compiled.first(a)
+        if not half.joined:
+            self._compiled.joined = False
+            return self._joined(a, weights)
         got = self._quantities(half, a, k)
         gradients = []
         for gs in got.gradients:
@@ -59,6 +74,17 @@ class HalvedStep:
             [half.activations[i] for i in part.order] if "activations" in want else [],
             part.connected(gradients, like),
         )
+
+    def _joined(self, a: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
+        """The step with the quantity inside, where it is traced together with the model."""
+        try:
+            return self._whole.run(a, weights)
+        except Exception as error:
+            error.add_note(
+                "The model draws random numbers, changes variables or runs Python in its graph, so "
+                "that the quantity is traced together with it: it cannot read numbers out of y."
+            )
+            raise
 
     def _quantities(self, half: Halves, a: StepArguments, k: int) -> Gradients:
         """The quantities of all rows, point by point, and their gradients at the target cut."""
