@@ -138,9 +138,7 @@ def of_concrete_function(function: Any) -> Program:
     )
 
 
-def _by_name(
-    given: ModelInputs, names: Sequence[str], needed: Sequence[str]
-) -> dict[str, Any]:
+def _by_name(given: ModelInputs, names: Sequence[str], needed: Sequence[str]) -> dict[str, Any]:
     """The arguments by the names that a function has for them."""
     by_name = {**dict(zip(names, given.args, strict=False)), **given.kwargs}
     missing = [n for n in needed if n not in by_name]
