@@ -93,6 +93,11 @@ class TensorFlowBackend(Backend):
     def sigmoid(self, x: tf.Tensor) -> tf.Tensor:
         return tf.math.sigmoid(x)
 
+    def places(self, index: tf.Tensor, x: tf.Tensor, axis: int, what: str) -> tf.Tensor:
+        if x.shape[axis] is None:
+            return rows.within(index, tf.shape(x, index.dtype)[axis], what)
+        return super().places(index, x, axis, what)
+
     def stop_gradient(self, x: tf.Tensor) -> tf.Tensor:
         return tf.stop_gradient(x)
 

@@ -1,4 +1,4 @@
-"""Numbers of rows, which are not known while a step is traced, compared when it runs."""
+"""Lengths of axes, which are not known while a step is traced, compared when it runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from trulens_core.errors import CutError, QoiError
+from trulens_core.quantities.reading import check_index
 
 _QUANTITY, _VALUE = "trulens: a quantity", "trulens: the value at "
 _FOUND = re.compile(r"(trulens: .*?)\\?'?\] \[.*?= \] \[(\d+)\] \[y .*?= \] \[(\d+)\]", re.DOTALL)
+
+_OUTSIDE = re.compile(r"trulens: an index of a (\w+)\W+?(-?\d+)\W+(\d+)\]")
 
 
 def checked(x: tf.Tensor, like: tf.Tensor, cut: object) -> tf.Tensor:
@@ -24,12 +27,26 @@ def checked(x: tf.Tensor, like: tf.Tensor, cut: object) -> tf.Tensor:
         return tf.identity(x)
 
 
+def within(index: tf.Tensor, n: tf.Tensor, what: str) -> tf.Tensor:
+    """Indices, negative ones from the end; they fail where they are outside of 0 to n - 1."""
+    outside = (index < -n) | (index >= n)
+    first = tf.boolean_mask(tf.reshape(index, [-1]), tf.reshape(outside, [-1]))[:1]
+    message = f"trulens: an index of a {what}"
+    none = tf.debugging.Assert(~tf.reduce_any(outside), [message, first, n])
+    with tf.control_dependencies([none]):
+        return tf.where(index < 0, index + n, index)
+
+
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
     """Such a failure as an error of the library."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
+        outside = _OUTSIDE.search(str(error))
+        if outside is not None:
+            what, index, n = outside.groups()
+            check_index(int(index), int(n), what)
         match = _FOUND.search(str(error))
         if match is None:
             raise

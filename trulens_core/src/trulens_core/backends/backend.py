@@ -93,6 +93,14 @@ class Backend(ABC):
         best = xp.argmax(x, axis=axis, keepdims=True)
         return xp.squeeze(xp.take_along_axis(x, best, axis=axis), axis=axis)
 
+    def places(self, index: Tensor, x: Tensor, axis: int, what: str) -> Tensor:  # noqa: ARG002
+        """`index` along an axis of `x`, where negative ones count from the end.
+
+        An axis whose length is open in a trace is looked at, whether it has them, when that runs;
+        `what` they are, for the message.
+        """
+        return self.xp.where(index < 0, index + x.shape[axis], index)
+
     @abstractmethod
     def stop_gradient(self, x: Tensor) -> Tensor:
         """`x`, through which nothing is differentiated."""

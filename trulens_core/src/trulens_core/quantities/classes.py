@@ -130,13 +130,13 @@ class ClassQoI(QoI):
     def __call__(self, y: Any) -> Any:
         y, backend = single(y, self)
         has_axis(y, 1, self)
-        xp, n = backend.xp, y.shape[1]
+        xp = backend.xp
         if backend.is_tensor(self.cl):
             cl = self.cl
         else:
             self.validate([tuple(y.shape)])
             cl = backend.from_numpy(self.cl, like=y)
-        cl = xp.where(cl < 0, cl + n, cl)
+        cl = backend.places(cl, y, 1, "class")
         if len(cl.shape) == 0:
             return xp.squeeze(xp.take(y, xp.reshape(cl, (1,)), axis=1), axis=1)
         rank = len(y.shape)

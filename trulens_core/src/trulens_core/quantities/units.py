@@ -86,7 +86,7 @@ class InternalChannelQoI(QoI):
         for channel in self.channels:
             known = backend.is_tensor(channel)
             c = channel if known else backend.from_numpy(np.asarray(channel, "int32"), like=y)
-            index = xp.reshape(xp.where(c < 0, c + y.shape[axis], c), (1,))
+            index = xp.reshape(backend.places(c, y, axis, "channel"), (1,))
             values = xp.squeeze(xp.take(y, index, axis=axis), axis=axis)
             q = self._aggregated(values, xp)
             total = q if total is None else total + q
