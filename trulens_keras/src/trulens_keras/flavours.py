@@ -23,6 +23,7 @@ class Flavour(ABC):
     """
 
     name: ClassVar[str]
+    of_graph: ClassVar[str]
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -58,6 +59,10 @@ class Flavour(ABC):
     def evaluating(self, model: Any) -> dict[str, Any]:
         """The keyword arguments that make a call of the model one in evaluation mode."""
 
+    def tensorflow_variables(self, model: Any) -> Sequence[Any]:
+        """TensorFlow's variables of a model, where it runs on TensorFlow."""
+        return model.variables  # type: ignore[no-any-return]
+
     def backend(self) -> Backend:
         """The backend of the framework.
 
@@ -84,6 +89,7 @@ class Flavour(ABC):
     def checked(self, model: Any) -> Any:
         """`model`, if it is a layer or model of this Keras."""
         if isinstance(model, self.module.layers.Layer):
+            refuse_graph(self.tensorflow_variables(model), self.of_graph)
             return model
         raise UnsupportedModelError(
             f"a {self.name} model is a layer or model of {self.name}, found "
@@ -102,6 +108,7 @@ class Keras3(Flavour):
     """Keras 3 on TensorFlow, PyTorch or JAX."""
 
     name: ClassVar[str] = "keras"
+    of_graph = "Keras 3 has no sessions: build the model in eager mode"
 
     @property
     def framework(self) -> str:
@@ -121,6 +128,10 @@ class Keras3(Flavour):
         scope: contextlib.AbstractContextManager[Any] = self.module.StatelessScope(pairs)
         return scope
 
+    def tensorflow_variables(self, model: Any) -> Sequence[Any]:
+        on_it = self.framework == "tensorflow"
+        return [v.value for v in model.variables] if on_it else []
+
     def value(self, variable: Any) -> Tensor:
         return variable.value
 
@@ -137,6 +148,11 @@ class TfKeras(Flavour):
     """tf_keras, Keras 2 on TensorFlow."""
 
     name: ClassVar[str] = "tf_keras"
+    of_graph = (
+        "explain that graph: get_model_wrapper(session.graph, input_tensors=model.inputs, "
+        "output_tensors=model.outputs, session=session), where the session of tf_keras is "
+        "tf.compat.v1.keras.backend.get_session()"
+    )
     framework = "tensorflow"
 
     def children(self, operation: Any) -> Sequence[Any]:
@@ -157,6 +173,19 @@ class TfKeras(Flavour):
     def evaluating(self, model: Any) -> dict[str, Any]:
         takes = "training" in parameters(model) or takes_any_keyword(model)
         return {"training": False} if takes else {}
+
+
+def refuse_graph(variables: Sequence[Any], advice: str) -> None:
+    """Raise where TensorFlow's variables are in a graph, which has their values in a session.
+
+    Raises:
+        UnsupportedModelError: with the advice.
+    """
+    if any(getattr(v, "graph", None) is not None for v in variables):
+        raise UnsupportedModelError(
+            "the model was built in a graph of TensorFlow 1 (disable_eager_execution, or "
+            f"graph.as_default), and its weights are in a session; {advice}"
+        )
 
 
 def _layers_of(operation: Any) -> list[Any]:

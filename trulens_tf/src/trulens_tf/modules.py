@@ -17,9 +17,14 @@ from trulens_core.passes import Pass, Place
 from trulens_core.passes.names import place_of
 from trulens_core.passes.trace import Trace, aside
 from trulens_core.slices import Cut
-from trulens_keras.flavours import positional, unwritten
+from trulens_keras.flavours import positional, refuse_graph, unwritten
 from trulens_keras.patches import LOCK, undisturbed
 from trulens_tf.backend import TensorFlowBackend, zeros_of
+
+_OF_GRAPH = (
+    "explain that graph: get_model_wrapper(session.graph, input_tensors=x, "
+    "output_tensors=module(x), session=session), where x is a placeholder"
+)
 
 
 class ModuleWrapper(ModelWrapper):
@@ -45,6 +50,7 @@ class ModuleWrapper(ModelWrapper):
                 f"the module {type(model).__name__} has no __call__; wrap the function that "
                 "evaluates it, a tf.function"
             )
+        refuse_graph(model.variables, _OF_GRAPH)
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.backend = backend
         self.parameters = positional(model.__call__)
