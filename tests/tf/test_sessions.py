@@ -152,3 +152,55 @@ def test_a_graph_without_variables_needs_no_session(draw, gradients, equal):
     given = draw(2, 4)
     found = InternalInfluence(wrapper, (0, None), 1, "point", multiply_activation=False)
     equal(found.attributions(given), gradients(lambda t: 3 * hidden(t)[:, 1], given)[0])
+
+
+class Fixed:
+    """A graph whose placeholder is of four rows."""
+
+    def __init__(self):
+        with tf.Graph().as_default() as graph:
+            self.x = v1.placeholder(tf.float64, [4, 4], name="x")
+            hidden = tf.tanh(self.x @ W.astype("float64"), name="h")
+            self.y = tf.reshape(hidden @ V.astype("float64"), [4, 3])
+            self.gradient = v1.gradients(tf.reduce_max(self.y, 1), self.x)[0]
+        self.session = v1.Session(graph=graph)
+        self.wrapper = get_model_wrapper(
+            graph, input_tensors=self.x, output_tensors=self.y, session=self.session
+        )
+
+    def by_hand(self, x):
+        rows = [
+            self.session.run(self.gradient, {self.x: x[i : i + 4]}) for i in range(0, len(x), 4)
+        ]
+        return np.concatenate(rows)
+
+
+@pytest.fixture(scope="module")
+def fixed():
+    return Fixed()
+
+
+def test_placeholders_of_a_fixed_size_by_blocks_of_that(fixed, equal):
+    x = RNG.normal(size=(8, 4))
+    method = InternalInfluence(fixed.wrapper, (0, None), "max", "point", False, rebatch_size=4)
+    equal(method.attributions(x), fixed.by_hand(x), 1e-10)
+    ig = IntegratedGradients(fixed.wrapper, resolution=5, rebatch_size=4).explain(x)
+    points = [fixed.by_hand((i + 0.5) / 5 * x) for i in range(5)]
+    equal(ig.attributions, x * np.mean(points, axis=0), 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("records", "doi", "rebatch_size", "rows"),
+    [(3, "point", None, 3), (4, "linear", None, 40), (8, "point", 6, 6), (6, "point", 4, 2)],
+)
+def test_other_numbers_of_rows_are_told_which(fixed, records, doi, rebatch_size, rows):
+    x = np.ones((records, 4))
+    for source in (0, "h"):
+        method = InternalInfluence(
+            fixed.wrapper, (source, None), "max", doi, False, rebatch_size=rebatch_size
+        )
+        message = f"'x:0' is declared for 4 rows, but is fed {rows}; give a multiple of 4 records"
+        with pytest.raises(ValueError, match=message):
+            method.attributions(x)
+    with pytest.raises(ValueError, match="rebatch_size=4"):
+        fixed.wrapper(np.ones((5, 4)))

@@ -94,6 +94,7 @@ class _SessionStep:
         def run(given: StepArguments) -> Any:
             feed = {n: t.numpy() for n, t in zip(names, _tensors(given), strict=True)}
             values = session.run(list(fed.values()), feed) if fed else []
+            _check_rows(backend.graph, dict(zip(fed, values, strict=True)))
             feed = {**backend.defaults, **feed, **dict(zip(fed, values, strict=True))}
             with rows.reported():
                 found = session.run(flat, feed)
@@ -102,6 +103,21 @@ class _SessionStep:
             return tf.nest.pack_sequence_as(wanted, whole)
 
         return run
+
+
+def _check_rows(graph: Any, fed: Mapping[str, Any]) -> None:
+    """Raise where tensors of the graph are declared for another number of rows than they get."""
+    for name, value in fed.items():
+        declared = graph.get_tensor_by_name(name).shape
+        if not declared.rank or not value.ndim or declared[0] is None:
+            continue
+        n, found = declared[0], value.shape[0]
+        if n != found and declared[1:].is_compatible_with(value.shape[1:]):
+            raise ValueError(
+                f"the graph's tensor {name!r} is declared for {n} rows, but is fed {found}; "
+                f"give a multiple of {n} records and rebatch_size={n} ({n} records to the wrapper "
+                "itself), or declare it with None rows"
+            )
 
 
 def _tensors(a: StepArguments) -> list[Any]:
