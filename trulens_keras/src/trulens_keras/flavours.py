@@ -47,6 +47,10 @@ class Flavour(ABC):
     def held(self, model: Any, state: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
         """The context of a run that reads `state` for the variables, and changes none of them."""
 
+    def holding(self, variables: Sequence[Any]) -> list[Any]:
+        """Those of a model's variables that hold a tensor: all of them in Keras 3."""
+        return list(variables)
+
     @abstractmethod
     def value(self, variable: Any) -> Tensor:
         """A variable as a tensor of the framework."""
@@ -154,6 +158,10 @@ class TfKeras(Flavour):
         "tf.compat.v1.keras.backend.get_session()"
     )
     framework = "tensorflow"
+
+    def holding(self, variables: Sequence[Any]) -> list[Any]:
+        # vocabularies that were adapted stand among them, without a type or a value
+        return [v for v in variables if hasattr(v, "read_value")]
 
     def children(self, operation: Any) -> Sequence[Any]:
         if isinstance(operation, self.module.Sequential):

@@ -139,7 +139,7 @@ class KerasModelWrapper(ModelWrapper):
 
     def floating_weights(self) -> Iterator[Tensor]:
         found = set()
-        for v in self.model.variables:
+        for v in self._flavour.holding(self.model.variables):
             if "float" in str(v.dtype) and v.dtype not in found:
                 found.add(v.dtype)
                 yield self._flavour.value(v)
@@ -164,7 +164,7 @@ class KerasModelWrapper(ModelWrapper):
     def state(self) -> Any:
         if self._flavour.framework != "jax":  # the others read variables where they are used
             return ()
-        return [self._flavour.value(v) for v in self.model.variables]
+        return [self._flavour.value(v) for v in self._flavour.holding(self.model.variables)]
 
     # -- runs --------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def opened(model: Any, flavour: Flavour, inputs: ModelInputs) -> Iterator[None]:
 
             undo.enter_context(session(model, force_eval=False))
         if flavour.name == "tf_keras":
-            undo.enter_context(unwritten(model.non_trainable_variables))
+            undo.enter_context(unwritten(flavour.holding(model.non_trainable_variables)))
         yield
 
 

@@ -29,8 +29,10 @@ from trulens_tf.compiling import Compiled
 from trulens_tf.halves import TwoGraphs
 from trulens_tf.through import dense, through
 
-_UNSUPPORTED = "OSUmMV"
+_UNSUPPORTED = "mMV"
 """NumPy kinds that TensorFlow has no tensors of."""
+_TEXT = "OSUT"
+"""NumPy kinds that strings come in."""
 
 
 class TensorFlowBackend(Backend):
@@ -71,6 +73,8 @@ class TensorFlowBackend(Backend):
     def from_numpy(self, a: np.ndarray[Any, Any], like: tf.Tensor | None = None) -> tf.Tensor:
         if a.dtype.kind in _UNSUPPORTED:
             raise TypeError(f"has dtype {a.dtype}; TensorFlow has no tensors of that type")
+        if a.dtype.kind in _TEXT:
+            return _strings(a)
         if like is not None and a.dtype.kind == "f":
             return tf.convert_to_tensor(a.astype(like.dtype.as_numpy_dtype, copy=False))
         return tf.convert_to_tensor(a)
@@ -200,6 +204,19 @@ class TensorFlowBackend(Backend):
     def held(self) -> list[tf.Tensor]:
         """Tensors that do not depend on what computes them in the graph."""
         return []
+
+
+def _strings(a: np.ndarray[Any, Any]) -> tf.Tensor:
+    """An array of strings as a tensor."""
+    objects = a.astype(object)  # TensorFlow knows no StringDType
+    others = {type(x).__name__ for x in objects.flat if not isinstance(x, str | bytes)}
+    if others:
+        raise TypeError(
+            f"has dtype {a.dtype} and holds {', '.join(sorted(others))}; TensorFlow makes tensors "
+            "of an array of objects only where all are strings: give numbers in a type of their "
+            "own, as by .astype('float32'), and a string for what is missing"
+        )
+    return tf.convert_to_tensor(objects, tf.string)
 
 
 def zeros_of(types: Iterable[tf.DType]) -> Iterator[tf.Tensor]:

@@ -385,8 +385,9 @@ def no_floating_inputs(inputs: ModelInputs, embeddings: Sequence[str], what: str
     found = [f"{x.name!r}: {x.value.dtype}" for x in inputs.leaves if hasattr(x.value, "dtype")]
     hint = f"Cut({embeddings[0]!r})" if embeddings else "an embedding layer's output"
     listed = f" (embedding layers found: {', '.join(embeddings)})" if embeddings else ""
+    kinds = "integers or strings" if any("string" in f for f in found) else "integers"
     return (
         f"the inputs hold no floating tensor ({', '.join(found)}), and there is no gradient at "
-        f"integers, nor a path: {what} {hint}{listed}; give numbers that are no ids as floats, "
+        f"{kinds}, nor a path: {what} {hint}{listed}; give numbers that are no ids as floats, "
         "with .float() or .astype"
     )
