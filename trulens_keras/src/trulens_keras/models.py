@@ -111,7 +111,7 @@ class KerasModelWrapper(ModelWrapper):
     def logit_cut(self) -> Cut:
         layer = self.logit_layer if self.logit_layer is not None else self._linear
         if layer is None:
-            layer = super().logit_cut().name
+            layer = "logits" if self._operations.has("logits") else super().logit_cut().name
         return self._squashing.scores_cut(layer)
 
     def channel_axis(self, cut: Cut) -> int | None:

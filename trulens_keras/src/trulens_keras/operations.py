@@ -1,12 +1,15 @@
 """The operations of a Keras model by name: layers, and `keras.ops` nodes of functional models.
 
 A name is the path of names from the model, `block/conv`. Where siblings share one, the later ones
-get `#1`, `#2`, …
+get `#1`, `#2`, … Each part of a path may also be the attribute that holds the layer, as in
+`self.encoder = Dense(4)`, with what finds it in a list or dict there: `blocks/0`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, final
 
 from trulens_core.errors import UnknownLayerError
 from trulens_core.models import Layer
@@ -15,6 +18,17 @@ from trulens_keras.flavours import Flavour
 
 ACTIVATION = "/activation"
 """What follows a layer's name in that of its activation function, which has a place of its own."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A canonical name as a cut holds it: not looked up again, where it might mean two layers."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return repr(self.name)
 
 
 class Operations:
@@ -38,11 +52,13 @@ class Operations:
         self.loops: dict[str, str] = {}
         self._aliases: dict[str, str] = {}
         self._names: dict[int, str] = {}
+        self._attributes: dict[str, set[str]] = {}
         self._walk(model, "", (), None)
 
     def _walk(self, parent: Any, prefix: str, within: tuple[int, ...], loop: str | None) -> None:
         taken: dict[str, int] = {}
-        for child in self._flavour.children(parent):
+        children = self._flavour.children(parent)
+        for child in children:
             name = prefix + str(child.name)
             count = taken[name] = taken.get(name, -1) + 1
             name = f"{name}#{count}" if count else name
@@ -57,6 +73,8 @@ class Operations:
             if id(child) not in within:
                 inside = loop or _loop(parent=child, name=name)
                 self._walk(child, f"{name}/", (*within, id(child)), inside)
+        for attribute, child in _held(parent, children):
+            self._attributes.setdefault(prefix + attribute, set()).add(self._names[id(child)])
 
     def all(self) -> list[Any]:
         """The model and all its operations."""
@@ -67,19 +85,47 @@ class Operations:
         return [Layer(n, type(op).__name__, _shape(op)) for n, op in self.by_name.items()]
 
     def find(self, name: Any) -> str:
-        """The canonical name that `name` means: a path, an index in `model.layers`, or a layer."""
+        """The canonical name that `name` means: a path, an index in `model.layers`, or a layer.
+
+        Raises:
+            UnknownLayerError: for none, and for a path that means several.
+        """
+        if isinstance(name, Known):
+            return name.name
         if isinstance(name, int):
             return self._by_index(name)
         if not isinstance(name, str):
             return self._by_identity(name)
-        if name in self._aliases:
-            return self._aliases[name]
+        found = self._meant(name)
         layer = name.removesuffix(ACTIVATION)
-        if layer != name and layer in self._aliases:
-            found = self._aliases[layer]
-            if activation(self.by_name[found]) is not None:
-                return found + ACTIVATION
-        raise unknown_layer(name, list(self._aliases), self._owner)
+        if not found and layer != name:
+            layers = [x for x in self._meant(layer) if activation(self.by_name[x]) is not None]
+            found = [x + ACTIVATION for x in layers]
+        if len(found) > 1:
+            raise UnknownLayerError(
+                f"{name!r} means several layers of {self._owner}, one by its name and another by "
+                f"the attribute that holds it: {', '.join(map(repr, found))} by name; give the "
+                "layer itself, as Cut(model.attribute)"
+            )
+        if found:
+            return found[0]
+        names = dict.fromkeys([*self._aliases, *self._attributes])
+        raise unknown_layer(name, list(names), self._owner, len(self.by_name))
+
+    def has(self, name: str) -> bool:
+        """Whether a path of names or attributes means an operation."""
+        return bool(self._meant(name))
+
+    def _meant(self, path: str, within: str = "") -> list[str]:
+        """The canonical names of what a path means, from the operation `within` on."""
+        parts = path.split("/")
+        found: dict[str, None] = {}
+        for i in range(1, len(parts) + 1):
+            head, rest = within + "/".join(parts[:i]), "/".join(parts[i:])
+            named = {self._aliases[head]} if head in self._aliases else set()
+            for name in sorted(named | self._attributes.get(head, set())):
+                found.update(dict.fromkeys(self._meant(rest, f"{name}/") if rest else [name]))
+        return list(found)
 
     @property
     def output(self) -> Any:
@@ -121,6 +167,21 @@ def activation(operation: Any) -> Any:
     layers = held.get("_modules") or {}  # where PyTorch keeps a layer given as activation
     found = held.get("activation", layers.get("activation"))
     return found if callable(found) else None
+
+
+def _held(parent: Any, children: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """The layers that an operation has in attributes, lists and dicts, and where each is found.
+
+    An `activation` is seen as the activation function; private containers are Keras's own.
+    """
+    own = {id(x) for x in children}
+    held = vars(parent)
+    for name, value in {**held, **(held.get("_modules") or {})}.items():  # PyTorch keeps them there
+        if id(value) in own and name != "activation":
+            yield name, value
+        elif not name.startswith("_") and isinstance(value, list | tuple | Mapping):
+            pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+            yield from ((f"{name}/{key}", x) for key, x in pairs if id(x) in own)
 
 
 def _giving(model: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from trulens_core.errors import CutError, TrulensWarning
 from trulens_core.passes.scores import sums_to_one
 from trulens_core.slices import Cut
-from trulens_keras.operations import ACTIVATION, Operations, activation
+from trulens_keras.operations import ACTIVATION, Known, Operations, activation
 
 Array = np.ndarray[Any, Any]
 Kind = Literal["softmax", "sigmoid", "other", "unknown"]
@@ -54,7 +54,8 @@ class Squashing:
         Raises:
             CutError: for a layer whose activation cannot be told.
         """
-        name, operation = self._last(self._operations.find(layer))
+        given = self._operations.find(layer)
+        name, operation = self._last(given)
         kind = self._of_layer(operation)
         if kind == "unknown":
             raise CutError(
@@ -63,8 +64,9 @@ class Squashing:
                 "its own, and name the layer before it with logit_layer="
             )
         if kind == "other":
-            return Cut(self._operations.find(layer))
-        return Cut(name if activation(operation) is None else name + ACTIVATION, anchor="in")
+            return Cut(Known(given))
+        place = name if activation(operation) is None else name + ACTIVATION
+        return Cut(Known(place), anchor="in")
 
     def replaceable(self, layer: Any) -> str:
         """The name of a layer whose activation can be left out; -1 is what gives the output.

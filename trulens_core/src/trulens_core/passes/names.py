@@ -47,12 +47,18 @@ def place_of(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:
     return cut.name, cut.anchor
 
 
-def unknown_layer(name: Any, names: Sequence[str], owner: str) -> UnknownLayerError:
-    """The error for a name that no layer has, with the names that come near it."""
+def unknown_layer(
+    name: Any, names: Sequence[str], owner: str, count: int | None = None
+) -> UnknownLayerError:
+    """The error for a name that no layer has, with the names that come near it.
+
+    `count` is the number of layers, where some have several names.
+    """
     near = suggestions(str(name), names)
     meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    count = len(names) if count is None else count
     return UnknownLayerError(
-        f"no layer {name!r} in {owner}; {meant}print the wrapper for all {len(names)} layers"
+        f"no layer {name!r} in {owner}; {meant}print the wrapper for all {count} layers"
     )
 
 
