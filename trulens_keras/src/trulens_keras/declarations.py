@@ -40,6 +40,15 @@ def declared_types(model: Any, inputs: ModelInputs, single: bool) -> dict[int, s
     }
 
 
+def declared_rows(model: Any) -> int | None:
+    """The number of records that all inputs of a model declare, as stateful layers need it."""
+    flat = getattr(model, "inputs", None)
+    if not isinstance(flat, list | tuple):
+        return None
+    found = {tensor.shape[0] if len(tensor.shape) else None for tensor in flat}
+    return next(iter(found)) if len(found) == 1 else None
+
+
 def _paired(given: Any, declared: Any) -> Iterator[tuple[int, Any]]:
     """The places of leaves and what is declared for them, matched as Keras matches them."""
     if isinstance(given, Mapping):

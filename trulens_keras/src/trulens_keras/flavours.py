@@ -51,6 +51,19 @@ class Flavour(ABC):
         """Those of a model's variables that hold a tensor: all of them in Keras 3."""
         return list(variables)
 
+    def read(self, model: Any) -> list[Any]:
+        """All variables that a call reads, recurrent states among them."""
+        found = [*self.holding(model.variables), *states(model)]
+        return list({id(v): v for v in found}.values())
+
+    def of_rows(self, x: Tensor, rows: int) -> Tensor:
+        """A tensor of so many rows, which a graph of TensorFlow is told."""
+        if self.framework != "tensorflow":
+            return x
+        import tensorflow as tf
+
+        return tf.ensure_shape(x, [rows, *x.shape[1:]])
+
     @abstractmethod
     def value(self, variable: Any) -> Tensor:
         """A variable as a tensor of the framework."""
@@ -127,7 +140,7 @@ class Keras3(Flavour):
         return _layers_of(operation)
 
     def held(self, model: Any, state: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
-        pairs = list(zip(model.variables, state, strict=True)) if len(state) else None
+        pairs = list(zip(self.read(model), state, strict=True)) if len(state) else None
         # it also catches what layers would write: statistics, random seeds, recurrent states
         scope: contextlib.AbstractContextManager[Any] = self.module.StatelessScope(pairs)
         return scope
@@ -169,8 +182,8 @@ class TfKeras(Flavour):
         return _layers_of(operation)
 
     def held(self, model: Any, state: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
-        del model, state
-        return contextlib.nullcontext()
+        del state
+        return unwritten(states(model))
 
     def value(self, variable: Any) -> Tensor:
         return variable
@@ -226,6 +239,19 @@ def _signature(call: Any) -> Any:
         return inspect.signature(call).parameters
     except (TypeError, ValueError):  # builtins do not say
         return {}
+
+
+def states(model: Any) -> list[Any]:
+    """The variables that recurrent layers keep their states in; no Keras lists them with others."""
+    layers = [x for x in model._flatten_layers() if getattr(x, "stateful", False)]
+    found = [s for x in layers for s in _flat(getattr(x, "states", None))]
+    return list({id(s): s for s in found}.values())
+
+
+def _flat(held: Any) -> list[Any]:
+    if isinstance(held, list | tuple):
+        return [s for part in held for s in _flat(part)]
+    return [held] if hasattr(held, "assign") else []
 
 
 @contextlib.contextmanager

@@ -13,11 +13,12 @@ import numpy as np
 from trulens_core.backends import Tap, Tensor
 from trulens_core.errors import NotDifferentiableError, TrulensWarning
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.structure import BATCHED, Leaf
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.passes.trace import Trace, aside
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_keras.declarations import declared_types
+from trulens_keras.declarations import declared_rows, declared_types
 from trulens_keras.flavours import Flavour, parameters
 from trulens_keras.opening import opened
 from trulens_keras.operations import ACTIVATION, Operations
@@ -147,6 +148,9 @@ class KerasModelWrapper(ModelWrapper):
     def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:
         return declared_types(self.model, inputs, len(self._takes) == 1)
 
+    def declared_rows(self) -> int | None:
+        return declared_rows(self.model)
+
     def adopt(self, value: Any, declared: Any = None) -> Tensor:
         backend = self.backend
         if not isinstance(value, np.ndarray) and not backend.is_tensor(value):
@@ -164,7 +168,7 @@ class KerasModelWrapper(ModelWrapper):
     def state(self) -> Any:
         if self._flavour.framework != "jax":  # the others read variables where they are used
             return ()
-        return [self._flavour.value(v) for v in self._flavour.holding(self.model.variables)]
+        return [self._flavour.value(v) for v in self._flavour.read(self.model)]
 
     # -- runs --------------------------------------------------------------------------------
 
@@ -202,16 +206,26 @@ class KerasModelWrapper(ModelWrapper):
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> list[list[Tensor]]:
+        rows = self.declared_rows()
+        if rows is not None:
+            replace = {
+                cut: [self._flavour.of_rows(t, rows) for t in ts] for cut, ts in replace.items()
+            }
         p = Pass(self, replace=replace, tap=tap, want=want)
         saturated: list[tuple[str, Any]] = []
         watched = self._watched(saturated) if tap else {}
         sites = Sites(p, self._operations, self.backend, self._linear, watched)
         with sites.patched():
             entered = p.enter(inputs)
+            if rows is not None:
+                entered = entered.map_tensors(lambda x: self._with_rows(x, rows))
             keywords = {**self._flavour.evaluating(self.model), **entered.kwargs}
             output = self.model(*self._arguments(entered), **keywords)
         self._hint(saturated, output, want)
         return p.leave(output)
+
+    def _with_rows(self, leaf: Leaf, rows: int) -> Tensor:
+        return self._flavour.of_rows(leaf.value, rows) if leaf.role == BATCHED else leaf.value
 
     def _arguments(self, inputs: ModelInputs) -> Sequence[Any]:
         """The positional arguments; several tensors for a model of one argument are a list of them.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trulens_core.inputs import ModelInputs
-from trulens_keras.flavours import Flavour, unwritten
+from trulens_keras.flavours import Flavour, states, unwritten
 
 
 @contextlib.contextmanager
@@ -24,7 +24,8 @@ def opened(model: Any, flavour: Flavour, inputs: ModelInputs) -> Iterator[None]:
 
             undo.enter_context(session(model, force_eval=False))
         if flavour.name == "tf_keras":
-            undo.enter_context(unwritten(flavour.holding(model.non_trainable_variables)))
+            held = flavour.holding(model.non_trainable_variables)
+            undo.enter_context(unwritten([*held, *states(model)]))
         yield
 
 

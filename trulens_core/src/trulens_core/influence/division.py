@@ -33,6 +33,7 @@ class Part(NamedTuple):
         size: how many records a group has, the last one but for what pads it included.
         rows: how many rows a pass has at most.
         way: see `trulens_core.influence.ways`.
+        exact: whether every group is padded to `size`.
     """
 
     first: int
@@ -40,6 +41,7 @@ class Part(NamedTuple):
     size: int
     rows: int
     way: Way
+    exact: bool
 
 
 class Division:
@@ -60,6 +62,8 @@ class Division:
         self._request = request
         self._total = inputs.n_records
         self._divisor = 1
+        self._declared = question.wrapper.declared_rows()
+        self._exact = question.wrapper.backend.static_shapes or self._declared is not None
         cuts = (question.source, question.target, question.doi_cut)
         key = ways.key_of(question.wrapper, inputs, cuts)
         self.verdict: Verdict = question.wrapper.known(key, Verdict)
@@ -70,7 +74,7 @@ class Division:
     def part(self, first: int) -> Part:
         """The group that begins with a record."""
         size, way = self._size()
-        return Part(first, min(first + size, self._total), size, self._rows(way), way)
+        return Part(first, min(first + size, self._total), size, self._rows(way), way, self._exact)
 
     def settled(self, part: Part) -> bool:
         """Whether a group need not be put aside: its way is not new, and it leaves nothing behind.
@@ -94,7 +98,8 @@ class Division:
         by a full one: that tells the model's own error, if it is one.
         """
         if self.question.wrapper.backend.is_out_of_memory(error):
-            can = self._request.rebatch_size == "auto" and part.rows > 1
+            free = self._declared is None and part.rows > 1
+            can = free and self._request.rebatch_size == "auto"
             self._divisor *= 2
             return can
         if part.way == "narrow":
@@ -104,6 +109,8 @@ class Division:
     def _rows(self, way: Way) -> int:
         """How many rows a pass has at most."""
         given = self._request.rebatch_size
+        if self._declared is not None:
+            return self._declared
         if isinstance(given, int):
             return given
         leaves = self.inputs.leaves
@@ -119,6 +126,9 @@ class Division:
     def _size(self) -> tuple[int, Way]:
         """How many records a group has, and the way of its blocks."""
         verdict = self.verdict
+        if self._declared is not None:
+            self._check_declared(self._declared)
+            return self._declared, "full"
         if verdict.mixes:
             self._check_whole()
             return self._total, "alone"
@@ -129,6 +139,25 @@ class Division:
                 if verdict.narrow(size):
                     return size, "narrow"
         return self._full_size(), "full"
+
+    def _check_declared(self, rows: int) -> None:
+        """Raise where passes of as many records as the model declares are not to be."""
+        given = self._request.rebatch_size
+        if isinstance(given, int) and given < rows:
+            raise UnsupportedModelError(
+                f"the model declares a batch of {rows}, and rebatch_size={given} asks for fewer "
+                "rows a pass; leave it out, or build the model without a batch size"
+            )
+        if self._request.thins and rows > 1:
+            raise UnsupportedModelError(
+                f"the model declares a batch of {rows}, and tolerance= would give records other "
+                "rows of it than their own; give resolution=, or build it without a batch size"
+            )
+        if self.verdict.reorders or (self.verdict.mixes and self._total != rows):
+            raise UnsupportedModelError(
+                f"the model's rows see one another, or stand in another order at the cut, and it "
+                f"declares a batch of {rows}; build it without a batch size"
+            )
 
     def _check_whole(self) -> None:
         """Raise where records that see one another would be taken apart."""

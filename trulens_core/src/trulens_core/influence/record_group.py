@@ -43,7 +43,7 @@ class RecordGroup:
         self.part: Part = part
         self._verdict = verdict
         self._first, self._last, self._total = part.first, part.last, inputs.n_records
-        self._pad = part.size - (part.last - part.first) if self._backend.static_shapes else 0
+        self._pad = part.size - (part.last - part.first) if part.exact else 0
         mine = inputs.rows(part.first, part.last, self._backend)
         self._inputs = padded(mine, self._pad, self._backend)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Tensor
-from trulens_core.errors import InterventionError
+from trulens_core.errors import InterventionError, UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import repeated
 from trulens_core.models import notes
@@ -95,11 +95,21 @@ def as_args(args: Any) -> Sequence[Any]:
     return args if isinstance(args, list | tuple) else (args,)
 
 
+def _check_rows(model: CutModel, inputs: ModelInputs) -> None:
+    declared = model.declared_rows()
+    if declared is not None and inputs.n_records != declared:
+        raise UnsupportedModelError(
+            f"the model declares a batch of {declared}, found {inputs.n_records} rows; give "
+            f"{declared}, or build the model without a batch size"
+        )
+
+
 def fprop(model: CutModel, call: Call, to_cut: Cut, attribution_cut: Any) -> Any:
     """The value at `to_cut`; with an attribution_cut the pair of it and the value there."""
     cuts = [model.resolved(to_cut)]
     if attribution_cut is not None:
         cuts.append(model.resolved(source_cut(attribution_cut)))
+    _check_rows(model, call.inputs)
     with notes.added(call.inputs, model), model.opened(call.inputs, call.doi):
         found = activations(model, call.inputs, list(dict.fromkeys(cuts)), call.replace)
     results = [_given(found[cut], cut, model, call.kind) for cut in cuts]
@@ -113,6 +123,7 @@ def qoi_bprop(model: CutModel, call: Call, qoi: QoI, to_cut: Cut, attribution_cu
     rows = call.inputs.n_records
     k, backend = call.points, model.backend
     qoi = qoi.for_records(0, rows // k, rows // k).mapped(lambda x: repeated(x, k, backend))
+    _check_rows(model, call.inputs)
     given = call.replace.get(call.doi, [])
     points = [backend.xp.expand_dims(backend.fresh(t), axis=0) for t in given]
     with notes.added(call.inputs, model), model.opened(call.inputs, call.doi):

@@ -122,6 +122,10 @@ class CutModel(ABC):
         """Whether a value may be replaced by one of more rows than the inputs have."""
         return False
 
+    def declared_rows(self) -> int | None:
+        """The only number of rows that a pass may have; None where it may have any."""
+        return None
+
     def revision(self) -> Hashable:
         """What changes when the model does, so that what was found out holds no longer."""
         return 0
