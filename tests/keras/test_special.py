@@ -7,11 +7,13 @@ from keras import layers, ops
 
 from trulens_core import (
     Cut,
+    CutError,
     InputCut,
     InternalInfluence,
     LayerNotReachedError,
     LinearDoi,
     NotDifferentiableError,
+    OutputCut,
     TrulensError,
     TrulensWarning,
     get_model_wrapper,
@@ -217,3 +219,20 @@ def test_quantized_layers(draw, equal):
     step = np.abs(kernel).max() / 100
     np.testing.assert_allclose(found, np.tile(kernel[:, 1], (5, 1)), atol=step)
     assert all("quantized_call" not in vars(layer) for layer in model.layers)
+
+
+def test_outputs_in_a_dict(draw, equal):
+    """One must be told, unless it is called `logits`."""
+    keras.utils.set_random_seed(0)
+    given, heads = layers.Input((3,)), [layers.Dense(2) for _ in range(2)]
+    late, early = (head(given) for head in heads)
+    x = draw(2, 3)
+    kernels = [np.tile(head.get_weights()[0][:, 1], (2, 1)) for head in heads]
+    model = keras.Model(given, {"b": late, "a": early})
+    with pytest.raises(CutError, match=r"several tensors.*accessor="):
+        influence(model, None, qoi=1).attributions(x)
+    for name, expected in zip("ba", kernels, strict=True):
+        target = OutputCut(accessor=lambda y, name=name: y[name])
+        equal(influence(model, None, qoi=1, target=target).attributions(x), expected, 1e-6)
+    model = keras.Model(given, {"a": early, "logits": late})
+    equal(influence(model, None, qoi=1).attributions(x), kernels[0], 1e-6)
