@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from trulens_core import Cut, CutError, DoI, InternalInfluence, LinearDoi, get_model_wrapper
-from trulens_core.influence import independence
+from trulens_core.influence import dependent_layers
 from trulens_tf.backend import BACKEND
 
 v1 = tf.compat.v1
@@ -89,8 +89,8 @@ def test_eagerly(equal):
 
 def test_layers_beside_each_other_are_told_once(monkeypatch):
     """Of a graph it is known whatever the numbers are, so that the next call traces nothing."""
-    checked, check = [], independence._check
-    monkeypatch.setattr(independence, "_check", lambda *a: checked.append(check(*a)))
+    checked, check = [], dependent_layers._check
+    monkeypatch.setattr(dependent_layers, "_check", lambda *a: checked.append(check(*a)))
     spec = tf.TensorSpec([None, 4], tf.float64)
     traced = tf.function(lambda x: tf.tanh(x, name="left") * tf.sin(x, name="right"))
     wrapper = get_model_wrapper(traced.get_concrete_function(spec))

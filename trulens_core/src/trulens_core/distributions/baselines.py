@@ -99,7 +99,7 @@ def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
         array = array.astype("float64")
     found = array.dtype if hasattr(part, "dtype") else type(part).__name__
     message = f"baseline is {found}; give a number, an array of numbers or a function"
-    if array.dtype.kind == "O":  # anything is an array of objects
+    if array.dtype.kind in "OSUTMm":  # anything is an array of objects
         raise DoiError(message)
     try:
         return backend.from_numpy(array, like=z)
