@@ -28,21 +28,26 @@ class _Claims:
         self._lock = threading.RLock()
         self._freed = threading.Condition(self._lock)
         self._held: dict[object, tuple[int, frozenset[int]]] = {}
+        self.turns: int = 0
 
-    def take(self, holder: object, modules: list[nn.Module]) -> bool:
-        """Wait until this thread may have all of the modules; whether it had to."""
-        me, wanted, waited = threading.get_ident(), frozenset(map(id, modules)), False
+    def take(self, holder: object, modules: list[nn.Module], since: int) -> bool:
+        """Wait until this thread may have all of the modules; whether any was let go meanwhile.
+
+        `since` is what `turns` was before the modules were looked at: one that another thread had
+        then, and has let go by now, was seen as that thread had put it.
+        """
+        me, wanted = threading.get_ident(), frozenset(map(id, modules))
         with self._lock:
             while any(owner != me and wanted & held for owner, held in self._held.values()):
-                waited = True
                 self._freed.wait()
             self._held[holder] = me, wanted
-        return waited
+            return self.turns != since
 
     def release(self, holder: object) -> None:
         """Let others have them. Once too often does no harm."""
         with self._lock:
             self._held.pop(holder, None)
+            self.turns += 1
             self._freed.notify_all()
 
 
@@ -110,13 +115,14 @@ class _Session:
         self._undo.run()  # an interrupt may have come between the end of the block and `__exit__`
 
     def _put_right(self) -> None:
-        undo, survey = self._undo, state.Survey.of(self._model)
+        undo, turns = self._undo, CLAIMS.turns
+        survey = state.Survey.of(self._model)
         gpus, self._empty = _checked(self._model, survey)
         recurrent = bool(gpus) and any(isinstance(m, nn.RNNBase) for m in survey.modules)
         undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
         torch.set_grad_enabled(True)
         undo.note(CLAIMS.release, undo)
-        if CLAIMS.take(undo, survey.modules):  # what others' forward put there is gone again
+        if CLAIMS.take(undo, survey.modules, turns):  # what others' forward put there is gone again
             survey = state.Survey.of(self._model)
         for switch in switches.needed(gpus, recurrent):
             undo.note(switch.release, undo)
