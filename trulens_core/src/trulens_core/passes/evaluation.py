@@ -92,7 +92,7 @@ class Pass:
         self._points = 1
         self._consumed = bool(tap)
         visits = {cut: _Visit(cut) for cut in (*replace, *tap, *want)}
-        self._cuts = list(visits)
+        self._chooses = self._backend.traces and any(cut.accessor for cut in visits)
         for cut, tensors in replace.items():
             visits[cut].new = tensors
         for cut, at in tap.items():
@@ -141,7 +141,7 @@ class Pass:
         """The inputs to run the model with."""
         backend = self._backend
         self._rows, self._points = inputs.rows_at_cut, inputs.points
-        if self._backend.traces and any(cut.accessor for cut in self._cuts):
+        if self._chooses:
             self._kind = kind_of(inputs)
         held = opaque.copied(inputs.leaves, backend)
         changed: set[int] = set()

@@ -7,6 +7,7 @@ pull-back of cotangents from there to the source cut, know nothing of the quanti
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -47,8 +48,8 @@ class HalvedStep:
     """
 
     def __init__(self, model: CutModel, key: StepKey, halves: ModelHalves) -> None:
-        self._backend, self._key, self._compiled = model.backend, key, halves
-        self._whole = WholeStep(model, key)
+        self._model, self._key, self._compiled = model, key, halves
+        self._backend = model.backend
 
     def validate(self, qoi: QoI) -> None:
         """Nothing: the quantity sees the value itself and is validated with it."""
@@ -74,6 +75,11 @@ class HalvedStep:
             [half.activations[i] for i in part.order] if "activations" in want else [],
             part.connected(gradients, like),
         )
+
+    @functools.cached_property
+    def _whole(self) -> WholeStep:
+        """For all blocks of the call; most calls need none."""
+        return WholeStep(self._model, self._key)
 
     def _joined(self, a: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
         """The step with the quantity inside, where it is traced together with the model."""
