@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-from trulens_core.attribution.method import AttributionMethod, Options, Pace
+from trulens_core.attribution.method import AttributionMethod, Pace, Recipe
 from trulens_core.attribution.positions import no_number_by_position
 from trulens_core.attribution.questions import as_question
 from trulens_core.distributions import DoI, as_doi
 from trulens_core.influence.questions import Question
+from trulens_core.influence.short_forms import as_statistic
+from trulens_core.influence.statistics import Statistic
 from trulens_core.quantities import as_qoi
 from trulens_core.slices import Slice, as_slice
 
@@ -31,11 +33,14 @@ class InternalInfluence(AttributionMethod):
             cut, less the baseline's where the distribution has one.
         return_grads: see `AttributionMethod`, as the two that follow.
         return_doi: by position too, as it always was; what follows is by keyword only.
+        statistic: how the points' gradients become one answer: "mean" (the E of the formula),
+            "second_moment", "variance", "path" (the sum of each gradient times the step that the
+            value at the source cut takes along a path: conductance), or a `Statistic`.
         **options: `rebatch_size` and `progress`.
 
     Raises:
         UnknownLayerError: for a cut that names no layer of the model.
-        ValueError: for anything that is no slice, quantity or distribution.
+        ValueError: for anything that is no slice, quantity, distribution or statistic.
 
     Example:
         Gradients of the class scores with respect to a layer, at the records themselves:
@@ -55,14 +60,17 @@ class InternalInfluence(AttributionMethod):
         multiply_activation: bool = True,
         return_grads: bool = False,
         return_doi: bool = False,
+        *,
+        statistic: Statistic | str = "mean",
         **options: Unpack[Pace],
     ) -> None:
         super().__init__(model, return_grads=return_grads, return_doi=return_doi, **options)
         self._parts = as_slice(cuts), as_qoi(qoi), as_doi(doi), bool(multiply_activation)
+        self._statistic = as_statistic(statistic)
         self.question()  # or its errors would wait for the first call
 
     def _question(self) -> Question:
-        return as_question(self.model, *self._parts)
+        return as_question(self.model, *self._parts, statistic=self._statistic)
 
 
 class InputAttribution(InternalInfluence):
@@ -80,8 +88,8 @@ class InputAttribution(InternalInfluence):
         doi_cut: where the differentiable part begins; None is the input.
         doi: a distribution of interest or its short form; it acts at `doi_cut`.
         multiply_activation: see `InternalInfluence`.
-        **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
-            `AttributionMethod`.
+        **options: `statistic`, see `InternalInfluence`; `rebatch_size`, `return_grads`,
+            `return_doi` and `progress`, see `AttributionMethod`.
 
     Raises:
         ValueError: for a distribution with another cut of its own, or anything that is no cut,
@@ -104,9 +112,10 @@ class InputAttribution(InternalInfluence):
         doi_cut: Any = None,
         doi: DoI | str = "point",
         multiply_activation: bool = True,
-        **options: Unpack[Options],
+        **options: Unpack[Recipe],
     ) -> None:
         super().__init__(model, Slice(doi_cut, qoi_cut), qoi, doi, multiply_activation, **options)
 
     def _question(self) -> Question:
-        return as_question(self.model, *self._parts, doi_cut=self._parts[0].from_cut)
+        at = self._parts[0].from_cut
+        return as_question(self.model, *self._parts, doi_cut=at, statistic=self._statistic)

@@ -11,9 +11,9 @@ from trulens_core.attribution import remarks
 from trulens_core.attribution.progress import bar
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
-from trulens_core.influence.loop import answers
+from trulens_core.influence.mixtures import answered
 from trulens_core.influence.questions import Answer, Question, Request
-from trulens_core.influence.tolerance import adaptive_answers
+from trulens_core.influence.statistics import Statistic
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.conversion import CallerKind
@@ -33,6 +33,12 @@ class Options(Pace, total=False):
 
     return_grads: bool
     return_doi: bool
+
+
+class Recipe(Options, total=False):
+    """The parts that a method may be given besides slice, quantity and distribution."""
+
+    statistic: Statistic | str
 
 
 class AttributionMethod(ABC):
@@ -150,8 +156,7 @@ class AttributionMethod(ABC):
                 points=explain and self.return_doi,
                 advance=advance,
             )
-            computed = adaptive_answers if question.tolerance else answers
-            found = computed(question, inputs, request)
+            found = answered(question, inputs, request)
         remarks.of_gradients(question, found)
         remarks.of_tolerance(question, found)
         return inputs, kind, found

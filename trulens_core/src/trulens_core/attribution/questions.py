@@ -6,12 +6,14 @@ from typing import Any
 
 from trulens_core.distributions import DoI, as_doi
 from trulens_core.influence.questions import Question
+from trulens_core.influence.short_forms import as_statistic
+from trulens_core.influence.statistics import Statistic
 from trulens_core.models import ModelWrapper
 from trulens_core.quantities import as_qoi
 from trulens_core.slices import Cut, InputCut, as_slice
 
 
-def as_question(
+def as_question(  # noqa: PLR0913 - a method's parts
     model: ModelWrapper,
     cuts: Any,
     qoi: Any = "max",
@@ -19,6 +21,7 @@ def as_question(
     multiply_activation: bool = True,
     *,
     doi_cut: Cut | None = None,
+    statistic: Statistic | str = "mean",
 ) -> Question:
     """The question that a slice, a quantity and a distribution are, in any of their short forms.
 
@@ -30,10 +33,12 @@ def as_question(
         multiply_activation: whether the gradient is multiplied with the activation at the source
             cut, less the baseline's where the distribution has one.
         doi_cut: where the distribution acts; None: where it says so itself, else at the input.
+        statistic: how what the points give becomes one answer, or its short form.
 
     Raises:
-        ValueError: for anything that is no slice, quantity or distribution, and for a
-            distribution with another cut of its own than `doi_cut`.
+        ValueError: for anything that is no slice, quantity, distribution or statistic, for a
+            distribution with another cut of its own than `doi_cut`, and for a sum along a path
+            that is not to be multiplied with its steps.
         UnknownLayerError: for a cut that names no layer of the model.
 
     Example:
@@ -43,7 +48,12 @@ def as_question(
         >>> as_question(get_model_wrapper(model), "hidden", 0).source
         Cut('hidden')
     """
-    chosen, doi = as_slice(cuts), as_doi(doi)
+    chosen, doi, statistic = as_slice(cuts), as_doi(doi), as_statistic(statistic)
+    if statistic.follows_path and not multiply_activation:
+        raise ValueError(
+            f"{statistic!r} multiplies each gradient with a step of the path; "
+            "multiply_activation=False would leave nothing of it"
+        )
     own = doi.cut()
     if doi_cut is not None and own is not None and own != doi_cut:
         raise ValueError(
@@ -58,4 +68,5 @@ def as_question(
         doi,
         model.resolved(doi_cut or own or InputCut()),
         bool(multiply_activation),
+        statistic,
     )

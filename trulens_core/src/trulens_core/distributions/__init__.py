@@ -8,6 +8,10 @@ from trulens_core.distributions.base import PointDoi as PointDoi
 from trulens_core.distributions.base import asked as asked
 from trulens_core.distributions.base import check_floating as check_floating
 from trulens_core.distributions.base import one_or_list as one_or_list
+from trulens_core.distributions.baselines import Baselines as Baselines
+from trulens_core.distributions.data_sets import DataDoi as DataDoi
 from trulens_core.distributions.noise import GaussianDoi as GaussianDoi
+from trulens_core.distributions.noise import RelativeGaussianDoi as RelativeGaussianDoi
 from trulens_core.distributions.paths import LinearDoi as LinearDoi
+from trulens_core.distributions.paths import PathDoi as PathDoi
 from trulens_core.distributions.short_forms import as_doi as as_doi

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.baselines import resolved
@@ -55,6 +55,10 @@ class DoI(ABC):
 
     multiplier_is_standard: ClassVar[bool] = True
     """Whether the multiplier is the activation, less the baseline's where there is one."""
+
+    complete: ClassVar[Literal["exact", "in expectation"]] = "exact"
+    """How attributions add up to q(x) − q(baseline) where there is a baseline: to the quadrature's
+    error, or to that of a random sample."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Core's form of the points and of the baseline is that of the class that says them."""
@@ -143,6 +147,18 @@ class DoI(ABC):
     @property
     def starts_at_zero(self) -> bool:
         """Whether the baseline is known to be zeros."""
+        return False
+
+    def members(self) -> Sequence[DoI]:
+        """The distributions of which this one is a mixture with equal weights; itself, if none.
+
+        Influence over a mixture is the mean of the influences, multipliers included.
+        """
+        return (self,)
+
+    @property
+    def random(self) -> bool:
+        """Whether the members are a sample, so that their mean has a standard error."""
         return False
 
 

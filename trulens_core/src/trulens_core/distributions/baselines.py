@@ -10,11 +10,104 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.points import Records
+from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import DoiError
 from trulens_core.inputs.rows import last_again
 
 Baseline = Callable[..., Any] | Any
 """None, a number, an array or tensor, a list of one per tensor, or a function that returns one."""
+
+
+class Baselines:
+    """Several baselines of a path method, whose attributions are the mean over them.
+
+    Completeness holds on average: the attributions add up to q(x) less the mean of q(baseline).
+    Each is evaluated with as many points as the method has, so that n of them take n times as long.
+
+    Args:
+        members: the baselines, each in any form that `LinearDoi` takes.
+
+    Raises:
+        ValueError: for an empty list.
+
+    Example:
+        Black and white, and three images drawn from some data:
+
+        >>> Baselines([0.0, 1.0])
+        Baselines([0.0, 1.0])
+        >>> len(Baselines.drawn(np.zeros((100, 8, 8, 3)), 3).members)
+        3
+    """
+
+    def __init__(self, members: Sequence[Any]) -> None:
+        self.members: tuple[Any, ...] = tuple(members)
+        self.random: bool = False
+        """Whether they are a sample, so that their mean has a standard error."""
+        if not self.members:
+            raise ValueError("Baselines needs at least one baseline")
+
+    @classmethod
+    def drawn(cls, data: Any, samples: int, *, seed: int = 0) -> Baselines:
+        """Rows of `data` drawn at random, with replacement.
+
+        `explain` then has a `standard_error`.
+
+        Args:
+            data: (rows, …), an array or tensor with records like those that are explained; a list
+                or mapping of them where the cut holds several tensors.
+            samples: how many.
+            seed: of the draws, which depend on it and on nothing else.
+        """
+        source = Source(data)
+        rows = [source.draw(seed, i)[0] for i in range(positive_int(samples, "samples"))]
+        new = cls([source.row(i) for i in rows])
+        new.random = True
+        return new
+
+    def mean(self, values: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+        """The mean of the members' values, a list of tensors each."""
+        totals = list(values[0])
+        for more in values[1:]:
+            totals = [a + b for a, b in zip(totals, more, strict=True)]
+        return [t / len(values) for t in totals]
+
+    def __repr__(self) -> str:
+        return f"Baselines({list(self.members)!r})"
+
+
+class Source:
+    """Data that records are drawn from: one array (rows, …), or one per tensor of a cut.
+
+    Args:
+        data: see `Baselines.drawn`.
+
+    Raises:
+        ValueError: for arrays of different numbers of rows, or none.
+    """
+
+    def __init__(self, data: Any) -> None:
+        parts = list(data.values()) if isinstance(data, Mapping) else data
+        self._several = isinstance(parts, list | tuple)
+        listed = list(parts) if self._several else [parts]
+        self.parts: list[Any] = [p if hasattr(p, "shape") else np.asarray(p) for p in listed]
+        rows = {int(p.shape[0]) for p in self.parts if len(p.shape)}
+        if len(rows) != 1 or 0 in rows or any(not len(p.shape) for p in self.parts):
+            found = [tuple(p.shape) for p in self.parts]
+            raise ValueError(
+                f"data has shapes {found}; give arrays (rows, …) with as many rows each, at least 1"
+            )
+        self.rows: int = rows.pop()
+
+    def draw(self, seed: int, sample: int) -> tuple[int, float]:
+        """A row and a number in [0, 1) for one sample, which depend on seed and sample alone."""
+        bits = np.random.Philox(key=seed, counter=[0, 0, 1, sample])
+        random = np.random.Generator(bits)
+        return int(random.integers(self.rows)), float(random.random())
+
+    def row(self, i: int) -> Any:
+        """One row, as a baseline of all records."""
+        rows = [p[i : i + 1] for p in self.parts]
+        return rows if self._several else rows[0]
 
 
 def resolved(given: Any, records: Records) -> list[Tensor]:

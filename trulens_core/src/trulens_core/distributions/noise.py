@@ -75,16 +75,71 @@ class GaussianDoi(DoI):
         return LazyPoints(self.weights, self._stack(records.z, records.backend))
 
     def _stack(self, z: list[Tensor], backend: Backend) -> Callable[[int, int], list[Tensor]]:
+        deviations = self._deviations(z, backend)
+
         def stack(i: int, j: int) -> list[Tensor]:
             out = []
-            for index, t in enumerate(z):
+            for index, (t, deviation) in enumerate(zip(z, deviations, strict=True)):
                 shape = (1, *(int(n) for n in t.shape[1:]))
-                noise = np.stack([self._noise(shape, p, index) for p in range(i, j)])
-                out.append(backend.xp.expand_dims(t, axis=0) + backend.from_numpy(noise, like=t))
+                unit = np.stack([self._noise(shape, p, index) for p in range(i, j)])
+                if isinstance(deviation, float):
+                    noise = backend.from_numpy(unit * deviation, like=t)
+                else:
+                    noise = backend.from_numpy(unit, like=t) * deviation
+                out.append(backend.xp.expand_dims(t, axis=0) + noise)
             return out
 
         return stack
 
+    def _deviations(self, z: list[Tensor], backend: Backend) -> list[Any]:  # noqa: ARG002
+        """The standard deviation for each tensor: a number, or (b, 1, …) for its records."""
+        return [math.sqrt(self.var)] * len(z)
+
     def _noise(self, shape: tuple[int, ...], point: int, tensor: int) -> np.ndarray[Any, Any]:
         bits = np.random.Philox(key=self.seed, counter=[0, tensor, 0, point])
-        return np.random.Generator(bits).standard_normal(shape) * math.sqrt(self.var)
+        return np.random.Generator(bits).standard_normal(shape)
+
+
+class RelativeGaussianDoi(GaussianDoi):
+    """The value with Gaussian noise that is a part of its range: z + noise · (max z − min z) · ε.
+
+    The range is that of each record and tensor, ε is N(0, 1) as in `GaussianDoi`.
+
+    Args:
+        noise: the standard deviation, as a part of the range.
+        resolution: how many points.
+        cut: where the noise is added; None is the model's input.
+        seed: of the noise.
+
+    Raises:
+        ValueError: for noise that is negative or not finite, or a resolution below 1.
+        DoiCutSupportError: when used, at a cut of integers.
+
+    Example:
+        >>> RelativeGaussianDoi(0.15, 25)
+        RelativeGaussianDoi(noise=0.15, resolution=25, seed=0)
+    """
+
+    def __init__(
+        self, noise: float, resolution: int, cut: Cut | str | int | None = None, *, seed: int = 0
+    ) -> None:
+        if not (float(noise) >= 0 and math.isfinite(noise)):
+            raise ValueError(f"noise is {noise!r}; a part of the range is a finite number >= 0")
+        super().__init__(1.0, resolution, cut, seed=seed)
+        self.noise: float = float(noise)
+
+    def __repr__(self) -> str:
+        cut = "" if self._cut is None else f", cut={self._cut!r}"
+        name = type(self).__name__
+        return f"{name}(noise={self.noise}, resolution={self.resolution}, seed={self.seed}{cut})"
+
+    def _deviations(self, z: list[Tensor], backend: Backend) -> list[Any]:
+        return [self._part_of_range(t, backend) for t in z]
+
+    def _part_of_range(self, t: Tensor, backend: Backend) -> Tensor:
+        shape = tuple(int(n) for n in t.shape)
+        if 0 in shape:
+            return t
+        flat = backend.xp.reshape(t, (shape[0], math.prod(shape[1:])))
+        spread = backend.largest(flat, 1) + backend.largest(-flat, 1)
+        return backend.xp.reshape(spread, (shape[0], *[1] * (len(shape) - 1))) * self.noise

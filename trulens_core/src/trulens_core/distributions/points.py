@@ -43,9 +43,11 @@ class Points(NamedTuple):
         points: as a DoI returns them: tensors shaped like the value, or one list per tensor.
         weights: one number per point. They are used as they are; a mean has weights that sum
             to 1.
+        multipliers: of a DoI whose points have one each, instead of one for all: what the gradient
+            at each point is multiplied with, given as the points are. None: there are none.
 
     Raises:
-        DoiError: when used, if there are not as many weights as points.
+        DoiError: when used, if there are not as many weights or multipliers as points.
 
     Example:
         >>> import numpy as np
@@ -55,6 +57,7 @@ class Points(NamedTuple):
 
     points: Iterable[Any]
     weights: Sequence[float]
+    multipliers: Iterable[Any] | None = None
 
 
 class LazyPoints(NamedTuple):
@@ -65,10 +68,21 @@ class LazyPoints(NamedTuple):
         stack: `stack(i, j)` gives the points i to j, one (j − i, b, …) per tensor of the cut. It
             is called for one block after the other, in order.
             None: the one point is the unmodified value itself, so that nothing is replaced.
+        multipliers: of points that have one each: what their gradients are multiplied with at the
+            source cut, stacked likewise.
+        factors: numbers for each quantity and point that its gradients are multiplied with too.
+        ends: of points on a path from the value: where the part of it that each point stands for
+            ends, stacked likewise. The first begins at the value, each of the others where the
+            one before it ends.
+        baselines: of points that have one each, stacked likewise.
     """
 
     weights: tuple[float, ...]
     stack: Stack | None
+    multipliers: Stack | None = None
+    factors: Stack | None = None
+    ends: Stack | None = None
+    baselines: Stack | None = None
 
 
 def as_points(given: Any, records: Records, name: str, n: int | None = None) -> LazyPoints:
@@ -82,8 +96,21 @@ def as_points(given: Any, records: Records, name: str, n: int | None = None) -> 
             they are needed, and each block's are forgotten before the next block's are made.
     """
     weights: Sequence[float] | None = None
+    multipliers: Any = None
     if isinstance(given, Points):
-        given, weights = given.points, given.weights
+        given, weights, multipliers = given
+    stack = _stacked(given, records, name, n)
+    own = None if multipliers is None else _stacked(multipliers, records, name, n)
+    if weights is None:
+        weights = [1 / stack.n] * stack.n
+    if len(weights) != stack.n:
+        raise DoiError(f"{name} returned {stack.n} points and {len(weights)} weights")
+    if own is not None and own.n != stack.n:
+        raise DoiError(f"{name} returned {stack.n} points and {own.n} multipliers")
+    return LazyPoints(tuple(float(w) for w in weights), stack, own)
+
+
+def _stacked(given: Any, records: Records, name: str, n: int | None) -> _AtOnce | _InOrder:
     columns = list(given) if len(records.z) > 1 else [given]
     if len(columns) != len(records.z):
         raise DoiError(
@@ -91,12 +118,7 @@ def as_points(given: Any, records: Records, name: str, n: int | None = None) -> 
             "tensors; return one list of points per tensor"
         )
     parts = columns, records, name
-    stack = _AtOnce(*parts) if n is None else _InOrder(*parts, positive_int(n, "n_points"))
-    if weights is None:
-        weights = [1 / stack.n] * stack.n
-    if len(weights) != stack.n:
-        raise DoiError(f"{name} returned {stack.n} points and {len(weights)} weights")
-    return LazyPoints(tuple(float(w) for w in weights), stack)
+    return _AtOnce(*parts) if n is None else _InOrder(*parts, positive_int(n, "n_points"))
 
 
 class _AtOnce:
@@ -151,6 +173,30 @@ def remembered(points: LazyPoints, backend: Backend) -> LazyPoints:
         return points
     every = points.stack(0, len(points.weights))
     return points._replace(stack=lambda i, j: [backend.fresh(t[i:j]) for t in every])
+
+
+def steps_of_value(points: LazyPoints, z: list[Tensor], backend: Backend) -> Stack:
+    """The steps of the value itself over the parts of a path that the points stand for."""
+    ends, last = points.ends, [z]
+    assert ends is not None
+
+    def steps(i: int, j: int) -> list[Tensor]:
+        found = ends(i, j)
+        steps = downwards(last[0], found, backend)
+        last[0] = [t[j - i - 1] for t in found]
+        return steps
+
+    return steps
+
+
+def downwards(first: list[Tensor], ends: list[Tensor], backend: Backend) -> list[Tensor]:
+    """From values (b, …) and those after it, (k, b, …): each one's less the next."""
+    xp, wide = backend.xp, backend.accumulator
+    found = []
+    for start, end in zip(first, ends, strict=True):
+        before = xp.concat([xp.expand_dims(start, axis=0), end[:-1]], axis=0)
+        found.append(wide(before) - wide(end))
+    return found
 
 
 def _point(point: Any, z: Tensor, backend: Backend, name: str) -> Tensor:

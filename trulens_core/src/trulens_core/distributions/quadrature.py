@@ -63,3 +63,16 @@ def nodes(rule: Rule, n: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
             weights = np.full(n, 1 / (n - 1))
             weights[[0, -1]] /= 2
     return tuple(alphas[::-1].tolist()), tuple(weights[::-1].tolist())
+
+
+@functools.lru_cache(maxsize=64)
+def ends(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """Where the intervals end whose lengths are the weights, from 1 down to 0.
+
+    Example:
+        >>> ends((0.25, 0.5, 0.25))
+        (0.75, 0.25, 0.0)
+    """
+    left = 1 - np.cumsum(weights)
+    left[-1] = 0.0  # not what rounding leaves
+    return tuple(left.tolist())

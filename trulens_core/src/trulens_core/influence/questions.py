@@ -10,6 +10,7 @@ import numpy as np
 
 from trulens_core.backends import Tensor
 from trulens_core.distributions import DoI
+from trulens_core.influence.statistics import Complete, Mean, Statistic
 from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
@@ -51,6 +52,7 @@ class Question:
         doi: faithful to which points.
         doi_cut: where these live.
         multiply: whether the activation's multiplier is applied.
+        statistic: how what the points give becomes one answer.
         tolerance: instead of a number of points, the error that is accepted; of paths alone.
     """
 
@@ -61,7 +63,20 @@ class Question:
     doi: DoI
     doi_cut: Cut
     multiply: bool = True
+    statistic: Statistic = dataclasses.field(default_factory=Mean)
     tolerance: Tolerance | None = None
+
+    @property
+    def complete(self) -> Complete:
+        """How the attributions add up to q(x) − q(baseline), where there is a baseline."""
+        own = self.statistic.complete
+        if own is None:
+            return None
+        if not self.statistic.follows_path:
+            standard = self.multiply and self.doi.multiplier_is_standard
+            if not (standard and self.source == self.doi_cut):
+                return None
+        return "exact" if own == self.doi.complete == "exact" else "in expectation"
 
 
 def unseen(rows: int) -> None:
@@ -103,6 +118,7 @@ class Answer:
         not_finite: the records whose gradients are not finite, counted within the group.
         converged: whether a stated tolerance was met, per record; None where none was stated.
         zero: whether all gradients of all records are zero.
+        standard_error: of the attributions, shaped as they are; None where points are not random.
     """
 
     attributions: list[list[Tensor]]
@@ -114,6 +130,7 @@ class Answer:
     not_finite: Sequence[int] = ()
     converged: np.ndarray[Any, Any] | None = None
     zero: bool = False
+    standard_error: list[list[Tensor]] | None = None
 
     def mapped(self, function: Callable[[Tensor, int], Tensor]) -> Answer:
         """The answer with `function(tensor, axis of the records)` in place of each tensor."""
@@ -128,4 +145,5 @@ class Answer:
             points=each(self.points, 1),
             quantity=each(self.quantity),
             baseline_quantity=each(self.baseline_quantity),
+            standard_error=self.standard_error and [each(ts) for ts in self.standard_error],
         )

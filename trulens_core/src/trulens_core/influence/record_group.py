@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import Backend, Tensor
+from trulens_core.backends import Backend, Tensor, Want
 from trulens_core.distributions import asked, check_floating, one_or_list
 from trulens_core.distributions.points import LazyPoints, Records, remembered
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.influence.blocks import in_blocks, weights_type
+from trulens_core.influence.collecting import Collected
 from trulens_core.influence.dependent_layers import check_independent
 from trulens_core.influence.division import Part
 from trulens_core.influence.order import check_order, known_order
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer, Question, Request
-from trulens_core.influence.statistics import RunningSum
+from trulens_core.influence.statistics import Evaluated, Parts, Table, multiplied
 from trulens_core.influence.ways import Verdict
+from trulens_core.influence.work import Work
 from trulens_core.inputs import ModelInputs, no_floating_inputs
-from trulens_core.inputs.rows import last_again, padded
+from trulens_core.inputs.rows import last_again, padded, repeated
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
@@ -69,20 +71,25 @@ class RecordGroup:
         points = q.doi.points(group, baseline)
         if self._request.points:
             points = remembered(points, self._backend)
-        summed = self._summed(qoi, points)
+        points = q.statistic.prepared(points, self._work(at_records))
+        found = self._collected(qoi, points)
+        parts = found.finish()
         at_baseline = self._values_at_baseline(baseline)
-        multiplier = self._multiplier(group, at_records or summed.activations, at_baseline)
-        not_finite, zero = self._judged(summed.total)
+        multiplier = None
+        if points.multipliers is None:
+            multiplier = self._multiplier(group, at_records or found.activations, at_baseline)
+        not_finite, zero = self._judged(parts.total)
         return self._trimmed(
             Answer(
-                self._multiplied(summed.total, multiplier),
-                summed.singles,
+                multiplied(parts.total, multiplier, self._backend),
+                found.singles,
                 self._wanted_points(points, group),
-                self._quantity(qoi, at_records) or summed.quantities,
-                self._quantity(qoi, at_baseline),
+                self._quantity(qoi, at_records) or found.quantities,
+                self._quantity(qoi, at_baseline) or self._mean_at_baselines(qoi, points),
                 len(points.weights),
                 not_finite,
                 zero=zero,
+                standard_error=self._error(parts, multiplier),
             )
         )
 
@@ -100,6 +107,7 @@ class RecordGroup:
             self.part.way == "narrow"
             and 1 < n <= self.part.rows // b
             and not more
+            and not (q.statistic.want or q.statistic.follows_path)
             and len(q.doi_cut.parts()) == 1
             and (q.source == q.doi_cut or not q.multiply)
             and self._verdict.proved("narrow", b, n)
@@ -123,14 +131,15 @@ class RecordGroup:
         n = len(weights)
         blocks = ProvedBlocks(q, self._inputs, self._qoi({}), [], "narrow", self._verdict)
         got = blocks(Block(q.doi_cut, [], weights, made))
-        (group, baseline), total = held[-1], [list(gs) for gs in got.gradients]
+        running = q.statistic.start(backend, LazyPoints(tuple(weights.tolist()), None))
+        running.add(got, Evaluated(0, weights))
+        (group, baseline), total = held[-1], running.finish().total
         self._request.advance(n * (self._last - self._first))
         ends = {} if baseline is None else {q.doi_cut: baseline}
         multiplier = self._multiplier(group, {q.source: group.z}, ends)
         not_finite, zero = self._judged(total)
-        return Answer(
-            self._multiplied(total, multiplier), n_points=n, not_finite=not_finite, zero=zero
-        )
+        total = multiplied(total, multiplier, backend)
+        return Answer(total, n_points=n, not_finite=not_finite, zero=zero)
 
     def _trimmed(self, a: Answer) -> Answer:
         """The answer without the records that were added for size."""
@@ -167,10 +176,21 @@ class RecordGroup:
 
     def _qoi(self, at_records: dict[Cut, list[Tensor]]) -> QoI:
         q = self._question
-        qoi = q.qoi.for_records(self._first, self._last, self._total)
-        if self._pad:
-            qoi = qoi.mapped(lambda value: last_again(value, self._pad, self._backend))
+        qoi = self._for_records(q.qoi)
         return qoi.bind(one_or_list(at_records[q.target])) if qoi.binds else qoi
+
+    def _for_records(self, qoi: QoI) -> QoI:
+        qoi = qoi.for_records(self._first, self._last, self._total)
+        if not self._pad:
+            return qoi
+        return qoi.mapped(lambda value: last_again(value, self._pad, self._backend))
+
+    def _of_group(self, qoi: QoI, cut: Cut) -> QoI:
+        """Another quantity than the question's, at a cut, for these records."""
+        qoi = self._for_records(qoi)
+        if not qoi.binds:
+            return qoi
+        return qoi.bind(one_or_list(self._question.wrapper.activations(self._inputs, [cut])[cut]))
 
     def _group(self, at_records: dict[Cut, list[Tensor]]) -> Records:
         q = self._question
@@ -188,9 +208,10 @@ class RecordGroup:
         if baseline is None:
             return {}
         cuts = []
-        if self._request.quantities and q.source == q.doi_cut:
+        if self._request.quantities and q.complete:
             cuts.append(q.target)
-        if q.multiply and q.doi.multiplier_is_standard and q.source != q.doi_cut:
+        steps = q.statistic.follows_path
+        if q.multiply and q.doi.multiplier_is_standard and q.source != q.doi_cut and not steps:
             cuts.append(q.source)
         found = {q.doi_cut: baseline}
         if cuts:
@@ -199,23 +220,31 @@ class RecordGroup:
 
     # -- gradients ---------------------------------------------------------------------------
 
-    def _summed(self, qoi: QoI, points: LazyPoints) -> RunningSum:
+    def _work(self, at_records: dict[Cut, list[Tensor]]) -> Work:
+        return Work(
+            self._question,
+            self._inputs,
+            at_records,
+            self.part.way,
+            self._verdict,
+            self._of_group,
+        )
+
+    def _collected(self, qoi: QoI, points: LazyPoints) -> Collected:
         q, request = self._question, self._request
-        want: list[Any] = ["points"] if request.gradients else []
+        more: list[Want] = []
         if points.stack is None:
-            want += ["quantities"] if request.quantities else []
-            want += ["activations"] if q.multiply and not isinstance(q.source, InputCut) else []
-        summed = RunningSum(self._backend, keep=request.gradients)
-        over = ProvedBlocks(q, self._inputs, qoi, want, self.part.way, self._verdict)
+            more += ["quantities"] if request.quantities else []
+            more += ["activations"] if q.multiply and not isinstance(q.source, InputCut) else []
+        parts = q.statistic, self._backend, points, q.source
+        found = Collected(*parts, keep=request.gradients, more=more)
+        over = ProvedBlocks(q, self._inputs, qoi, found.want, self.part.way, self._verdict)
         for block, count in in_blocks(points, q.doi_cut, q.wrapper, self._inputs, self.part):
             got = over(block)
-            summed.add(got.gradients, block.weights, count)
-            if points.stack is None:
-                summed.activations = {q.source: [z[0] for z in got.activations]}
-                summed.quantities = [x[0] for x in got.quantities] or None
+            found.add(got, block.weights, count)
             del got  # or it would be held while the next block is computed
             request.advance(count * (self._last - self._first))
-        return summed
+        return found
 
     # -- multiplier, quantities --------------------------------------------------------------
 
@@ -236,21 +265,43 @@ class RecordGroup:
             return activation
         return [a - b for a, b in zip(activation, at_baseline[q.source], strict=True)]
 
-    def _multiplied(
-        self, total: list[list[Tensor]], multiplier: list[Tensor] | None
-    ) -> list[list[Tensor]]:
-        if multiplier is None:
-            return total
-        wide = self._backend.accumulator
-        return [[wide(m) * g for m, g in zip(multiplier, gs, strict=True)] for gs in total]
+    def _error(self, parts: Parts, multiplier: list[Tensor] | None) -> Table | None:
+        if parts.standard_error is None or multiplier is None:
+            return parts.standard_error
+        sizes = [self._backend.xp.abs(m) for m in multiplier]
+        return multiplied(parts.standard_error, sizes, self._backend)
 
     def _quantity(self, qoi: QoI, at: dict[Cut, list[Tensor]]) -> list[Tensor] | None:
         q = self._question
         if not self._request.quantities or q.target not in at:
             return None
-        y, n = at[q.target], self._inputs.n_records
+        return self._quantities_of(qoi, at[q.target])
+
+    def _quantities_of(self, qoi: QoI, y: list[Tensor]) -> list[Tensor]:
+        q = self._question
         placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
-        return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, n, self._backend)
+        rows = int(y[0].shape[0])
+        return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
+
+    def _mean_at_baselines(self, qoi: QoI, points: LazyPoints) -> list[Tensor] | None:
+        """The mean quantity at the baselines of points that have one each."""
+        q, backend = self._question, self._backend
+        if points.baselines is None or not self._request.quantities or q.complete is None:
+            return None
+        baselines = points._replace(stack=points.baselines)
+        narrow = self.part.way == "narrow"
+        over = q.wrapper.values_over_blocks(self._inputs, of=q.target, narrow=narrow)
+        totals: list[Tensor] = []
+        for block, count in in_blocks(baselines, q.doi_cut, q.wrapper, self._inputs, self.part):
+            k = len(block.weights)
+            y = [backend.merge_points(t) for t in over(block)]
+            of_rows = qoi.mapped(functools.partial(repeated, k=k, backend=backend))
+            found = self._quantities_of(of_rows, y)
+            w = backend.from_numpy(block.weights * (np.arange(k) < count))
+            wide = [backend.accumulator(backend.split_points(x, k)) for x in found]
+            means = [backend.weighted_sum(x, w) for x in wide]
+            totals = [a + b for a, b in zip(totals, means, strict=True)] if totals else means
+        return totals
 
     def _wanted_points(self, points: LazyPoints, group: Records) -> list[Tensor] | None:
         if not self._request.points:

@@ -1,60 +1,344 @@
-"""The sum of gradients over blocks."""
+"""Statistics: how what a distribution's points give becomes one answer.
+
+The default is the mean, the E of the formula. Others are moments, or sums in which each point has a
+multiplier of its own. A statistic is a frozen recipe; what runs is what `start` makes of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from trulens_core.backends import Backend, Tensor
-from trulens_core.slices import Cut
+from trulens_core.backends import Backend, Gradients, Tensor, Want
+from trulens_core.distributions.points import LazyPoints
+from trulens_core.errors import DoiError
+
+if TYPE_CHECKING:
+    from trulens_core.influence.work import Work
+
+Complete = Literal["exact", "in expectation"] | None
+Table = list[list[Tensor]]
+"""n lists of t tensors, for n quantities and t tensors at the source cut."""
 
 
-class RunningSum:
-    """The running sum of gradients, and what a single point gives besides.
-
-    Args:
-        backend: of the tensors.
-        keep: whether single points' gradients are kept; blocks then come unsummed.
+class Evaluated(NamedTuple):
+    """k points of a distribution that were evaluated together, in order.
 
     Attributes:
-        total: n lists of t tensors (b, …).
-        activations: the value at the source cut, where the point gave it.
-        quantities: n tensors (b,), where the point gave them.
+        first: the index of the first among all points.
+        weights: (k,) floats.
+        multipliers: what the gradient of each point is multiplied with, (k, b, …) per tensor of
+            the source cut; None: nothing of its own.
+        factors: numbers that the gradients of the one quantity are multiplied with, (k, b) for
+            each quantity that is made of it so; None: none.
     """
 
-    def __init__(self, backend: Backend, keep: bool) -> None:
-        self._backend = backend
-        self._kept: list[list[list[Tensor]]] | None = [] if keep else None
-        self.total: list[list[Tensor]] = []
-        self.activations: dict[Cut, list[Tensor]] = {}
-        self.quantities: list[Tensor] | None = None
+    first: int
+    weights: np.ndarray[Any, Any]
+    multipliers: list[Tensor] | None = None
+    factors: list[Tensor] | None = None
 
-    def add(
-        self, gradients: Sequence[Sequence[Any]], weights: np.ndarray[Any, Any], count: int
+
+class Parts(NamedTuple):
+    """What a statistic gives for a group of b records.
+
+    Attributes:
+        total: [quantity][tensor] of (b, …), to which the activation's multiplier is applied where
+            points have none of their own.
+        standard_error: of it, alike, where the points are drawn at random.
+    """
+
+    total: Table
+    standard_error: Table | None = None
+
+
+class Running(Protocol):
+    """A statistic at work on one group of records."""
+
+    def add(self, got: Gradients, seen: Evaluated, /) -> None:
+        """Add a block of points.
+
+        Args:
+            got: what they gave. Where the statistic wants "points", or the points have multipliers
+                or factors, gradients are (k, b, …), one for each point; else they are their
+                weighted sum, (b, …). "activations" and "quantities" come as the statistic wants
+                them.
+            seen: which points they are.
+        """
+
+    def finish(self) -> Parts:
+        """The answer, when all points were added."""
+
+
+class Statistic(ABC):
+    """How what the points give becomes one answer: the fourth of a method's five parts.
+
+    A statistic of one's own is a class with `want` and `start`; it is used as
+    `InternalInfluence(..., statistic=)`. Memory must not grow with the number of points.
+
+    Attributes:
+        want: what it needs of each block besides the weighted sum of gradients: "points" gives
+            each point's own, "activations" the value at the source cut, "quantities" theirs.
+        linear: whether it is linear in the quantity and in the distribution, so that those laws
+            hold.
+        nests: whether a rule of 3n points refines one of n: then `tolerance=` adds points; else it
+            begins anew with three times as many.
+        complete: whether attributions add up to q(x) − q(baseline), where the distribution's do.
+        follows_path: whether each point is multiplied with the step that the value at the source
+            cut takes over the point's part of a path, instead of with the activation.
+
+    Example:
+        The largest gradient over the points, by size:
+
+        >>> import numpy as np
+        >>> from trulens_core import GaussianDoi, InternalInfluence
+        >>> from trulens_core.testing import small_model
+        >>> class Largest(Statistic):
+        ...     want = frozenset({"points"})
+        ...
+        ...     def start(self, backend, points):
+        ...         return LargestSoFar(backend.xp)
+        >>> class LargestSoFar:
+        ...     def __init__(self, xp):
+        ...         self.xp, self.total = xp, None
+        ...
+        ...     def add(self, got, seen):
+        ...         for k in range(len(seen.weights)):
+        ...             new = [[self.xp.abs(g[k]) for g in gs] for gs in got.gradients]
+        ...             old = self.total or new
+        ...             self.total = [
+        ...                 [self.xp.maximum(a, b) for a, b in zip(x, y)] for x, y in zip(old, new)
+        ...             ]
+        ...
+        ...     def finish(self):
+        ...         return Parts(self.total)
+        >>> model, x = small_model()
+        >>> method = InternalInfluence(
+        ...     model, None, "max", GaussianDoi(0.1, 5), False, statistic=Largest()
+        ... )
+        >>> method.attributions(x).shape
+        (2, 5)
+    """
+
+    want: ClassVar[frozenset[Want]] = frozenset()
+    linear: ClassVar[bool] = False
+    nests: ClassVar[bool] = False
+    complete: ClassVar[Complete] = None
+    follows_path: ClassVar[bool] = False
+
+    @abstractmethod
+    def start(self, backend: Backend, points: LazyPoints) -> Running:
+        """A new sum for one group of records.
+
+        Args:
+            backend: of the tensors.
+            points: the distribution's points for these records.
+        """
+
+    def prepared(self, points: LazyPoints, work: Work) -> LazyPoints:
+        """The points with the multipliers and factors of their own that are to be applied.
+
+        Those that the distribution gave them, unless nothing is to be multiplied.
+        """
+        q = work.question
+        if points.multipliers is None or not q.multiply:
+            return points._replace(multipliers=None)
+        if q.source != q.doi_cut:
+            raise DoiError(
+                f"the points of {type(q.doi).__name__} have multipliers at {q.doi_cut}, but "
+                f"gradients are taken at {q.source}; put both at one cut, with cut=, or give "
+                "multiply_activation=False"
+            )
+        return points
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v!r}" for k, v in vars(self).items())
+        return f"{type(self).__name__}({options})"
+
+
+class Mean(Statistic):
+    """The weighted mean of the gradients, Σ wᵢ gᵢ: the E of the formula.
+
+    Of points with multipliers of their own it is Σ wᵢ gᵢ mᵢ.
+    """
+
+    linear: ClassVar[bool] = True
+    nests: ClassVar[bool] = True
+    complete: ClassVar[Complete] = "exact"
+
+    def start(self, backend: Backend, points: LazyPoints) -> Running:
+        del points
+        return _Sum(backend)
+
+
+class AbsoluteMean(Mean):
+    """The size of the mean gradient, |Σ wᵢ gᵢ|."""
+
+    linear: ClassVar[bool] = False
+    nests: ClassVar[bool] = False
+    complete: ClassVar[Complete] = None
+
+    def start(self, backend: Backend, points: LazyPoints) -> Running:
+        del points
+        return _Sum(backend, last=backend.xp.abs)
+
+
+class SecondMoment(Statistic):
+    """The mean of the squared gradients, Σ wᵢ gᵢ² (SmoothGrad-Squared, Hooker et al., 2019)."""
+
+    want: ClassVar[frozenset[Want]] = frozenset({"points"})
+
+    def start(self, backend: Backend, points: LazyPoints) -> Running:
+        del points
+        return _Sum(backend, lambda g: g * g)
+
+
+class Variance(Statistic):
+    """The weighted population variance of the gradients, Σ wᵢ (gᵢ − ḡ)² / Σ wᵢ.
+
+    Computed by Welford's way, a block at a time (Chan et al., 1979): no difference of large sums.
+    VarGrad (Adebayo et al., 2018).
+    """
+
+    want: ClassVar[frozenset[Want]] = frozenset({"points"})
+
+    def start(self, backend: Backend, points: LazyPoints) -> Running:
+        del points
+        return _Moments(backend, lambda _, spread, mass: Parts(_scaled(spread, 1 / mass)))
+
+
+class SampleMean(Statistic):
+    """The mean over points that are drawn at random, with its standard error.
+
+    Of n equally weighted points, s / √n with the sample's standard deviation s (of n − 1).
+    """
+
+    want: ClassVar[frozenset[Want]] = frozenset({"points"})
+    linear: ClassVar[bool] = True
+    complete: ClassVar[Complete] = "in expectation"
+
+    def start(self, backend: Backend, points: LazyPoints) -> Running:
+        n = len(points.weights)
+
+        def parts(mean: Table, spread: Table, mass: float) -> Parts:
+            if n < 2:
+                return Parts(mean)
+            sqrt = backend.xp.sqrt
+            error = [[sqrt(t) for t in ts] for ts in _scaled(spread, 1 / (mass * (n - 1)))]
+            return Parts(mean, error)
+
+        return _Moments(backend, parts)
+
+
+def _scaled(table: Table, factor: float) -> Table:
+    return [[t * factor for t in ts] for ts in table]
+
+
+def _added(olds: Table, news: Table) -> Table:
+    return [
+        [a + b for a, b in zip(old, new, strict=True)] for old, new in zip(olds, news, strict=True)
+    ]
+
+
+class _Sum:
+    """The running weighted sum of gradients, or of a function of single points' gradients.
+
+    `last` is a function of the whole sum.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        function: Callable[[Tensor], Tensor] | None = None,
+        last: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """Add a block's gradients, of which the first `count` points are real; see `keep`."""
-        new = [list(gs) for gs in gradients]
-        if self._kept is not None:
-            self._kept.append([[g[:count] for g in gs] for gs in new])
-            w = self._backend.from_numpy(weights)
-            new = [[self._backend.weighted_sum(g, w) for g in gs] for gs in new]
-        if not self.total:
-            self.total = new
-            return
-        self.total = [
-            [a + b for a, b in zip(olds, news, strict=True)]
-            for olds, news in zip(self.total, new, strict=True)
-        ]
+        self._backend, self._function, self._last = backend, function, last
+        self.total: Table = []
 
-    @property
-    def singles(self) -> list[list[Tensor]] | None:
-        """Single points' gradients, (K, b, …)."""
-        if self._kept is None:
-            return None
-        concat = self._backend.xp.concat
-        return [
-            [concat([block[i][j] for block in self._kept], axis=0) for j in range(len(gs))]
-            for i, gs in enumerate(self.total)
+    def add(self, got: Gradients, seen: Evaluated, /) -> None:
+        new: Table = [list(gs) for gs in got.gradients]
+        of_points = self._function, seen.multipliers, seen.factors
+        if any(x is not None for x in of_points):
+            w = self._backend.from_numpy(seen.weights)
+            singles = multiplied(_times(new, seen.factors), seen.multipliers, self._backend)
+            f = self._function or (lambda g: g)
+            new = [[self._backend.weighted_sum(f(g), w) for g in gs] for gs in singles]
+        self.total = _added(self.total, new) if self.total else new
+
+    def finish(self) -> Parts:
+        last = self._last
+        return Parts(self.total if last is None else [[last(t) for t in ts] for ts in self.total])
+
+
+class _Moments:
+    """The running weighted mean and sum of squared deviations from it."""
+
+    def __init__(self, backend: Backend, parts: Callable[[Table, Table, float], Parts]) -> None:
+        self._backend, self._parts = backend, parts
+        self._mass = 0.0
+        self._mean: Table = []
+        self._spread: Table = []
+
+    def add(self, got: Gradients, seen: Evaluated, /) -> None:
+        mass = float(seen.weights.sum())
+        if mass <= 0:
+            return
+        given = _times([list(gs) for gs in got.gradients], seen.factors)
+        singles = multiplied(given, seen.multipliers, self._backend)
+        mean, spread = self._of_block(singles, seen.weights, mass)
+        if not self._mean:
+            self._mass, self._mean, self._spread = mass, mean, spread
+            return
+        total = self._mass + mass
+        for i, news in enumerate(mean):
+            for j, new in enumerate(news):
+                off = new - self._mean[i][j]
+                between = off * off * (self._mass * mass / total)
+                self._spread[i][j] = self._spread[i][j] + spread[i][j] + between
+                self._mean[i][j] = self._mean[i][j] + off * (mass / total)
+        self._mass = total
+
+    def _of_block(
+        self, singles: Table, weights: np.ndarray[Any, Any], mass: float
+    ) -> tuple[Table, Table]:
+        backend, xp = self._backend, self._backend.xp
+        shares, w = backend.from_numpy(weights / mass), backend.from_numpy(weights)
+        mean = [[backend.weighted_sum(g, shares) for g in gs] for gs in singles]
+        off = [
+            [g - xp.expand_dims(m, axis=0) for g, m in zip(gs, ms, strict=True)]
+            for gs, ms in zip(singles, mean, strict=True)
         ]
+        return mean, [[backend.weighted_sum(d * d, w) for d in ds] for ds in off]
+
+    def finish(self) -> Parts:
+        return self._parts(self._mean, self._spread, self._mass)
+
+
+def _times(table: Table, factors: Sequence[Tensor] | None) -> Table:
+    """The gradients of one quantity as those of all that are made of it."""
+    if factors is None:
+        return table
+    return [[_by_row(f, g) * g for g in table[0]] for f in factors]
+
+
+def _by_row(factor: Tensor, like: Tensor) -> Tensor:
+    for _ in range(len(like.shape) - len(factor.shape)):
+        factor = factor[..., None]
+    return factor
+
+
+def multiplied(table: Table, by: Sequence[Tensor] | None, backend: Backend) -> Table:
+    """Gradients times what they are multiplied with, in a type wide enough for sums."""
+    if by is None:
+        return table
+    wide = backend.accumulator
+    return [[wide(m) * g for m, g in zip(by, gs, strict=True)] for gs in table]

@@ -1,6 +1,7 @@
 """Attribution to a stated error: nested midpoint rules, each record with as many points as needed.
 
 The midpoints of 1, 3, 9, 27, … intervals contain one another: going from n to 3n points costs 2n.
+A statistic that does not nest, such as the sum along a path, begins anew at each level.
 Record i stops when, with scale = max(|q(x) − q(b)|, 1e-3 · max(|q(x)|, |q(b)|)),
 
     |q(x) − q(b) − Σ attributions| ≤ tolerance · scale      (completeness)
@@ -20,6 +21,7 @@ import numpy as np
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import LinearDoi
 from trulens_core.influence.completeness import scale, summed
+from trulens_core.influence.joining import joined
 from trulens_core.influence.loop import answers
 from trulens_core.influence.questions import Answer, Question, Request, Tolerance
 from trulens_core.inputs import ModelInputs
@@ -52,7 +54,7 @@ def adaptive_answers(question: Question, inputs: ModelInputs, request: Request) 
     done: list[tuple[np.ndarray[Any, Any], Answer]] = []
     n = _FIRST
     while True:
-        answer = _refined(left.answer, _level(question, left, request, n), n, tolerance, backend)
+        answer = _refined(left.answer, _level(question, left, request, n), n, question)
         assert answer.converged is not None
         last = 3 * n > tolerance.max_resolution
         stop = np.flatnonzero(answer.converged | last)
@@ -63,38 +65,40 @@ def adaptive_answers(question: Question, inputs: ModelInputs, request: Request) 
         left = _narrowed(left, answer, np.flatnonzero(~answer.converged), backend)
         n *= 3
     order = np.argsort(np.concatenate([records for records, _ in done]))
-    return [_picked(_joined([a for _, a in done], backend), order, backend)]
+    return [_picked(joined([a for _, a in done], backend), order, backend)]
 
 
 def _level(question: Question, left: _Open, request: Request, n: int) -> Answer:
-    """The answer of the midpoints that the n-point rule adds to the n/3-point rule."""
+    """The answer of the midpoints that the n-point rule adds to the n/3-point rule, or of all."""
     first = n == _FIRST
-    nodes = tuple(1 - (i + 0.5) / n for i in range(n) if first or i % 3 != 1)
+    every = first or not question.statistic.nests
+    nodes = tuple(1 - (i + 0.5) / n for i in range(n) if every or i % 3 != 1)
     doi = left.doi.at(nodes, (1 / n,) * len(nodes))
     asked = dataclasses.replace(question, qoi=left.qoi, doi=doi)
     wanted = request._replace(quantities=first, thins=True)
-    return _joined(answers(asked, left.inputs, wanted), question.wrapper.backend)
+    return joined(answers(asked, left.inputs, wanted), question.wrapper.backend)
 
 
-def _refined(
-    old: Answer | None, new: Answer, n: int, tolerance: Tolerance, backend: Backend
-) -> Answer:
+def _refined(old: Answer | None, new: Answer, n: int, question: Question) -> Answer:
     """The n-point rule from the n/3-point rule and the points added, and who has converged."""
     records = int(new.attributions[0][0].shape[0])
     counted = np.full(records, n)
     if old is None:
         return dataclasses.replace(new, n_points=counted, converged=np.full(records, False))
-    attributions = [
-        [a / 3 + b for a, b in zip(olds, news, strict=True)]
-        for olds, news in zip(old.attributions, new.attributions, strict=True)
-    ]
+    attributions = new.attributions
+    if question.statistic.nests:
+        attributions = [
+            [a / 3 + b for a, b in zip(olds, news, strict=True)]
+            for olds, news in zip(old.attributions, new.attributions, strict=True)
+        ]
+    assert question.tolerance is not None
     return dataclasses.replace(
         old,
         attributions=attributions,
         n_points=counted,
         not_finite=new.not_finite,
         zero=old.zero and new.zero,
-        converged=_converged(old, attributions, tolerance, backend),
+        converged=_converged(old, attributions, question.tolerance, question.wrapper.backend),
     )
 
 
@@ -146,27 +150,4 @@ def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
         n_points=np.asarray(a.n_points)[index],
         not_finite=np.flatnonzero(bad).tolist(),
         converged=a.converged[index],
-    )
-
-
-def _joined(found: list[Answer], backend: Backend) -> Answer:
-    """The answers of consecutive groups as one."""
-    if len(found) == 1:
-        return found[0]
-    concat = backend.xp.concat
-
-    def join(columns: list[list[Tensor] | None]) -> list[Tensor] | None:
-        held = [c for c in columns if c is not None]
-        return [concat(list(p), axis=0) for p in zip(*held, strict=True)] if held else None
-
-    starts = np.cumsum([0, *(int(a.attributions[0][0].shape[0]) for a in found)])
-    known = [a.converged for a in found if a.converged is not None]
-    return Answer(
-        [join([a.attributions[i] for a in found]) or [] for i in range(len(found[0].attributions))],
-        quantity=join([a.quantity for a in found]),
-        baseline_quantity=join([a.baseline_quantity for a in found]),
-        n_points=np.concatenate([np.atleast_1d(a.n_points) for a in found]),
-        not_finite=[i + int(s) for a, s in zip(found, starts, strict=False) for i in a.not_finite],
-        converged=np.concatenate(known) if known else None,
-        zero=all(a.zero for a in found),
     )

@@ -21,7 +21,7 @@ from trulens_core.slices import (
     target_cut,
 )
 from trulens_core.steps.block import Block
-from trulens_core.steps.blocks import over_blocks
+from trulens_core.steps.blocks import over_blocks, values_over_blocks
 from trulens_core.steps.values import activations
 
 
@@ -123,6 +123,16 @@ class ModelWrapper(CutModel):
         alone; see `trulens_core.influence.ways`.
         """
         return over_blocks(self, inputs, (wrt, of), qoi, want, narrow=narrow)
+
+    @final
+    def values_over_blocks(
+        self, inputs: ModelInputs, *, of: Cut, narrow: bool = False
+    ) -> Callable[[Block], list[Tensor]]:
+        """The values at a cut as a function of blocks, (k, b, …) per tensor, without gradients.
+
+        One step serves all quantities, which are evaluated of what it gives.
+        """
+        return values_over_blocks(self, inputs, of, narrow=narrow)
 
     # -- core: what users call ---------------------------------------------------------------
 

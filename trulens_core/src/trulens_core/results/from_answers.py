@@ -39,6 +39,7 @@ class Assembly:
         gradients = [a.gradients for a in self._found if a.gradients is not None]
         points = [a.points for a in self._found if a.points is not None]
         residual = self._residual
+        errors = [a.standard_error for a in self._found if a.standard_error is not None]
         stated = [a.converged for a in self._found if a.converged is not None]
         sizes = [a.attributions[0][0].shape[0] for a in self._found]
         return AttributionResult(
@@ -52,11 +53,12 @@ class Assembly:
                 [np.broadcast_to(a.n_points, n) for a, n in zip(self._found, sizes, strict=True)]
             ),
             converged=np.concatenate(stated) if stated else None,
+            standard_error=self._nested(errors, leading=0) if errors else None,
         )
 
     def residual_advice(self) -> str | None:
         """What to say of a residual that is too large; None where there is nothing to say."""
-        if self._residual is None:
+        if self._residual is None or self._question.complete != "exact":
             return None
         q, b, r = map(self._numpy, (self._quantity, self._baseline_quantity, self._residual))
         measure = scale(q, b)
@@ -103,15 +105,14 @@ class Assembly:
     @functools.cached_property
     def _residual(self) -> Tensor | None:
         """q(x) − q(baseline) − Σ attributions, where the law of completeness holds."""
-        q = self._question
-        holds = q.multiply and q.doi.multiplier_is_standard and q.source == q.doi_cut
-        if not holds or self._quantity is None or self._baseline_quantity is None:
+        q, b = self._quantity, self._baseline_quantity
+        if self._question.complete is None or q is None or b is None:
             return None
         wide = self._backend.accumulator
         sums = self._column(
             [[summed(ts, self._backend) for ts in a.attributions] for a in self._found]
         )
-        return wide(self._quantity) - wide(self._baseline_quantity) - sums
+        return wide(q) - wide(b) - sums
 
     def _column(self, groups: list[list[Tensor] | None]) -> Tensor | None:
         """(records,) or, for k quantities, (records, k)."""

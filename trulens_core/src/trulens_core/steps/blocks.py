@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from trulens_core.backends import Gradients, Want
+from trulens_core.backends import Gradients, Tensor, Want
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
@@ -39,3 +39,20 @@ def over_blocks(
     if model.backend.traces:
         return traced.TracedBlocks(model, inputs, cuts, qoi, want)
     return functools.partial(eager.gradients, model, inputs, cuts, qoi, want=want, narrow=narrow)
+
+
+def values_over_blocks(
+    model: CutModel, inputs: ModelInputs, of: Cut, *, narrow: bool = False
+) -> Callable[[Block], list[Tensor]]:
+    """The values at a cut as a function of blocks, (k, b, …) per tensor; without gradients.
+
+    Args:
+        model: whose values they are.
+        inputs: of the b records.
+        of: where they are read.
+        narrow: whether what comes before an inner cut is computed for the records alone.
+    """
+    if not model.backend.traces:
+        return functools.partial(eager.values, model, inputs, of, narrow=narrow)
+    blocks = traced.ForwardBlocks(model, inputs, of)
+    return lambda block: blocks(block).activations

@@ -7,7 +7,7 @@ from typing import Any
 
 from trulens_core.backends import Gradients, Tap, Tensor, Want
 from trulens_core.inputs import ModelInputs
-from trulens_core.passes import CutModel
+from trulens_core.passes import CutModel, selection
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
 from trulens_core.slices import Cut, InputCut
@@ -61,6 +61,19 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
             for gs in part.connected(got.gradients, got.activations)
         ],
     )
+
+
+def values(
+    model: CutModel, inputs: ModelInputs, of: Cut, block: Block, *, narrow: bool = False
+) -> list[Tensor]:
+    """The values at a cut over a block, (k, b, …), without gradients."""
+    backend, k = model.backend, len(block.weights)
+    rows, replace = _given(model, inputs, block, narrow)
+    with model.using(model.state()):
+        found = model.forward(rows, replace=replace, tap={}, want=of.parts())
+    y = [t for tensors in found for t in tensors]
+    selection.check_rows(y, of, rows.rows_at_cut)
+    return [backend.split_points(t, k) for t in y]
 
 
 def _given(

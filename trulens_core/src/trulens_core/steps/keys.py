@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Self
 
 from trulens_core.backends import StepArguments, Tensor, Want
 from trulens_core.inputs import ModelInputs
@@ -16,36 +17,30 @@ from trulens_core.slices import Cut, InputCut
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StepKey:
-    """All that a step is built from; what may differ between its calls is no part of it."""
+class PassKey:
+    """All that a step without gradients is built from: the values at `of` for inputs of a kind.
 
-    wrt: Cut
+    What may differ between its calls is no part of it.
+    """
+
     of: Cut
     replaced: Cut | None
     structure: Structure
-    want: frozenset[Want]
-    qoi: QoI
-    shapes: Hashable = ()
+    shapes: Hashable
 
-    def settled(self, model: CutModel, inputs: ModelInputs) -> StepKey | None:
+    def settled(self, model: CutModel, inputs: ModelInputs) -> Self | None:
         """The key of a step that may be kept; None where it serves one call alone."""
-        cuts = [c and settled(c, model, inputs) for c in (self.wrt, self.of, self.replaced)]
-        wrt, of, replaced = cuts
-        if wrt is None or of is None or (self.replaced is not None and replaced is None):
-            return None
-        return dataclasses.replace(self, wrt=wrt, of=of, replaced=replaced)
+        known: dict[str, Any] = {}
+        for name, cut in self._cuts().items():
+            known[name] = settled(cut, model, inputs)
+        return None if None in known.values() else dataclasses.replace(self, **known)
+
+    def _cuts(self) -> dict[str, Cut]:
+        return {"of": self.of} | ({} if self.replaced is None else {"replaced": self.replaced})
 
     def of_model(self) -> tuple[Hashable, ...]:
         """The key by value of all but the quantity."""
-        return self.wrt, self.of, self.replaced, self.structure.key(), self.want, self.shapes
-
-    def of_quantity(self) -> tuple[Hashable, ...]:
-        """The key by value of the quantity."""
-        return self.qoi.key(), tuple(d.per_record for d in self.qoi.data())
-
-    def snapshot(self) -> StepKey:
-        """The key with a quantity that the caller can no longer change."""
-        return dataclasses.replace(self, qoi=self.qoi.snapshot())
+        return self.of, self.replaced, self.structure.key(), self.shapes
 
     def given(
         self, model: CutModel, a: StepArguments
@@ -55,6 +50,29 @@ class StepKey:
             return ModelInputs.joined(self.structure, a.points, a.batched, a.shared), {}
         inputs = ModelInputs.joined(self.structure, [], a.batched, a.shared)
         return inputs, model.spread({self.replaced: a.points})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepKey(PassKey):
+    """The same of a step with gradients at `wrt`, of a quantity at `of`."""
+
+    wrt: Cut
+    want: frozenset[Want]
+    qoi: QoI
+
+    def _cuts(self) -> dict[str, Cut]:
+        return {"wrt": self.wrt, **super()._cuts()}
+
+    def of_model(self) -> tuple[Hashable, ...]:
+        return self.wrt, self.want, *super().of_model()
+
+    def of_quantity(self) -> tuple[Hashable, ...]:
+        """The key by value of the quantity."""
+        return self.qoi.key(), tuple(d.per_record for d in self.qoi.data())
+
+    def snapshot(self) -> StepKey:
+        """The key with a quantity that the caller can no longer change."""
+        return dataclasses.replace(self, qoi=self.qoi.snapshot())
 
 
 def shapes_key(points: Sequence[Tensor], inputs: Sequence[Tensor]) -> Hashable:

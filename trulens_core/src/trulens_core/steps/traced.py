@@ -11,18 +11,60 @@ from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
+from trulens_core.steps.forward import ForwardStep
 from trulens_core.steps.halves import HalvedStep, ModelHalves
-from trulens_core.steps.keys import StepKey, shapes_key
+from trulens_core.steps.keys import PassKey, StepKey, shapes_key
 from trulens_core.steps.quantity_data import with_tensors
 from trulens_core.steps.whole import WholeStep
 
+AnyStep = WholeStep | HalvedStep | ForwardStep
 
-class TracedBlocks:
-    """The gradients of a quantity over blocks of one distribution and one group of records.
+
+class ForwardBlocks:
+    """The values at a cut over blocks of one distribution and one group of records.
 
     The step is found and its arguments are put together at the first block; from then on only the
-    points and their weights differ. The arguments are those of `eager.gradients`.
+    points and their weights differ. The arguments are those of `eager.values`.
     """
+
+    def __init__(self, model: CutModel, inputs: ModelInputs, of: Cut) -> None:
+        self._model, self._inputs, self._of = model, inputs, of
+        self._step: AnyStep | None = None
+        self._order: list[int] = []
+
+    def __call__(self, block: Block) -> Gradients:
+        """What the step gives over one block."""
+        if self._step is None:
+            key, self._arguments = self._prepared(block)
+            self._step = self._found(key)
+        points = [block.points[i] for i in self._order]
+        return self._step.run(self._arguments._replace(points=points), block.weights)
+
+    def _prepared(self, block: Block) -> tuple[PassKey, StepArguments]:
+        model, inputs = self._model, self._inputs
+        at_input: list[int] = []
+        if isinstance(block.cut, InputCut) and block.points:
+            at_input = inputs.at(block.cut, model.backend, model.parameters)
+        places = at_input or range(len(block.points))
+        self._order = sorted(range(len(block.points)), key=places.__getitem__)
+        structure, batched, shared = inputs.split(at_input)
+        replaced = block.cut if block.points and not at_input else None
+        shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
+        key = PassKey(self._of, replaced, structure, shapes)
+        return key, StepArguments(model.state(), [], batched, shared, [], [])
+
+    def _found(self, key: PassKey) -> AnyStep:
+        known, model = key.settled(self._model, self._inputs), self._model
+        if known is None:
+            return ForwardStep(model, key)
+        step: AnyStep = model.kept(
+            ("forward", *known.of_model()), lambda: ForwardStep(model, known)
+        )
+        return step
+
+
+class TracedBlocks(ForwardBlocks):
+    """The gradients of a quantity over blocks; the arguments are those of `eager.gradients`."""
 
     def __init__(
         self,
@@ -32,18 +74,23 @@ class TracedBlocks:
         qoi: QoI,
         want: Collection[Want],
     ) -> None:
-        self._model, self._inputs, self._cuts = model, inputs, cuts
+        super().__init__(model, inputs, cuts[1])
+        self._wrt, self._want = cuts[0], frozenset(want)
         self._qoi = qoi.with_channel_axis(model.channel_axis(cuts[1]))
-        self._want = frozenset(want)
-        self._step: WholeStep | HalvedStep | None = None
-        self._order: list[int] = []
 
-    def __call__(self, block: Block) -> Gradients:
-        """The gradients over one block."""
-        if self._step is None:
-            self._step = self._prepared(block)
-        points = [block.points[i] for i in self._order]
-        return self._step.run(self._arguments._replace(points=points), block.weights)
+    def _prepared(self, block: Block) -> tuple[PassKey, StepArguments]:
+        key, arguments = super()._prepared(block)
+        data = with_tensors(self._qoi, self._inputs, self._model).data()
+        return key, arguments._replace(
+            per_record=[d.value for d in data if d.per_record],
+            scalars=[d.value for d in data if not d.per_record],
+        )
+
+    def _found(self, key: PassKey) -> AnyStep:
+        parts = key.of, key.replaced, key.structure, key.shapes
+        step = self._kept(StepKey(*parts, self._wrt, self._want, self._qoi))
+        step.validate(self._qoi)
+        return step
 
     def _kept(self, key: StepKey) -> WholeStep | HalvedStep:
         """The step for `key`: the library's own quantities are part of it, the caller's are not.
@@ -64,28 +111,4 @@ class TracedBlocks:
             return HalvedStep(model, key, kept(("halves",), lambda: ModelHalves(model, key)))
         name = "whole", *key.of_quantity()
         step: WholeStep = kept(name, lambda: WholeStep(model, key.snapshot()))
-        return step
-
-    def _prepared(self, block: Block) -> WholeStep | HalvedStep:
-        model, inputs, qoi = self._model, self._inputs, self._qoi
-        at_input: list[int] = []
-        if isinstance(block.cut, InputCut) and block.points:
-            at_input = inputs.at(block.cut, model.backend, model.parameters)
-        places = at_input or range(len(block.points))
-        self._order = sorted(range(len(block.points)), key=places.__getitem__)
-        structure, batched, shared = inputs.split(at_input)
-        replaced = block.cut if block.points and not at_input else None
-        shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
-        key = StepKey(*self._cuts, replaced, structure, self._want, qoi, shapes)
-        step = self._kept(key)
-        step.validate(qoi)
-        data = with_tensors(qoi, inputs, model).data()
-        self._arguments = StepArguments(
-            model.state(),
-            [],
-            batched,
-            shared,
-            [d.value for d in data if d.per_record],
-            [d.value for d in data if not d.per_record],
-        )
         return step

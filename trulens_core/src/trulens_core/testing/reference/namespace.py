@@ -85,7 +85,8 @@ def log(x: Tensor, /) -> Tensor:
 def sqrt(x: Tensor, /) -> Tensor:
     """The root; 1 / (2 √x)."""
     y = np.sqrt(x.data)
-    return _unary(x, y, 0.5 / y)
+    with np.errstate(divide="ignore"):  # infinite at 0, as it is
+        return _unary(x, y, 0.5 / y)
 
 
 def tanh(x: Tensor, /) -> Tensor:

@@ -1,0 +1,106 @@
+"""Points between the value and data: what expected gradients averages over."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from trulens_core.backends import Tensor
+from trulens_core.distributions.arrays import alone
+from trulens_core.distributions.base import DoI, check_floating
+from trulens_core.distributions.baselines import Source, resolved
+from trulens_core.distributions.points import LazyPoints, Points, Records, Stack
+from trulens_core.distributions.quadrature import positive_int
+from trulens_core.inputs import ModelInputs
+from trulens_core.slices import Cut, InputCut
+
+
+class DataDoi(DoI):
+    """Points at random places on lines to random data: x' + α (z − x'), x' ~ data, α ~ U[0, 1].
+
+    Each point has a multiplier of its own, z − x'. Sample i depends on (seed, i) alone, and is the
+    same for all records: not on batch, rebatch size or framework.
+
+    Args:
+        data: (rows, …), values like those at the cut; a list or mapping of one per tensor where
+            the cut holds several. Rows are drawn with replacement.
+        samples: how many draws of a row and an α.
+        cut: where the lines live; None is the model's input.
+        seed: of the draws.
+
+    Raises:
+        ValueError: for data without rows, or samples below 1.
+        DoiError: when used, for data that does not fit the value at the cut.
+        DoiCutSupportError: when used, at a cut of integers.
+
+    Example:
+        >>> DataDoi(np.zeros((100, 3)), samples=5)
+        DataDoi(100 rows, samples=5, seed=0)
+    """
+
+    complete: ClassVar[Literal["exact", "in expectation"]] = "in expectation"
+
+    def __init__(
+        self,
+        data: Any,
+        samples: int = 50,
+        *,
+        cut: Cut | str | int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(cut)
+        self._source = Source(data)
+        self.samples: int = positive_int(samples, "samples")
+        self.seed: int = int(seed)
+
+    def __repr__(self) -> str:
+        cut = "" if self._cut is None else f", cut={self._cut!r}"
+        return f"DataDoi({self._source.rows} rows, samples={self.samples}, seed={self.seed}{cut})"
+
+    def __call__(self, z: Any, *, model_inputs: ModelInputs | None = None) -> Any:
+        """The points for z and their multipliers, as `Points`."""
+        records = alone(z, model_inputs)
+        check_floating(self, records.z, self._cut or InputCut(), records.backend)
+        lazy, n = self.points(records, None), self.samples
+        assert lazy.stack is not None
+        assert lazy.multipliers is not None
+        points, multipliers = lazy.stack(0, n), lazy.multipliers(0, n)
+        if not isinstance(z, list | tuple):
+            return Points(list(points[0]), lazy.weights, list(multipliers[0]))
+        return Points([list(p) for p in points], lazy.weights, [list(m) for m in multipliers])
+
+    @property
+    def n_points(self) -> int:
+        return self.samples
+
+    @property
+    def by_record(self) -> bool:
+        return True
+
+    def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
+        del baseline
+        backend, n = records.backend, self.samples
+        xp, wide = backend.xp, backend.accumulator
+        draws = [self._source.draw(self.seed, i) for i in range(n)]
+
+        def drawn(i: int, j: int) -> list[Tensor]:
+            rows = [resolved(self._source.row(row), records) for row, _ in draws[i:j]]
+            return [xp.stack(list(column)) for column in zip(*rows, strict=True)]
+
+        def stack(i: int, j: int) -> list[Tensor]:
+            found = []
+            for z, end in zip(records.z, drawn(i, j), strict=True):
+                near = wide(xp.expand_dims(z, axis=0))
+                alphas = np.asarray([a for _, a in draws[i:j]]).reshape(-1, *[1] * len(z.shape))
+                a = backend.from_numpy(alphas, like=near)
+                found.append(backend.cast(a * near + (1 - a) * wide(end), z))
+            return found
+
+        def multipliers(i: int, j: int) -> list[Tensor]:
+            ends = zip(records.z, drawn(i, j), strict=True)
+            return [wide(xp.expand_dims(z, axis=0)) - wide(end) for z, end in ends]
+
+        weights = (1 / n,) * n
+        at: Stack = drawn
+        return LazyPoints(weights, stack, multipliers, baselines=at)
