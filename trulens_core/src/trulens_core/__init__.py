@@ -60,10 +60,19 @@ from trulens_core.slices import Cut, InputCut, LogitCut, OutputCut, Slice
 if TYPE_CHECKING:
     from trulens_core.attribution import (
         AttributionMethod,
+        Conductance,
+        ExpectedGradients,
+        GradCAM,
         InputAttribution,
         IntegratedGradients,
         InternalInfluence,
+        NeuronConductance,
+        Saliency,
+        SmoothGrad,
+        VarGrad,
     )
+    from trulens_core.distributions import Baselines, DataDoi, PathDoi
+    from trulens_core.influence.statistics import Parts, Running, Statistic
     from trulens_core.segments import Segments
 
 __all__ = [
@@ -88,12 +97,25 @@ __all__ = [
     "PointDoi",
     "LinearDoi",
     "GaussianDoi",
+    "PathDoi",
+    "DataDoi",
+    "Baselines",
     "Points",
     "Segments",
     "AttributionMethod",
     "InternalInfluence",
     "InputAttribution",
     "IntegratedGradients",
+    "Saliency",
+    "SmoothGrad",
+    "VarGrad",
+    "ExpectedGradients",
+    "Conductance",
+    "NeuronConductance",
+    "GradCAM",
+    "Statistic",
+    "Running",
+    "Parts",
     "AttributionResult",
     "Backend",
     "BackendDescription",
@@ -124,10 +146,19 @@ __all__ = [
 _ON_USE = {
     "trulens_core.attribution": (
         "AttributionMethod",
+        "Conductance",
+        "ExpectedGradients",
+        "GradCAM",
         "InputAttribution",
         "IntegratedGradients",
         "InternalInfluence",
+        "NeuronConductance",
+        "Saliency",
+        "SmoothGrad",
+        "VarGrad",
     ),
+    "trulens_core.distributions": ("Baselines", "DataDoi", "PathDoi"),
+    "trulens_core.influence.statistics": ("Parts", "Running", "Statistic"),
     "trulens_core.segments": ("Segments",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""

@@ -3,9 +3,19 @@
 from trulens_core import (
     AttributionMethod,
     AttributionResult,
+    Conductance,
+    ExpectedGradients,
+    GradCAM,
     InputAttribution,
     IntegratedGradients,
     InternalInfluence,
+    NeuronConductance,
+    Parts,
+    Running,
+    Saliency,
+    SmoothGrad,
+    Statistic,
+    VarGrad,
 )
 
 __all__ = [
@@ -13,6 +23,16 @@ __all__ = [
     "InternalInfluence",
     "InputAttribution",
     "IntegratedGradients",
+    "Saliency",
+    "SmoothGrad",
+    "VarGrad",
+    "ExpectedGradients",
+    "Conductance",
+    "NeuronConductance",
+    "GradCAM",
+    "Statistic",
+    "Running",
+    "Parts",
     "AttributionResult",
 ]
 

@@ -129,6 +129,80 @@ class InternalChannelQoI(QoI):
         return rest, len(self.channels)
 
 
+class UnitQoI(QoI):
+    """The activation of one unit: y[:, i, j, …], (records,).
+
+    Args:
+        index: which of a record's values: an int where a record has one axis, else one per axis.
+            Negative ones count from the end. Like a class it is data: another one is evaluated by
+            the same compiled step.
+
+    Raises:
+        ValueError: for anything else.
+        QoiCutSupportError: when used, for a value of another number of axes.
+        IndexError: when used, for a unit that the value does not have.
+
+    Example:
+        >>> UnitQoI((0, 2))
+        UnitQoI((0, 2))
+    """
+
+    is_standard: ClassVar[bool] = True
+
+    def __init__(self, index: int | Sequence[int]) -> None:
+        listed: list[Any] = list(index) if isinstance(index, list | tuple) else [index]
+        if not listed or any(isinstance(i, bool) for i in listed):
+            raise ValueError(f"a unit is {index!r}; it must be an int, or one for each axis")
+        try:
+            self.index: tuple[Any, ...] = tuple(operator.index(i) for i in listed)
+        except TypeError:
+            raise ValueError(
+                f"a unit is {index!r}; it must be an int, or one for each axis of a record"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"UnitQoI({self.index[0] if len(self.index) == 1 else self.index})"
+
+    def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
+        if len(shapes) != 1:
+            return
+        axes = shapes[0][1:]
+        if len(axes) != len(self.index):
+            raise QoiCutSupportError(
+                f"{self!r} has {len(self.index)} indices, but a record's value at its cut has "
+                f"shape {tuple(axes)}; give one index for each axis"
+            )
+        for i, n in zip(self.index, axes, strict=True):
+            if isinstance(i, int | np.ndarray):
+                check_index(i, n, "unit")
+
+    def __call__(self, y: Any) -> Any:
+        y, backend = single(y, self)
+        self.validate([tuple(y.shape)])
+        xp = backend.xp
+        for i in self.index:
+            known = (
+                i if backend.is_tensor(i) else backend.from_numpy(np.asarray(i, "int32"), like=y)
+            )
+            place = xp.reshape(backend.places(known, y, 1, "unit"), (1,))
+            y = xp.squeeze(xp.take(y, place, axis=1), axis=1)
+        return y
+
+    def data(self) -> list[Datum]:
+        index = [np.asarray(i, "int32") if isinstance(i, int) else i for i in self.index]
+        return [*super().data(), *(Datum(i, False) for i in index)]
+
+    def with_data(self, values: Sequence[Any]) -> QoI:
+        own = len(self.arrays)
+        new = super().with_data(values[:own])
+        object.__setattr__(new, "index", tuple(values[own:]))
+        return new
+
+    def key(self) -> Hashable:
+        rest = value_keys.attributes(self, leave_out=("index", *self.arrays))
+        return rest, len(self.index)
+
+
 class ThresholdQoI(QoI):
     """The elements of y above a threshold less those below: Σ sign(y − threshold) · y, (records,).
 

@@ -84,6 +84,34 @@ class AttributionResult:
 
         return result_as_html(self)
 
+    def upsampled(self, x: Any, *, channel_axis: int | None = None) -> AttributionResult:
+        """The result with maps of a layer in the size of what was explained.
+
+        Interpolated linearly between the middles of their places, constant beyond.
+
+        Args:
+            x: what was explained, (records, channels, …) or (records, …, channels).
+            channel_axis: of x; None: the axis 1 or the last one, whichever has 1, 3 or 4.
+
+        Raises:
+            ValueError: for maps without places or of several channels, and where it cannot be told
+                which axis holds the channels.
+
+        Example:
+            >>> import numpy as np
+            >>> maps = AttributionResult(attributions=np.array([[[[0.0, 1.0]]]]))
+            >>> maps.upsampled(np.zeros((1, 3, 1, 8))).attributions[..., ::2]
+            array([[[[0.   , 0.125, 0.625, 1.   ]]]])
+        """
+        from trulens_core.results.upsampling import upsampled  # only when asked for
+
+        maps = self.attributions
+        if isinstance(maps, list):
+            found: Any = [upsampled(m, x, channel_axis) for m in maps]
+        else:
+            found = upsampled(maps, x, channel_axis)
+        return dataclasses.replace(self, attributions=found)
+
     def plot(  # noqa: PLR0913 - options of which a call has one or two
         self,
         kind: str | None = None,

@@ -4,6 +4,7 @@ The suite is in `trulens_core.testing.conformance`, which needs pytest; everythi
 NumPy alone.
 """
 
+from trulens_core.testing.examples import small_image_model as small_image_model
 from trulens_core.testing.examples import small_model as small_model
 from trulens_core.testing.measure import relative_error as relative_error
 from trulens_core.testing.reference import ReferenceBackend as ReferenceBackend

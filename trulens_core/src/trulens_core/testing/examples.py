@@ -1,4 +1,4 @@
-"""A small model for examples in documentation."""
+"""Small models for examples in documentation."""
 
 from __future__ import annotations
 
@@ -24,3 +24,19 @@ def small_model() -> tuple[ReferenceModel, np.ndarray[Any, Any]]:
     register_reference()
     args, _ = ZOO["mlp"].inputs(2)
     return ReferenceModel(ZOO["mlp"]), args[0]
+
+
+def small_image_model() -> tuple[ReferenceModel, np.ndarray[Any, Any]]:
+    """A convolutional model of three classes with a layer `relu2`, and two images for it.
+
+    Returns:
+        A `ReferenceModel`, and an array of (2, channels, rows, columns).
+
+    Example:
+        >>> model, x = small_image_model()
+        >>> len(x.shape)
+        4
+    """
+    register_reference()
+    args, _ = ZOO["cnn"].inputs(2)
+    return ReferenceModel(ZOO["cnn"]), args[0]
