@@ -107,7 +107,7 @@ class RecordGroup:
             self.part.way == "narrow"
             and 1 < n <= self.part.rows // b
             and not more
-            and not (q.statistic.want or q.statistic.follows_path)
+            and not (q.statistic.want or q.statistic.prepares)
             and len(q.doi_cut.parts()) == 1
             and (q.source == q.doi_cut or not q.multiply)
             and self._verdict.proved("narrow", b, n)

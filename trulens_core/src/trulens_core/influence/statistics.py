@@ -138,6 +138,11 @@ class Statistic(ABC):
             points: the distribution's points for these records.
         """
 
+    @property
+    def prepares(self) -> bool:
+        """Whether `prepared` gives points more than the distribution did."""
+        return type(self).prepared is not Statistic.prepared
+
     def prepared(self, points: LazyPoints, work: Work) -> LazyPoints:
         """The points with the multipliers and factors of their own that are to be applied.
 

@@ -28,6 +28,7 @@ from trulens_core.testing.conformance.parity import FrameworkIndependence as Fra
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
 from trulens_core.testing.conformance.state import NoTrace as NoTrace
+from trulens_core.testing.conformance.statistics import Statistics as Statistics
 from trulens_core.testing.conformance.through import Through as Through
 
 
@@ -41,6 +42,7 @@ class Conformance(
     Quantities,
     CallersCode,
     Distributions,
+    Statistics,
     Results,
     NoTrace,
     Namespace,
