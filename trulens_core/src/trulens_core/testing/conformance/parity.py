@@ -12,6 +12,7 @@ from trulens_core import InternalInfluence, LinearDoi, QoI, get_model_wrapper
 from trulens_core.models import ModelWrapper
 from trulens_core.testing.conformance.compare import Array, arrays
 from trulens_core.testing.conformance.harness import Harness
+from trulens_core.testing.conformance.statistics import DATA, methods
 from trulens_core.testing.conformance.subjects import (
     SUBJECTS,
     Columns,
@@ -129,3 +130,16 @@ class FrameworkIndependence(Harness):
                 for w, x in ((self.wrapper(name), args), (self._reference(name, "float64"), plain))
             )
             assert self.close(self.zoo_layout(found), expected)
+
+    @pytest.mark.filterwarnings("ignore:completeness fails")
+    def test_numbers_of_methods(self) -> None:
+        args, _ = self.records("mlp", RECORDS)
+        pairs = zip(
+            *(
+                methods(w, DATA, "hidden", 2)
+                for w in (self.wrapper("mlp"), self._reference("mlp", "float64"))
+            ),
+            strict=True,
+        )
+        for ours, reference in pairs:
+            assert self.close(ours().attributions(*args), reference().attributions(*args))

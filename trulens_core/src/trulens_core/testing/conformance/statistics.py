@@ -40,6 +40,7 @@ SEVERAL = pytest.mark.parametrize(
 KINDS = "gradcam", "gradcam++", "hirescam", "layercam", "xgradcam"
 FEW_POINTS = pytest.mark.filterwarnings("ignore:completeness fails")
 RECORDS = 3
+DATA = np.random.default_rng(3).standard_normal((9, 5))
 
 
 class Largest(Statistic):
@@ -272,12 +273,11 @@ class Statistics(Harness):
 
     def test_expected_gradients_are_a_mean_over_draws(self) -> None:
         args, _ = self.records("mlp", RECORDS)
-        data = np.random.default_rng(3).standard_normal((9, 5))
         method = ExpectedGradients(
-            self.wrapper("mlp"), data, 8, qoi=ClassQoI(1), return_grads=True, rebatch_size=7
+            self.wrapper("mlp"), DATA, 8, qoi=ClassQoI(1), return_grads=True, rebatch_size=7
         )
         found = method.explain(*args)
-        points = DataDoi(data, 8)(args[0])
+        points = DataDoi(DATA, 8)(args[0])
         multipliers = np.stack([np.asarray(m) for m in points.multipliers])
         singles = self._tensors(found.gradients)[0] * multipliers
         assert self.close(found.attributions, singles.mean(0))
@@ -323,37 +323,23 @@ class Statistics(Harness):
         )
         expected = maps_by_hand(kind, a, g)
         assert self.close(self.zoo_layout(self._tensors(found)[0]), expected)
-        positive = GradCAM(w, "relu2", kind, qoi=target).attributions(*args)
+        positive = GradCAM(w, "relu2", kind, qoi=target, rebatch_size=2).attributions(*args)
         assert self.close(self.zoo_layout(self._tensors(positive)[0]), np.maximum(expected, 0))
 
     # -- batches -----------------------------------------------------------------------------
 
     @checks("batch independence")
     @FEW_POINTS
-    def test_records_one_by_one(self) -> None:
-        args, _ = self.records("cnn", RECORDS)
-        data = self.layout(np.random.default_rng(3).standard_normal((6, 2, 8, 8)))
-        for make in self._methods("cnn", data):
-            whole = self._tensors(make().explain(*args).attributions)
-            found = self._tensors(make(rebatch_size=2).explain(*args).attributions)
+    def test_methods_take_records_one_by_one(self) -> None:
+        args, _ = self.records("mlp", RECORDS)
+        for make in methods(self.wrapper("mlp"), DATA, "act", 1):
+            whole = self._tensors(make().attributions(*args))
+            found = self._tensors(make(rebatch_size=2).attributions(*args))
             alone = self._tensors(make().attributions(*[a[1:2] for a in args]))
             for a, one, b in zip(found, alone, whole, strict=True):
                 limits = {"rtol": 1e-9, "atol": 1e-12 * np.abs(b).max()}
                 np.testing.assert_allclose(a, b, **limits)
                 np.testing.assert_allclose(one, b[1:2], **limits)
-
-    def _methods(self, name: str, data: Array) -> list[Any]:
-        """Each method, as a function of the options of its pace."""
-        w, qoi = self.wrapper(name), ClassQoI(1)
-        return [
-            lambda **o: VarGrad(w, qoi=qoi, resolution=5, **o),
-            lambda **o: ExpectedGradients(w, data, 5, qoi=qoi, **o),
-            lambda **o: Conductance(w, "conv2", qoi=qoi, resolution=5, **o),
-            lambda **o: NeuronConductance(w, "pool2", (1, 1, 1), qoi=qoi, resolution=5, **o),
-            lambda **o: GradCAM(
-                w, "conv2", "hirescam", False, qoi=qoi, doi=GaussianDoi(0.01, 3), **o
-            ),
-        ]
 
     def test_saliency_and_noise_are_recipes(self) -> None:
         args, _ = self.records("mlp", RECORDS)
@@ -395,6 +381,18 @@ class Statistics(Harness):
             for i, f in enumerate(found):
                 alone = make(lambda y, i=i: both(y)[i]).attributions(*args)
                 assert self.close(f, alone, 1e-9)
+
+
+def methods(w: Any, data: Array, layer: str, unit: Any) -> list[Any]:
+    """Methods of one class, each as a function of the options of its pace."""
+    qoi = ClassQoI(1)
+    return [
+        lambda **o: VarGrad(w, qoi=qoi, resolution=5, **o),
+        lambda **o: ExpectedGradients(w, data, 5, qoi=qoi, **o),
+        lambda **o: Conductance(w, layer, qoi=qoi, resolution=5, **o),
+        lambda **o: NeuronConductance(w, layer, unit, qoi=qoi, resolution=5, **o),
+        lambda **o: IntegratedGradients(w, Baselines.drawn(data, 2), 3, qoi=qoi, **o),
+    ]
 
 
 def maps_by_hand(kind: str, a: Array, g: Array) -> Array:
