@@ -91,7 +91,8 @@ class AttributionResult:
 
         Args:
             x: what was explained, (records, channels, …) or (records, …, channels).
-            channel_axis: of x; None: the axis 1 or the last one, whichever has 1, 3 or 4.
+            channel_axis: of x; None: the axis 1 or the last one, whichever has 1, 3 or 4, or else
+                where the maps have theirs.
 
         Raises:
             ValueError: for maps without places or of several channels, and where it cannot be told
