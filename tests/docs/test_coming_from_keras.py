@@ -108,6 +108,7 @@ def xplique(model, x):
         ),
         f"SmoothGrad(model, {noise})": np.mean(samples, axis=0),
         f"SquareGrad(model, {noise})": np.mean(np.square(samples), axis=0),
+        f"VarGrad(model, {noise})": np.var(samples, axis=0, ddof=1),
         'GradCAM(model, conv_layer="conv")': tf.image.resize(cam, (8, 8), "bicubic"),
         "Saliency(model, operator=lambda f, x, y: f(x)[:, 0] - f(x)[:, 1], reducer=None)": abs(
             gradient(lambda z: f(z)[:, 0] - f(z)[:, 1], x)
