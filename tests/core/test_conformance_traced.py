@@ -39,8 +39,8 @@ class TracingBackend(ReferenceBackend):
                 tensors = [None if g is None else Tensor(g) for g in gradients]
                 return self.combined(tensors, weights, want)
 
-            plain = [[self.split_points(Tensor(t.data), k) for t in ts] for ts in (values, leaves)]
-            return Halves(*plain, pull)
+            seen = [self.split_points(Tensor(t.data), k) for t in leaves]
+            return Halves([Tensor(t.data) for t in values], seen, pull)
 
         return first
 

@@ -90,6 +90,12 @@ class Cut:
             return (self,)
         return tuple(dataclasses.replace(self, name=n) for n in self.name)
 
+    def accessed(self, accessor: Callable[[Any], Any] | None) -> Cut:
+        """This cut with another accessor, and with tensors in the layer's own layout."""
+        if not self.batch_axis:  # the model's own cuts have no other
+            return dataclasses.replace(self, accessor=accessor)
+        return dataclasses.replace(self, accessor=accessor, batch_axis=0)
+
     def __str__(self) -> str:
         return repr(self)
 

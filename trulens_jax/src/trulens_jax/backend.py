@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -137,6 +137,11 @@ class JaxBackend(Backend):
             return Halves(values, seen, back)
 
         return half
+
+    def each_point(
+        self, function: Callable[[list[Any]], list[Any]], tensors: Sequence[Any]
+    ) -> list[Any]:
+        return jax.vmap(function)(list(tensors))
 
     def _summed(self, g: Any, weights: Any, want: frozenset[Want]) -> Any:
         g = self.accumulator(g)

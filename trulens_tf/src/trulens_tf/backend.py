@@ -24,7 +24,7 @@ from trulens_core.backends import (
 )
 from trulens_core.errors import NotDifferentiableError
 from trulens_tf import namespace, rows
-from trulens_tf.blocks import TracedBlock
+from trulens_tf.blocks import TracedBlock, of_rows
 from trulens_tf.compiling import Compiled
 from trulens_tf.halves import TwoGraphs
 from trulens_tf.through import dense, through
@@ -140,6 +140,17 @@ class TensorFlowBackend(Backend):
         """
         rows, block = super().blockwise(step, want), TracedBlock(self, step, want, self.jit_compile)
         return lambda a, weights: (block if a.points else rows)(a, weights)
+
+    def rowwise(self, step: Step) -> Callable[[StepArguments, int], Gradients]:
+        """How a step evaluates k points × b records, where all that it gives stays as it is."""
+        rows = self.compiled(step)
+        block = Compiled(lambda a, k: step(of_rows(a, k[0])), self.jit_compile, axes=2)
+
+        def run(a: StepArguments, k: int) -> Gradients:
+            got: Gradients = block(a, tf.constant([k])) if a.points else rows(self._rows(a, k))
+            return got
+
+        return run
 
     def halves(
         self, run: Callable[[StepArguments, Tap], list[tf.Tensor]], want: frozenset[Want]

@@ -36,14 +36,7 @@ class TracedBlock:
 
     def _block(self, a: StepArguments, weights: tf.Tensor) -> Gradients:
         k = tf.shape(weights)[0]
-        got = self._step(
-            a._replace(
-                points=[_merged(p) for p in a.points],
-                batched=[_repeated(x, k) for x in a.batched],
-                per_record=[_repeated(x, k) for x in a.per_record],
-                cotangents=[_merged(c) for c in a.cotangents],
-            )
-        )
+        got = self._step(of_rows(a, k))
         return Gradients(
             [_split(q, k) for q in got.quantities],
             [_split(z, k) for z in got.activations],
@@ -56,6 +49,15 @@ class TracedBlock:
             return None
         split = _split(backend.accumulator(gradient), tf.shape(weights)[0])
         return split if "points" in self._want else backend.weighted_sum(split, weights)
+
+
+def of_rows(a: StepArguments, k: tf.Tensor) -> StepArguments:
+    """The arguments of a step over the rows of k points, in a graph."""
+    return a._replace(
+        points=[_merged(p) for p in a.points],
+        batched=[_repeated(x, k) for x in a.batched],
+        per_record=[_repeated(x, k) for x in a.per_record],
+    )
 
 
 def _repeated(x: tf.Tensor, k: tf.Tensor) -> tf.Tensor:

@@ -37,14 +37,15 @@ class TwoGraphs:
 
     def __init__(self, backend: TensorFlowBackend, run: Run, want: frozenset[Want]) -> None:
         self._backend, self._run, self._want = backend, run, want
-        self._first = backend.blockwise(self._values, want)
+        self._first = backend.rowwise(self._values)
         self._second = StepCache(_KEPT)
         self._repeatable = True
 
     def __call__(self, a: StepArguments) -> Halves:
         """The first half, and the second as a function."""
         k = int(a.points[0].shape[0]) if a.points else 1
-        got = self._first(a, np.ones(k, "float32"))
+        got = self._first(a, k)
+        activations = [self._backend.split_points(z, k) for z in got.activations]
 
         def pull(
             cotangents: list[tf.Tensor | None], weights: np.ndarray[Any, Any]
@@ -54,11 +55,11 @@ class TwoGraphs:
             known = [c for c in cotangents if c is not None]
             return back(a._replace(cotangents=known), weights).gradients[0]
 
-        return Halves(got.quantities, got.activations, pull, self._repeatable)
+        return Halves(got.quantities, activations, pull, self._repeatable)
 
     def _values(self, a: StepArguments) -> Gradients:
         leaves: list[tf.Tensor] = []
-        values = self._run(a, self._backend.tap(leaves))
+        values = [_of_graph(v) for v in self._run(a, self._backend.tap(leaves))]
         self._repeatable = self._repeatable and repeatable(values)
         return Gradients(values, leaves, [])
 
@@ -67,9 +68,14 @@ class TwoGraphs:
 
         def step(a: StepArguments) -> Gradients:
             leaves: list[tf.Tensor] = []
-            values = self._run(a, self._backend.tap(leaves))
+            values = [_of_graph(v) for v in self._run(a, self._backend.tap(leaves))]
             some = [v for v, known in zip(values, given, strict=True) if known]
             cotangents = [tf.cast(c, v.dtype) for c, v in zip(a.cotangents, some, strict=True)]
             return Gradients([], [], [self._backend.pulled(some, leaves, cotangents)])
 
         return self._backend.blockwise(step, self._want)
+
+
+def _of_graph(x: tf.Tensor) -> tf.Tensor:
+    """`x` as a tensor of the graph, which a variable or a constant in a value is not."""
+    return x if tf.is_symbolic_tensor(x) else tf.identity(x)

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trulens_core.backends import Backend, BlockStep, Step, StepArguments, Tap, Want
+from trulens_core.backends import Backend, BlockStep, Gradients, Step, StepArguments, Tap, Want
 from trulens_core.errors import CutError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
@@ -47,6 +47,10 @@ class SessionBackend(TensorFlowBackend):
 
     def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
         return Backend.blockwise(self, step, want)  # nothing more in the caller's graph
+
+    def rowwise(self, step: Step) -> Callable[[StepArguments, int], Gradients]:
+        rows = self.compiled(step)
+        return lambda a, k: rows(self._rows(a, k))
 
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         return x  # the graph's own tensor, which what follows in the graph depends on

@@ -240,6 +240,13 @@ class Backend(ABC):
         """
         raise NotImplementedError(f"the backend {self.name!r} does not split steps")
 
+    def each_point(
+        self, function: Callable[[list[Tensor]], list[Tensor]], tensors: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """`function` of the tensors of each of k points: from (k, …) each to (k, …) each."""
+        each = [function([t[i] for t in tensors]) for i in range(int(tensors[0].shape[0]))]
+        return [self.xp.stack(list(found)) for found in zip(*each, strict=True)]
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether `error` says that the device's memory ran out."""
         return isinstance(error, MemoryError)
@@ -275,7 +282,7 @@ class Backend(ABC):
             a.shared,
             [self.repeat(x, k) for x in a.per_record],
             a.scalars,
-            [self.merge_points(c) for c in a.cotangents],
+            a.cotangents,
         )
 
     @final

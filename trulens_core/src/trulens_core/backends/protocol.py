@@ -68,7 +68,7 @@ class StepArguments(NamedTuple):
         shared: the input tensors that belong to all records.
         per_record: the quantity's arrays with a row per record.
         scalars: the quantity's other arrays.
-        cotangents: of the values at the target cut, (k, b, …), in the second half of a step.
+        cotangents: of the values at the target cut, in the second half of a step.
     """
 
     state: Any
@@ -84,9 +84,10 @@ class Halves(NamedTuple):
     """The first half of a step: k points × b records as far as the target cut.
 
     Attributes:
-        values: the tensors at the target cut, (k, b, …).
+        values: the tensors at the target cut, k·b rows point by point. Where points are mapped
+            over, each point's own, (k, b, …). Tensors without a row per record may be among them.
         activations: those at the source cut, (k, b, …), in the order of tapping.
-        pull: the second half. Given a cotangent per value, (k, b, …) or None, and the weights of
+        pull: the second half. Given a cotangent per value, in its shape or None, and the weights of
             the points, (k,) in NumPy, it gives the gradients at the source cut, as a `BlockStep`
             does; None where unconnected.
         joined: whether the second half is of the same values. Not so where it evaluates the model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, final
@@ -239,7 +238,7 @@ class CutModel(ABC):
     @final
     def shown(self, cut: Cut, kind: Hashable, build: Callable[[], Any] | None = None) -> Any:
         """What was seen of the value at a cut, for inputs of a kind; None where nothing was."""
-        key = "shown", dataclasses.replace(cut, accessor=None), kind
+        key = "shown", cut.accessed(None), kind
         seen = build is not None or key in self._known
         return self._known.get(key, build or (lambda: None)) if seen else None
 

@@ -218,6 +218,20 @@ class Shown:
         ]
         return Shown(tree.unflatten, marked)
 
+    @property
+    def of_tensors(self) -> bool:
+        """Whether it holds tensors alone, of numbers that are differentiated or never are.
+
+        What else a value holds may differ by call, and nothing tells.
+        """
+        marks = [x for x in self.leaves if x is not None]
+        return all(isinstance(x, _Mark) and "complex" not in str(x.dtype) for x in marks)
+
+    def rebuilt(self, tensors: Sequence[Tensor]) -> Any:
+        """A value of this structure with these tensors."""
+        rest = iter(tensors)
+        return self.unflatten([next(rest) if isinstance(x, _Mark) else x for x in self.leaves])
+
     def selected(self, cut: Cut, backend: Backend) -> tuple[int, ...] | None:
         """Which tensors an accessor selects, asked anew; None where it computes others of them."""
         try:
@@ -226,6 +240,27 @@ class Shown:
             return None
         marks = [x for x in chosen if isinstance(x, _Mark)]
         return tuple([m.position for m in marks]) if len(marks) == len(chosen) else None
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Whole:
+    """An accessor that gives all tensors of a value, and remembers what they stood in.
+
+    So an accessor of the caller's can be run on them later, outside what is traced.
+
+    Attributes:
+        shown: the value as it was when it was traced last; None before. No part of the key.
+    """
+
+    backend: Backend = dataclasses.field(repr=False)
+    shown: Shown | None = dataclasses.field(default=None, init=False, compare=False, repr=False)
+
+    def __call__(self, value: Any) -> list[Tensor]:
+        """All tensors, in order."""
+        if isinstance(value, ModelInputs):
+            value = value.args, value.kwargs
+        self.shown = Shown.of(value, self.backend)
+        return [x for x in self.backend.flatten(value).leaves if self.backend.is_tensor(x)]
 
 
 def to_front(tensor: Tensor, cut: Cut, backend: Backend) -> Tensor:

@@ -15,10 +15,10 @@ import numpy as np
 
 from trulens_core.backends import Gradients, Halves, StepArguments, Tap, Tensor
 from trulens_core.passes import CutModel
+from trulens_core.passes.selection import Whole
 from trulens_core.quantities.base import QoI
-from trulens_core.quantities.evaluation import evaluate
+from trulens_core.steps.between import Between
 from trulens_core.steps.keys import StepKey
-from trulens_core.steps.quantity_data import with_data
 from trulens_core.steps.target import ModelPart
 from trulens_core.steps.whole import WholeStep
 
@@ -28,12 +28,14 @@ class ModelHalves:
 
     Attributes:
         joined: whether both are of the same values, as far as they were evaluated.
+        whole: where the first gives all tensors of the value at the target cut, what shows them.
     """
 
     def __init__(self, model: CutModel, key: StepKey) -> None:
         self._model, self._key = model, key
         self.part: ModelPart = ModelPart(model, key.wrt, key.of, key.replaced)
         self.joined: bool = True
+        self.whole: Whole | None = key.whole
         self.first: Callable[[StepArguments], Halves] = model.backend.halves(self._run, key.want)
 
     def _run(self, a: StepArguments, tap: Tap) -> list[Tensor]:
@@ -42,9 +44,15 @@ class ModelHalves:
 
 
 class HalvedStep:
-    """A step with a quantity of the caller's; the same numbers as `WholeStep`.
+    """A step with code of the caller's, a quantity or an accessor of the target cut.
 
-    It is one, which serves this call alone, where the halves would be of different values.
+    It gives the same numbers as `WholeStep`, and is one, which serves this call alone, where the
+    halves would be of different values, or the value at the target cut holds more than tensors.
+
+    Args:
+        model: whose step it is.
+        key: what the caller asks for.
+        halves: of the model, for what is kept of that.
     """
 
     def __init__(self, model: CutModel, key: StepKey, halves: ModelHalves) -> None:
@@ -56,25 +64,31 @@ class HalvedStep:
 
     def run(self, a: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
         """Evaluate a block."""
-        backend, want, k = self._backend, self._key.want, len(weights)
-        if not self._compiled.joined:
+        half = self._compiled.first(a) if self._compiled.joined else None
+        if half is None or not self._fits(half):
             return self._joined(a, weights)
-        half = self._compiled.first(a)
-        if not half.joined:
-            self._compiled.joined = False
-            return self._joined(a, weights)
-        got = self._quantities(half, a, k)
-        gradients = []
-        for gs in got.gradients:
-            cotangents = [None if g is None else backend.split_points(g, k) for g in gs]
-            gradients.append(half.pull(cotangents, weights))
-        part = self._compiled.part
-        like = [backend.accumulator(z if "points" in want else z[0]) for z in half.activations]
+        backend, key, part, k = self._backend, self._key, self._compiled.part, len(weights)
+        whole = self._compiled.whole
+        between = Between(backend, key.qoi, key.of, None if whole is None else whole.shown)
+        got = between.evaluated(half.values, a, k)
+        gradients = [half.pull(gs, weights) for gs in got.gradients]
+        like = [backend.accumulator(z if "points" in key.want else z[0]) for z in half.activations]
+        wanted = "quantities" in key.want
         return Gradients(
-            [backend.split_points(q, k) for q in got.quantities] if "quantities" in want else [],
-            [half.activations[i] for i in part.order] if "activations" in want else [],
-            part.connected(gradients, like),
+            [backend.split_points(q, k) for q in got.quantities] if wanted else [],
+            [half.activations[i] for i in part.order] if "activations" in key.want else [],
+            part.connected(gradients, like, key.of),
         )
+
+    def _fits(self, half: Halves) -> bool:
+        """Whether what stands between the halves can be evaluated by itself; if not, never again.
+
+        A model that draws random numbers does not fit, nor a value that holds more than tensors.
+        """
+        whole = self._compiled.whole
+        tensors = whole is None or (whole.shown is not None and whole.shown.of_tensors)
+        self._compiled.joined = half.joined and tensors
+        return self._compiled.joined
 
     @functools.cached_property
     def _whole(self) -> WholeStep:
@@ -82,25 +96,13 @@ class HalvedStep:
         return WholeStep(self._model, self._key)
 
     def _joined(self, a: StepArguments, weights: np.ndarray[Any, Any]) -> Gradients:
-        """The step with the quantity inside, where it is traced together with the model."""
+        """The step with the caller's code inside, where it is traced together with the model."""
         try:
             return self._whole.run(a, weights)
         except Exception as error:
             error.add_note(
-                "The model draws random numbers, changes variables or runs Python in its graph, so "
-                "that the quantity is traced together with it: it cannot read numbers out of y."
+                "The model draws random numbers, changes variables or runs Python in its graph, or "
+                "the value at the target cut holds more than tensors, so that the quantity is "
+                "traced together with it: it cannot read numbers out of y."
             )
             raise
-
-    def _quantities(self, half: Halves, a: StepArguments, k: int) -> Gradients:
-        """The quantities of all rows, point by point, and their gradients at the target cut."""
-        backend = self._backend
-        y = [backend.merge_points(t) for t in half.values]
-        repeated = [backend.repeat(x, k) for x in a.per_record]
-        qoi = with_data(self._key.qoi, a._replace(per_record=repeated))
-        qoi.validate([tuple(t.shape) for t in y])
-
-        def run(tap: Tap) -> list[Tensor]:
-            return evaluate(qoi, tap(y), int(y[0].shape[0]), backend)
-
-        return backend.differentiate(run)

@@ -11,7 +11,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import kind_of
 from trulens_core.inputs.structure import Structure
 from trulens_core.passes import CutModel
-from trulens_core.passes.selection import Chosen, Shown
+from trulens_core.passes.selection import Chosen, Shown, Whole
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut
 
@@ -30,13 +30,13 @@ class PassKey:
 
     def settled(self, model: CutModel, inputs: ModelInputs) -> Self | None:
         """The key of a step that may be kept; None where it serves one call alone."""
-        known: dict[str, Any] = {}
-        for name, cut in self._cuts().items():
-            known[name] = settled(cut, model, inputs)
+        known: dict[str, Any] = self._known(model, inputs)
         return None if None in known.values() else dataclasses.replace(self, **known)
 
-    def _cuts(self) -> dict[str, Cut]:
-        return {"of": self.of} | ({} if self.replaced is None else {"replaced": self.replaced})
+    def _known(self, model: CutModel, inputs: ModelInputs) -> dict[str, Cut | None]:
+        """The cuts as a step may keep them."""
+        cuts = {"of": self.of} | ({} if self.replaced is None else {"replaced": self.replaced})
+        return {name: settled(cut, model, inputs) for name, cut in cuts.items()}
 
     def of_model(self) -> tuple[Hashable, ...]:
         """The key by value of all but the quantity."""
@@ -60,8 +60,16 @@ class StepKey(PassKey):
     want: frozenset[Want]
     qoi: QoI
 
-    def _cuts(self) -> dict[str, Cut]:
-        return {"wrt": self.wrt, **super()._cuts()}
+    @property
+    def whole(self) -> Whole | None:
+        """What shows the whole value at the target cut, if an accessor is still to be run on it."""
+        return whole_of(self.of)
+
+    def _known(self, model: CutModel, inputs: ModelInputs) -> dict[str, Cut | None]:
+        known = {"wrt": settled(self.wrt, model, inputs), **super()._known(model, inputs)}
+        if known["of"] is None and model.backend.splits:
+            known["of"] = whole(self.of, model, inputs)
+        return known
 
     def of_model(self) -> tuple[Hashable, ...]:
         return self.wrt, self.want, *super().of_model()
@@ -92,8 +100,30 @@ def settled(cut: Cut, model: CutModel, inputs: ModelInputs) -> Cut | None:
     if isinstance(cut, InputCut):
         at = tuple(inputs.at(cut, backend, model.parameters))
         return dataclasses.replace(cut, accessor=Chosen(at, backend, of_inputs=True))
-    shown: Shown | None = None
-    if len(cut.parts()) == 1:
-        shown = model.shown(cut, kind_of(inputs))
+    shown = _shown(cut, model, inputs)
     found = None if shown is None else shown.selected(cut, backend)
     return None if found is None else dataclasses.replace(cut, accessor=Chosen(found, backend))
+
+
+def whole(cut: Cut, model: CutModel, inputs: ModelInputs) -> Cut | None:
+    """The cut with all tensors of its value, on which an accessor that computes is run later.
+
+    None where the value is known to hold more than tensors, or is of several layers.
+    """
+    shown = _shown(cut, model, inputs)
+    if len(cut.parts()) > 1 or (shown is not None and not shown.of_tensors):
+        return None
+    return cut.accessed(Whole(model.backend))
+
+
+def whole_of(cut: Cut) -> Whole | None:
+    """What shows the whole value at a cut that `whole` gave, else None."""
+    return cut.accessor if isinstance(cut.accessor, Whole) else None
+
+
+def _shown(cut: Cut, model: CutModel, inputs: ModelInputs) -> Shown | None:
+    """What is known of the value at a cut of one layer."""
+    found: Shown | None = None
+    if len(cut.parts()) == 1:
+        found = model.shown(cut, kind_of(inputs))
+    return found

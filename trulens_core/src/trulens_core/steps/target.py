@@ -9,6 +9,7 @@ from trulens_core.backends import LoopTap, Tap, Tensor
 from trulens_core.errors import LayerNotReachedError, NotConnectedError
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel, selection
+from trulens_core.passes.selection import Whole
 from trulens_core.slices import Cut
 
 
@@ -52,22 +53,29 @@ class ModelPart:
         self.order = _order(reached)
         y = [t for tensors in found for t in tensors]
         rows = inputs.rows_at_cut
+        if isinstance(of.accessor, Whole):  # of what the caller's accessor makes of it
+            return y, rows
         selection.check_rows(y, of, rows)
         if rows is None:
             y = [model.backend.same_rows(t, inputs.first, of) for t in y]
         return y, rows
 
     def connected(
-        self, gradients: Sequence[Sequence[Tensor | None]], like: Sequence[Tensor]
+        self,
+        gradients: Sequence[Sequence[Tensor | None]],
+        like: Sequence[Tensor],
+        of: Cut | None = None,
     ) -> list[list[Tensor]]:
         """The gradients in the cut's order, zeros where one tensor of several is unconnected.
 
-        `like` has the shapes of the gradients, in the order of tapping as they are.
+        `like` has the shapes of the gradients, in the order of tapping as they are; `of` is the
+        target cut as the caller has it, for messages.
         """
         if all(g is None for gs in gradients for g in gs):
             given = f" once the value at {self._replaced} is given" if self._replaced else ""
+            of = of or self._of
             raise NotConnectedError(
-                f"the quantity at {self._of} does not depend on the value at {self._wrt}{given}; "
+                f"the quantity at {of} does not depend on the value at {self._wrt}{given}; "
                 "is the source cut after the target, or before the distribution's cut, does the "
                 "quantity ignore the value it is given, or does the model stop gradients (detach, "
                 "no_grad) in between?"

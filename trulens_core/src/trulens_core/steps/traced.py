@@ -95,20 +95,22 @@ class TracedBlocks(ForwardBlocks):
     def _kept(self, key: StepKey) -> WholeStep | HalvedStep:
         """The step for `key`: the library's own quantities are part of it, the caller's are not.
 
-        Where it cannot be told which tensors an accessor of the caller's means before the model
-        was traced, or which numbers it makes of them, the step serves this call alone. So does
-        one that a quantity of the caller's is part of.
+        Nor is an accessor of the caller's at the target cut: where it selects tensors, they are;
+        where it computes, or that cannot be told before the model was traced, it is run between
+        two halves, as a quantity of the caller's is. A step that code of the caller's has to be
+        part of serves this call alone.
         """
-        model = self._model
-        halved = key.qoi.custom and model.backend.splits
-        known = None if key.qoi.custom and not halved else key.settled(model, self._inputs)
-        key = known or key
+        model, custom = self._model, key.qoi.custom
+        splits = model.backend.splits
+        known = None if custom and not splits else key.settled(model, self._inputs)
+        halved = splits and (custom or (known is not None and known.whole is not None))
+        asked, key = key, known or key
 
         def kept(name: tuple[Hashable, ...], build: Callable[[], Any]) -> Any:
             return build() if known is None else model.kept((*name, *known.of_model()), build)
 
         if halved:
-            return HalvedStep(model, key, kept(("halves",), lambda: ModelHalves(model, key)))
+            return HalvedStep(model, asked, kept(("halves",), lambda: ModelHalves(model, key)))
         name = "whole", *key.of_quantity()
         step: WholeStep = kept(name, lambda: WholeStep(model, key.snapshot()))
         return step
