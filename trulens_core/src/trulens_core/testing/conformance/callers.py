@@ -224,3 +224,21 @@ class CallersCode(Harness):
         first = method.attributions(*args)
         scale[0] = -2.0
         assert self.close(method.attributions(*args), -2.0 * first, what="after a change")
+
+    @pytest.mark.parametrize("inner", [True, False])
+    def test_an_accessor_that_computes_is_part_of_the_quantity(self, inner: bool) -> None:
+        """q of what an accessor computes is the quantity q ∘ accessor of all tensors."""
+        wrapper, (args, _) = self.wrapper("tuple_output"), self.records("tuple_output", 3)
+        source, line = "hidden" if inner else None, LinearDoi(resolution=3, cut="hidden")
+
+        def asked(accessor: Callable[[Any], Any], qoi: Callable[[Any], Any]) -> Any:
+            cut = OutputCut(accessor=accessor)
+            method = InternalInfluence(
+                wrapper, (source, cut), qoi, line if inner else LinearDoi(resolution=3)
+            )
+            return method.explain(*args)
+
+        found = asked(lambda v: [2.0 * v[1], v[0] * v[0]], lambda y: y[0][:, 0] * y[1][:, 1])
+        expected = asked(lambda v: v, lambda v: 2.0 * v[1][:, 0] * v[0][:, 1] * v[0][:, 1])
+        for name in ("attributions", "quantity", "baseline_quantity"):
+            assert self.close(getattr(found, name), getattr(expected, name), what=name)
