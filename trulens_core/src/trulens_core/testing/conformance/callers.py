@@ -227,16 +227,14 @@ class CallersCode(Harness):
 
     @pytest.mark.parametrize("inner", [True, False])
     def test_an_accessor_that_computes_is_part_of_the_quantity(self, inner: bool) -> None:
-        """q of what an accessor computes is the quantity q ∘ accessor of all tensors."""
+        """Its quantity is that of all tensors, of what it makes of them."""
         wrapper, (args, _) = self.wrapper("tuple_output"), self.records("tuple_output", 3)
-        source, line = "hidden" if inner else None, LinearDoi(resolution=3, cut="hidden")
+        source = "hidden" if inner else None
+        line = LinearDoi(resolution=20, cut=source, rule="midpoint")
 
         def asked(accessor: Callable[[Any], Any], qoi: Callable[[Any], Any]) -> Any:
             cut = OutputCut(accessor=accessor)
-            method = InternalInfluence(
-                wrapper, (source, cut), qoi, line if inner else LinearDoi(resolution=3)
-            )
-            return method.explain(*args)
+            return InternalInfluence(wrapper, (source, cut), qoi, line).explain(*args)
 
         found = asked(lambda v: [2.0 * v[1], v[0] * v[0]], lambda y: y[0][:, 0] * y[1][:, 1])
         expected = asked(lambda v: v, lambda v: 2.0 * v[1][:, 0] * v[0][:, 1] * v[0][:, 1])
