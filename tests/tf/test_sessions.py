@@ -7,10 +7,13 @@ import tensorflow as tf
 from trulens_core import (
     ClassQoI,
     Cut,
+    GaussianDoi,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
     LogitCut,
+    OutputCut,
+    UnsupportedModelError,
     get_model_wrapper,
 )
 
@@ -155,52 +158,102 @@ def test_a_graph_without_variables_needs_no_session(draw, gradients, equal):
 
 
 class Fixed:
-    """A graph whose placeholder is of four rows."""
+    """A graph whose placeholder is of so many rows, and the same one of any number."""
 
-    def __init__(self):
+    def __init__(self, rows):
         with tf.Graph().as_default() as graph:
-            self.x = v1.placeholder(tf.float64, [4, 4], name="x")
-            hidden = tf.tanh(self.x @ W.astype("float64"), name="h")
-            self.y = tf.reshape(hidden @ V.astype("float64"), [4, 3])
-            self.gradient = v1.gradients(tf.reduce_max(self.y, 1), self.x)[0]
+            x = v1.placeholder(tf.float64, [rows, 4], name="x")
+            scale = v1.placeholder(tf.float64, [3], name="scale")
+            h = tf.tanh(x @ W.astype("float64"), name="h")
+            y = tf.reshape(h @ V.astype("float64") * scale, [rows or -1, 3], name="y")
         self.session = v1.Session(graph=graph)
         self.wrapper = get_model_wrapper(
-            graph, input_tensors=self.x, output_tensors=self.y, session=self.session
+            graph,
+            input_tensors=[x, scale],
+            output_tensors=y,
+            session=self.session,
+            batched={1: False},
         )
 
-    def by_hand(self, x):
-        rows = [
-            self.session.run(self.gradient, {self.x: x[i : i + 4]}) for i in range(0, len(x), 4)
-        ]
-        return np.concatenate(rows)
+
+SCALE = np.array([1.0, -0.5, 2.0])
+
+
+@pytest.fixture(scope="module", params=[1, 4])
+def rows(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def fixed():
-    return Fixed()
+def fixed(rows):
+    return Fixed(rows).wrapper
 
 
-def test_placeholders_of_a_fixed_size_by_blocks_of_that(fixed, equal):
-    x = RNG.normal(size=(8, 4))
-    method = InternalInfluence(fixed.wrapper, (0, None), "max", "point", False, rebatch_size=4)
-    equal(method.attributions(x), fixed.by_hand(x), 1e-10)
-    ig = IntegratedGradients(fixed.wrapper, resolution=5, rebatch_size=4).explain(x)
-    points = [fixed.by_hand((i + 0.5) / 5 * x) for i in range(5)]
-    equal(ig.attributions, x * np.mean(points, axis=0), 1e-10)
+@pytest.fixture(scope="module")
+def open_rows():
+    return Fixed(None).wrapper
 
 
-@pytest.mark.parametrize(
-    ("records", "doi", "rebatch_size", "rows"),
-    [(3, "point", None, 3), (4, "linear", None, 40), (8, "point", 6, 6), (6, "point", 4, 2)],
-)
-def test_other_numbers_of_rows_are_told_which(fixed, records, doi, rebatch_size, rows):
-    x = np.ones((records, 4))
-    for source in (0, "h"):
-        method = InternalInfluence(
-            fixed.wrapper, (source, None), "max", doi, False, rebatch_size=rebatch_size
+QUANTITIES = ["max", ClassQoI(1), lambda y: y[:, 0] ** 2, ClassQoI([0, 2, 1, 0, 1])]
+
+
+@pytest.mark.parametrize("records", [3, 5])
+@pytest.mark.parametrize("q", range(len(QUANTITIES)))
+def test_placeholders_of_a_fixed_number_of_rows(fixed, open_rows, records, q, equal):
+    """Passes have exactly so many rows, one point each; what is missing is made up for."""
+    x, qoi = RNG.normal(size=(records, 4)), QUANTITIES[q]
+    if q == 3:
+        qoi = ClassQoI([0, 2, 1, 0, 1][:records])
+
+    def explained(wrapper, **more):
+        layer = InternalInfluence(wrapper, "h", qoi, LinearDoi(resolution=3, cut="h"), **more)
+        return [
+            IntegratedGradients(wrapper, qoi=qoi, resolution=3, **more).attributions(x, SCALE),
+            layer.attributions(x, SCALE),
+            InternalInfluence(wrapper, ("h", "y"), qoi, "point", **more).attributions(x, SCALE),
+        ]
+
+    more = {"rebatch_size": 9} if records == 5 else {}
+    for found, expected in zip(explained(fixed, **more), explained(open_rows), strict=True):
+        equal(found, expected, 1e-10)
+
+
+def test_end_points_and_noise_of_a_fixed_number_of_rows(fixed, open_rows, equal):
+    x = RNG.normal(size=(5, 4))
+    cut = OutputCut(accessor=lambda y: y * 2.0)
+    for doi in (LinearDoi(resolution=10, rule="midpoint"), GaussianDoi(0.1, 3, seed=1)):
+        found, expected = (
+            InternalInfluence(w, (0, cut), "predicted", doi, return_grads=True).explain(x, SCALE)
+            for w in (fixed, open_rows)
         )
-        message = f"'x:0' is declared for 4 rows, but is fed {rows}; give a multiple of 4 records"
-        with pytest.raises(ValueError, match=message):
-            method.attributions(x)
-    with pytest.raises(ValueError, match="rebatch_size=4"):
-        fixed.wrapper(np.ones((5, 4)))
+        equal(found.attributions, expected.attributions, 1e-10)
+        equal(found.quantity, expected.quantity, 1e-10)
+        equal(found.gradients[0], expected.gradients[0], 1e-10)
+
+
+def test_what_a_fixed_number_of_rows_cannot_do(rows, fixed):
+    x = np.ones((5, 4))
+    with pytest.raises(UnsupportedModelError, match=f"declares a batch of {rows}, found 5 rows"):
+        fixed(x, SCALE)
+    if rows == 1:
+        return
+    method = InternalInfluence(fixed, (0, None), "max", "point", rebatch_size=3)
+    with pytest.raises(UnsupportedModelError, match="a batch of 4, and rebatch_size=3 asks"):
+        method.attributions(x, SCALE)
+    with pytest.raises(UnsupportedModelError, match="a batch of 4, and tolerance="):
+        IntegratedGradients(fixed, tolerance=0.1).attributions(x, SCALE)
+
+
+def test_inputs_that_declare_different_numbers(draw):
+    """The first one counts; another that cannot take as many says so."""
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [None, 4], name="x")
+        m = v1.placeholder(tf.float32, [4, 4], name="m")
+        y = tf.tanh(x) * m
+    wrapper = get_model_wrapper(
+        graph, input_tensors=[x, m], output_tensors=y, session=v1.Session(graph=graph)
+    )
+    method = InternalInfluence(wrapper, (0, None), 0, "point", False)
+    assert method.attributions(draw(4, 4), draw(4, 4))[0].shape == (4, 4)
+    with pytest.raises(ValueError, match="'m:0' is declared for 4 rows, but is fed 3"):
+        method.attributions(draw(3, 4), draw(3, 4))

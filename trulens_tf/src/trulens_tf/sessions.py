@@ -181,6 +181,13 @@ class SessionWrapper(ModelWrapper):
         inner = isinstance(cut.name, str | int) and cut.name not in (INPUT, OUTPUT)
         return self._names.channel_axis(self._names.find(cut.name) if inner else None)
 
+    def declared_rows(self) -> int | None:
+        for i, tensor in enumerate(self._inputs):  # the first that has records tells how many
+            if self.batched.get(i) is not False and tensor.shape.rank:
+                rows: int | None = tensor.shape[0]
+                return rows
+        return None
+
     def like(self) -> tf.Tensor | None:
         return next(self.floating_weights(), None)
 
