@@ -12,12 +12,13 @@ W, V = (torch.as_tensor(OLD[name]) for name in "WV")
 
 
 class Layer(nn.Module):
-    def __init__(self, function, *weights):
+    def __init__(self, function, weight=None):
         super().__init__()
-        self.function, self.held = function, nn.ParameterList(weights)
+        self.function = function
+        self.weight = None if weight is None else nn.Parameter(weight)
 
     def forward(self, x):
-        return self.function(x, *self.held)
+        return self.function(x, *([] if self.weight is None else [self.weight]))
 
 
 class Square(nn.Module):
