@@ -107,6 +107,37 @@ def test_at_an_inner_layer(pairs, gradients):
     assert relative_error(whole.attributions(X[:3]), expected * h) <= LIMIT
 
 
+def subclassed(pair):
+    """The same layers in a model that declares no inputs."""
+
+    class Model(pair.module.Model):
+        def __init__(self):
+            super().__init__(dtype=DTYPE)
+            self.parts = [pair.lstm, pair.module.layers.Flatten(dtype=DTYPE), pair.head]
+
+        def call(self, x):
+            for part in self.parts:
+                x = part(x)
+            return x
+
+    model = Model()
+    model(X[: pair.rows])  # builds it, and leaves a state behind
+    return model
+
+
+@pytest.mark.parametrize(("rows", "records"), [(1, 3), (4, 6)])
+def test_states_tell_the_size_where_no_input_does(pairs, gradients, rows, records):
+    pair, x = pairs[rows], X[:records]
+    wrapper, before = get_model_wrapper(subclassed(pair)), pair.state
+    assert all(np.abs(s).min() > 0 for s in before)
+    expected = integral(pair, x, gradients)
+    for qoi in (1, lambda y: y[:, 1]):
+        method = IntegratedGradients(wrapper, qoi=qoi, resolution=STEPS)
+        assert relative_error(method.attributions(x), expected) <= LIMIT
+    for a, b in zip(pair.state, before, strict=True):
+        assert np.array_equal(a, b)
+
+
 def test_what_cannot_be_is_an_error_that_names_the_size(pairs):
     wrapper = pairs[4].wrapper
     with pytest.raises(UnsupportedModelError, match="batch of 4, and rebatch_size=3"):

@@ -7,8 +7,10 @@ import tensorflow as tf
 from trulens_core import (
     ClassQoI,
     ComparativeQoI,
+    CutError,
     InternalChannelQoI,
     InternalInfluence,
+    LinearDoi,
     OutputCut,
     get_model_wrapper,
 )
@@ -116,3 +118,68 @@ def test_images_and_sequences(gradients, equal):
 def test_what_is_not_there_is_told_when_it_runs(qoi, what, tmp_path):
     with pytest.raises(IndexError, match=f"{what} is out of range: there are 3"):
         attributed(MODELS["concrete"](tmp_path), qoi, X)
+
+
+class Unranked(tf.Module):
+    """A layer whose output has a number of axes that no graph knows."""
+
+    def __init__(self, ranked):
+        super().__init__()
+        self.layer, self.rest = Blurred(), Rest(ranked)
+
+    def __call__(self, x):
+        return self.rest(self.layer(x))
+
+
+class Blurred(tf.Module):
+    def __call__(self, x):
+        y = tf.tanh(x @ W)
+        more = tf.ones([tf.cast(tf.reduce_sum(y) > 1e9, tf.int32)], tf.int32)
+        return tf.reshape(y, tf.concat([tf.shape(y), more], 0))
+
+
+class Rest(tf.Module):
+    def __init__(self, ranked):
+        super().__init__()
+        self.ranked = ranked
+
+    def __call__(self, y):
+        return tf.reshape(y, [-1, 5]) ** 2 if self.ranked else y
+
+
+UNKNOWN = r"how many axes the value at {} has is not known before the model runs; .*ensure_shape"
+
+
+@pytest.mark.parametrize("doi", ["point", LinearDoi(resolution=2)])
+@pytest.mark.parametrize("qoi", [0, ClassQoI(1), "max", lambda y: y[:, 0]])
+def test_a_value_of_unknown_rank_is_told(qoi, doi):
+    wrapper = get_model_wrapper(Unranked(False))
+    for cuts, where in (
+        ((0, None), r"OutputCut\(\)"),
+        (("layer", None), r"Cut\('layer'\)"),
+        ((0, "layer"), r"Cut\('layer'\)"),
+    ):
+        with pytest.raises(CutError, match=UNKNOWN.format(where)):
+            InternalInfluence(wrapper, cuts, qoi, doi).attributions(X)
+    with pytest.raises(CutError, match=UNKNOWN.format(r"Cut\('layer'\)")):
+        wrapper.fprop(X, to_cut="layer")
+
+
+def test_what_no_cut_is_at_may_have_any_rank(gradients, equal):
+    wrapper = get_model_wrapper(Unranked(True))
+    found = InternalInfluence(wrapper, None, 1, "point", False).attributions(X)
+    equal(found, gradients(lambda x: tf.tanh(x @ W)[:, 1] ** 2, X)[0], 1e-10)
+
+
+@pytest.mark.parametrize("qoi", [1, lambda y: y[:, 1]])
+def test_an_accessor_says_the_rank(gradients, equal, qoi):
+    wrapper = get_model_wrapper(Unranked(False))
+    cut = OutputCut(accessor=lambda y: tf.ensure_shape(y, [None, 5]))
+    expected = gradients(lambda x: tf.tanh(x @ W)[:, 1], X)[0]
+    for _ in range(2):
+        equal(
+            InternalInfluence(wrapper, (0, cut), qoi, "point", False).attributions(X),
+            expected,
+            1e-10,
+        )
+    equal(wrapper.fprop(X, to_cut=cut), np.tanh(X @ W), 1e-10)

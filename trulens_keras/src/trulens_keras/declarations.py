@@ -7,6 +7,7 @@ from typing import Any
 
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
+from trulens_keras.flavours import states
 
 
 def declared_types(model: Any, inputs: ModelInputs, single: bool) -> dict[int, str]:
@@ -41,11 +42,13 @@ def declared_types(model: Any, inputs: ModelInputs, single: bool) -> dict[int, s
 
 
 def declared_rows(model: Any) -> int | None:
-    """The number of records that all inputs of a model declare, as stateful layers need it."""
+    """The number of records that all inputs of a model declare, as stateful layers need it.
+
+    A subclassed model declares no inputs: its recurrent states have a row per record.
+    """
     flat = getattr(model, "inputs", None)
-    if not isinstance(flat, list | tuple):
-        return None
-    found = {tensor.shape[0] if len(tensor.shape) else None for tensor in flat}
+    held = flat if isinstance(flat, list | tuple) else states(model)
+    found = {tensor.shape[0] if len(tensor.shape) else None for tensor in held}
     return next(iter(found)) if len(found) == 1 else None
 
 

@@ -39,13 +39,15 @@ def read(value: Any, cut: Cut, backend: Backend) -> list[Tensor]:
         tensors = [x for x in _access(value, cut, backend) if backend.is_tensor(x)]
     if not tensors:
         raise _no_tensor(value, cut)
-    return [to_front(t, cut, backend) for t in tensors]
+    if isinstance(cut.accessor, Whole):
+        return tensors
+    return [to_front(_ranked(t, cut), cut, backend) for t in tensors]
 
 
 def select(value: Any, cut: Cut, backend: Backend) -> Selection:
     """The tensors that `cut` selects in `value`, such that others can take their place."""
     if backend.is_tensor(value) and cut.accessor is None:
-        return Selection([value], lambda new: new[0])
+        return Selection([_ranked(value, cut)], lambda new: new[0])
     tree = backend.flatten(value)
     if cut.accessor is not None:
         chosen = _accessed(value, tree, cut, backend)
@@ -61,7 +63,25 @@ def select(value: Any, cut: Cut, backend: Backend) -> Selection:
 
     if not chosen:
         raise _no_tensor(value, cut)
-    return Selection([tree.leaves[i] for i in chosen], put)
+    return Selection([_ranked(tree.leaves[i], cut) for i in chosen], put)
+
+
+def _ranked(tensor: Tensor, cut: Cut) -> Tensor:
+    """`tensor`, whose number of axes a graph may not know."""
+    if _shape(tensor) is tensor.shape:
+        raise CutError(
+            f"how many axes the value at {cut} has is not known before the model runs; say it in "
+            "the model, as tf.ensure_shape does, or, at a target, in an accessor"
+        )
+    return tensor
+
+
+def _shape(tensor: Tensor) -> Any:
+    """The shape as a tuple; as it is where the number of axes is not known."""
+    try:
+        return (*tensor.shape,)
+    except ValueError:
+        return tensor.shape
 
 
 def _arguments(old: Any, new: Any, backend: Backend) -> Any:
@@ -213,7 +233,7 @@ class Shown:
         """What is remembered of a value."""
         tree = backend.flatten(value)
         marked = [
-            _Mark(i, tuple(x.shape), x.dtype) if backend.is_tensor(x) else x
+            _Mark(i, _shape(x), x.dtype) if backend.is_tensor(x) else x
             for i, x in enumerate(tree.leaves)
         ]
         return Shown(tree.unflatten, marked)
