@@ -151,7 +151,7 @@ UNKNOWN = r"how many axes the value at {} has is not known before the model runs
 
 
 @pytest.mark.parametrize("doi", ["point", LinearDoi(resolution=2)])
-@pytest.mark.parametrize("qoi", [0, ClassQoI(1), "max", lambda y: y[:, 0]])
+@pytest.mark.parametrize("qoi", [0, lambda y: y[:, 0]])
 def test_a_value_of_unknown_rank_is_told(qoi, doi):
     wrapper = get_model_wrapper(Unranked(False))
     for cuts, where in (
@@ -176,10 +176,7 @@ def test_an_accessor_says_the_rank(gradients, equal, qoi):
     wrapper = get_model_wrapper(Unranked(False))
     cut = OutputCut(accessor=lambda y: tf.ensure_shape(y, [None, 5]))
     expected = gradients(lambda x: tf.tanh(x @ W)[:, 1], X)[0]
+    method = InternalInfluence(wrapper, (0, cut), qoi, "point", False)
     for _ in range(2):
-        equal(
-            InternalInfluence(wrapper, (0, cut), qoi, "point", False).attributions(X),
-            expected,
-            1e-10,
-        )
+        equal(method.attributions(X), expected, 1e-10)
     equal(wrapper.fprop(X, to_cut=cut), np.tanh(X @ W), 1e-10)
