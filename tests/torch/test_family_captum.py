@@ -101,9 +101,7 @@ def test_noise(model, x, statistic, kind, monkeypatch):
     equal = noise.repeat(len(x), 1, 1, 1, 1).flatten(0, 1)  # captum has each record's together
     monkeypatch.setattr(torch, "normal", lambda mean, std: equal)
     tunnel = attr.NoiseTunnel(attr.Saliency(model))
-    theirs = tunnel.attribute(
-        x, nt_type=kind, nt_samples=7, stdevs=0.2, target=1, abs=False
-    )
+    theirs = tunnel.attribute(x, nt_type=kind, nt_samples=7, stdevs=0.2, target=1, abs=False)
     ours = SmoothGrad(
         model, var=0.04, resolution=7, seed=SEED, statistic=statistic, qoi=ClassQoI(1)
     )

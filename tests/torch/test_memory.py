@@ -1,6 +1,7 @@
 """What is not needed is neither computed nor kept: weight gradients, what comes before a cut."""
 
 import gc
+import weakref
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from trulens_core import (
     LinearDoi,
     get_model_wrapper,
 )
+from trulens_core.steps.contraction import Contraction
 
 X = torch.linspace(-1, 1, 30).reshape(3, 10)
 
@@ -136,3 +138,24 @@ def test_what_a_call_made_is_gone_without_the_garbage_collector(model, options):
         gc.garbage.clear()
         gc.enable()
     assert not held
+
+
+def test_of_many_quantities_one_has_its_gradients_at_a_time(monkeypatch):
+    """Contracted as they come; the sums are what is kept."""
+    given, alive = [], []
+    contracted = Contraction.of
+
+    def of(self, gradients, *rest):
+        given.extend(weakref.ref(g) for g in gradients)
+        alive.append(sum(g() is not None for g in given))
+        return contracted(self, gradients, *rest)
+
+    monkeypatch.setattr(Contraction, "of", of)
+    many = nn.Sequential(nn.Linear(10, 8), nn.Tanh(), nn.Linear(8, 20))
+    method = IntegratedGradients(many, qoi=lambda y: y, resolution=4, contract=-1)
+    found = method.attributions(X)
+    assert len(alive) >= 20
+    assert max(alive) == 1
+    whole = IntegratedGradients(many, qoi=lambda y: y, resolution=4).attributions(X)
+    for a, b in zip(found, whole, strict=True):
+        assert torch.allclose(a, b.sum(-1), atol=1e-6)

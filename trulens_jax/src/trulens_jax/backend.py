@@ -96,6 +96,11 @@ class JaxBackend(Backend):
     def differentiate(self, run: Callable[[Tap], list[Any]]) -> Gradients:
         return differentiation.differentiate(run)
 
+    def differentiate_each(
+        self, run: Callable[[Tap], list[Any]], each: Callable[..., list[Any]]
+    ) -> Gradients:
+        return differentiation.differentiate(run, each)
+
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return jax.jit(step)
 

@@ -90,16 +90,27 @@ def _traced(run: Run, points: list[Any]) -> Traced:
     return Traced(closed, eps, n, Connections(tuple(found)))
 
 
-def differentiate(run: Callable[[Tap], list[Any]]) -> Gradients:
-    """See `Backend.differentiate`. Nothing before the tap is linearised."""
+def differentiate(
+    run: Callable[[Tap], list[Any]], each: Callable[..., list[Any]] | None = None
+) -> Gradients:
+    """See `Backend.differentiate`, and `differentiate_each`. Nothing before the tap is linearised.
+
+    All quantities in one traversal, or with `each` one after the other, in a loop of one traversal:
+    compiling does not grow with their number.
+    """
     step = traced(lambda _, tap: run(tap))
     quantities, pull, seen = jax.vjp(lambda e: step([], e), minus_zeros(step.eps), has_aux=True)
     n = len(quantities)
+
+    def back(cotangents: list[Any]) -> list[Any]:
+        found = pull(cotangents)[0]
+        return found if each is None else each(found)
+
     if n == 1:
-        pulled = [pull([jnp.ones_like(quantities[0])])[0]]
-    else:  # one traversal for all quantities: compiling does not grow with their number
+        pulled = [back([jnp.ones_like(quantities[0])])]
+    else:
         one_hot = [_one_hot(i, n, q) for i, q in enumerate(quantities)]
-        stacked = jax.vmap(lambda c: pull(c)[0])(one_hot)
+        stacked = jax.vmap(back)(one_hot) if each is None else jax.lax.map(back, one_hot)
         pulled = [jax.tree.map(lambda g, i=i: g[i], stacked) for i in range(n)]
     return Gradients(quantities, seen, connected(pulled, step.connections.sources))
 

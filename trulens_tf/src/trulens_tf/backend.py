@@ -174,25 +174,37 @@ class TensorFlowBackend(Backend):
         return tap
 
     def differentiate(self, run: Callable[[Tap], list[tf.Tensor]]) -> Gradients:
+        return self.differentiate_each(run, list)
+
+    def differentiate_each(
+        self, run: Callable[[Tap], list[tf.Tensor]], each: Callable[..., list[tf.Tensor | None]]
+    ) -> Gradients:
         leaves: list[tf.Tensor] = []
         tap = self.tap(leaves)
         if tf.executing_eagerly():  # outside any step
-            quantities, found = self._by_tape(run, tap, leaves)
-        else:
-            quantities = run(tap)
-            found = [self.pulled([q], leaves) for q in quantities]
+            quantities, found = self._by_tape(run, tap, leaves, each)
+            return Gradients(quantities, leaves, found)
+        quantities, found = run(tap), []
+        for q in quantities:
+            # a graph does not say in which order: one after the other, so that few are held
+            done = [g for gs in found[-1:] for g in gs if g is not None] if each is not list else []
+            with tf.control_dependencies(done):
+                found.append(each(self.pulled([q], leaves)))
         return Gradients(quantities, leaves, found)
 
     def _by_tape(
-        self, run: Callable[[Tap], list[tf.Tensor]], tap: Tap, leaves: list[tf.Tensor]
+        self,
+        run: Callable[[Tap], list[tf.Tensor]],
+        tap: Tap,
+        leaves: list[tf.Tensor],
+        each: Callable[..., list[tf.Tensor | None]],
     ) -> tuple[list[tf.Tensor], list[list[tf.Tensor | None]]]:
         with (
             recording(),
             tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape,
         ):
             quantities = run(_watched(tap, tape))
-        found = [tape.gradient(q, leaves) for q in quantities]
-        return quantities, [_dense(gs, leaves) for gs in found]
+        return quantities, [each(_dense(tape.gradient(q, leaves), leaves)) for q in quantities]
 
     def leaf(self, x: tf.Tensor) -> tf.Tensor:
         """The tensor that goes on in place of `x`, and that is differentiated for."""

@@ -57,6 +57,7 @@ def of_rows(a: StepArguments, k: tf.Tensor) -> StepArguments:
         points=[_merged(p) for p in a.points],
         batched=[_repeated(x, k) for x in a.batched],
         per_record=[_repeated(x, k) for x in a.per_record],
+        multipliers=[_repeated(m, k) for m in a.multipliers],
     )
 
 

@@ -40,8 +40,11 @@ class Compiled:
             _specs(arguments.per_record, 1),
             _specs(arguments.scalars, 0),
             _specs(arguments.cotangents, self._axes),
+            _specs(arguments.multipliers, 1),
         )
-        arguments = arguments._replace(cotangents=list(arguments.cotangents))
+        arguments = arguments._replace(
+            cotangents=list(arguments.cotangents), multipliers=list(arguments.multipliers)
+        )
         graph = self._graph(specs, _specs(vectors, 1))
         with rows.reported():
             return graph(arguments, *vectors)

@@ -145,12 +145,21 @@ class TorchBackend(Backend):
         return cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
     def differentiate(self, run: Callable[[Tap], list[torch.Tensor]]) -> Gradients:
+        return self.differentiate_each(run, list)
+
+    def differentiate_each(
+        self,
+        run: Callable[[Tap], list[torch.Tensor]],
+        each: Callable[..., list[torch.Tensor | None]],
+    ) -> Gradients:
         tap = _Tap()
         with gradients_enabled():
             quantities = run(tap)
         leaves = tap.leaves
         last = len(quantities) - 1
-        gradients = [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
+        gradients = [
+            each(_gradient(q, leaves, retain_graph=i < last)) for i, q in enumerate(quantities)
+        ]
         return Gradients([q.detach() for q in quantities], tap.values, gradients)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import operator
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -26,6 +28,7 @@ class Pace(TypedDict, total=False):
 
     rebatch_size: int | Literal["auto"] | None
     progress: bool
+    contract: int | Sequence[int] | None
 
 
 class Options(Pace, total=False):
@@ -55,6 +58,9 @@ class AttributionMethod(ABC):
             out.
         return_grads: whether `explain` returns each point's gradients.
         return_doi: whether `explain` returns the distribution's points.
+        contract: axes of the value at the source cut that attributions are summed over as they
+            come, such as -1 for an embedding's width; the records are on axis 0. Of several
+            quantities only one's gradients are then held at a time.
         progress: whether to show a progress bar (needs tqdm).
 
     Raises:
@@ -84,6 +90,7 @@ class AttributionMethod(ABC):
         return_grads: bool = False,
         return_doi: bool = False,
         progress: bool = False,
+        contract: int | Sequence[int] | None = None,
     ) -> None:
         self.model: ModelWrapper = (
             model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
@@ -94,6 +101,7 @@ class AttributionMethod(ABC):
         self.return_grads = return_grads
         self.return_doi = return_doi
         self.progress = progress
+        self.contract: tuple[int, ...] | None = _axes(contract)
         self._asked: Question | None = None
 
     @final
@@ -169,8 +177,27 @@ class AttributionMethod(ABC):
     def question(self) -> Question:
         """What is asked of the model; errors are those of the parts that it is made of."""
         if self._asked is None:
-            self._asked = self._question()
+            asked = self._question()
+            if self.contract is not None:
+                self._check_contraction(asked)
+                asked = dataclasses.replace(asked, contract=self.contract)
+            self._asked = asked
         return self._asked
+
+    def _check_contraction(self, q: Question) -> None:
+        if self.return_grads:
+            raise ValueError("contract= sums gradients as they come, so return_grads has none")
+        if not q.statistic.linear and (q.multiply or "activations" in q.statistic.want):
+            raise ValueError(
+                f"contract= comes before the statistic {q.statistic!r}, which is not linear, and "
+                "what is multiplied after it has the axes that are gone; sum the attributions "
+                "themselves, or give multiply_activation=False"
+            )
+        if q.source.batch_axis:
+            raise ValueError(
+                f"contract= counts axes with the records first, and {q.source} has them elsewhere; "
+                "sum the attributions themselves"
+            )
 
     def __repr__(self) -> str:
         q = self.question()
@@ -178,6 +205,22 @@ class AttributionMethod(ABC):
             f"{type(self).__name__}({type(self.model.model).__name__}, {q.source} to {q.target}, "
             f"qoi={q.qoi!r}, doi={q.doi!r} at {q.doi_cut})"
         )
+
+
+def _axes(contract: Any) -> tuple[int, ...] | None:
+    """The axes that `contract` names."""
+    if contract is None:
+        return None
+    listed = list(contract) if isinstance(contract, Sequence) else [contract]
+    try:
+        axes = tuple(operator.index(a) for a in listed)
+    except TypeError:
+        axes = ()
+    if not axes or 0 in axes or any(isinstance(a, bool) for a in listed):
+        raise ValueError(
+            f"contract is {contract!r}; it must be an axis, or several, but not 0, that of records"
+        )
+    return axes
 
 
 def _rows_in_all(question: Question, inputs: ModelInputs) -> int | None:

@@ -140,6 +140,24 @@ class Backend(ABC):
                 before; each gradient is the total derivative, as if the tap were at it alone.
         """
 
+    def differentiate_each(
+        self,
+        run: Callable[[Tap], list[Tensor]],
+        each: Callable[[list[Tensor | None]], list[Tensor | None]],
+    ) -> Gradients:
+        """`differentiate`, with `each(gradients)` of a quantity in the place of its gradients.
+
+        It is called for one quantity after the other, of which the gradients are gone before those
+        of the next are computed, where the framework can do so.
+
+        Args:
+            run: as for `differentiate`.
+            each: of one quantity's gradients, in the order of reaching, None where unconnected; it
+                is pure, and may be traced.
+        """
+        got = self.differentiate(run)
+        return got._replace(gradients=[each(gs) for gs in got.gradients])
+
     def passes_whole(self, x: object) -> bool:  # noqa: ARG002 - a hook
         """Whether an argument that is no tensor goes into every pass as it is, see `opaque`.
 
@@ -283,6 +301,7 @@ class Backend(ABC):
             [self.repeat(x, k) for x in a.per_record],
             a.scalars,
             a.cotangents,
+            [self.repeat(m, k) for m in a.multipliers],
         )
 
     @final

@@ -69,6 +69,7 @@ class StepArguments(NamedTuple):
         per_record: the quantity's arrays with a row per record.
         scalars: the quantity's other arrays.
         cotangents: of the values at the target cut, in the second half of a step.
+        multipliers: what gradients are multiplied with before they are contracted, (b, …).
     """
 
     state: Any
@@ -78,6 +79,7 @@ class StepArguments(NamedTuple):
     per_record: list[Tensor]
     scalars: list[Tensor]
     cotangents: Sequence[Tensor] = ()
+    multipliers: Sequence[Tensor] = ()
 
 
 class Halves(NamedTuple):

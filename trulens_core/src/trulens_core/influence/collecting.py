@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.distributions.points import LazyPoints
-from trulens_core.influence.statistics import Evaluated, Parts, Statistic, Table
+from trulens_core.influence.statistics import Evaluated, Parts, Statistic, Table, multiplied
 from trulens_core.slices import Cut
+from trulens_core.steps.contraction import Contraction
 
 
 class Collected:
@@ -23,6 +25,7 @@ class Collected:
         source: where the variables live.
         keep: whether single points' gradients are kept.
         more: what is wanted of the one point that is the value itself.
+        contraction: what gradients are summed over once points' own multipliers are applied.
 
     Attributes:
         want: what is wanted of each block.
@@ -30,7 +33,7 @@ class Collected:
         quantities: n tensors (b,), where it gave them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a group's blocks are collected for
         self,
         statistic: Statistic,
         backend: Backend,
@@ -39,16 +42,21 @@ class Collected:
         *,
         keep: bool,
         more: Sequence[Want] = (),
+        contraction: Contraction | None = None,
     ) -> None:
         self._backend, self._points, self._source = backend, points, source
         self._running = statistic.start(backend, points)
         self._kept: list[Table] | None = [] if keep else None
         self._own = points.multipliers, points.factors
         own = "points" in statistic.want or any(s is not None for s in self._own)
-        self._sums = keep and not own
+        # of points that nothing but a sum needs
+        self._sums = (keep and not own) or (
+            contraction is not None and "points" not in statistic.want and points.factors is None
+        )
         needed = {*statistic.want, *more, *(["points"] if keep or own else [])}
         self.want: list[Want] = [w for w in ("points", "quantities", "activations") if w in needed]
         self._next = 0
+        self._contraction = contraction
         self.activations: dict[Cut, list[Tensor]] = {}
         self.quantities: list[Tensor] | None = None
 
@@ -62,11 +70,15 @@ class Collected:
             got, weights = _real(got, count), weights[:count]
         if self._kept is not None:
             self._kept.append([list(gs) for gs in got.gradients])
+        own = [None if s is None else s(first, self._next) for s in self._own]
+        if self._contraction is not None:
+            table = multiplied([list(gs) for gs in got.gradients], own[0], self._backend)
+            summed = functools.partial(self._contraction.summed, backend=self._backend, leading=1)
+            got, own[0] = got._replace(gradients=[list(map(summed, ts)) for ts in table]), None
         if self._sums:
             w = self._backend.from_numpy(weights)
             sums = [[self._backend.weighted_sum(g, w) for g in gs] for gs in got.gradients]
             got = got._replace(gradients=sums)
-        own = [None if s is None else s(first, self._next) for s in self._own]
         self._running.add(got, Evaluated(first, weights, *own))
 
     def finish(self) -> Parts:

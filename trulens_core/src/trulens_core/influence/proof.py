@@ -17,6 +17,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.passes.trace import Trace
 from trulens_core.quantities import QoI
 from trulens_core.steps.block import Block
+from trulens_core.steps.contraction import Contraction
 
 Over = Callable[[Block], Gradients]
 
@@ -31,12 +32,13 @@ class ProvedBlocks:
         want: what is wanted besides the gradients' sum.
         way: how blocks are evaluated, if that is right.
         verdict: what is known of that.
+        contraction: what gradients are summed over as they come.
 
     Raises:
         Refused: when called, where the way is not right; the verdict then says so.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what blocks are evaluated from
         self,
         question: Question,
         inputs: ModelInputs,
@@ -44,10 +46,12 @@ class ProvedBlocks:
         want: list[Want],
         way: Way,
         verdict: Verdict,
+        contraction: Contraction | None = None,
     ) -> None:
         self._question, self._inputs, self._qoi = question, inputs, qoi
         self._want, self._way, self._verdict = want, way, verdict
         self._backend = question.wrapper.backend
+        self._contraction = contraction
         self._trusted = self._over(want, way)
 
     def _over(self, want: list[Want], way: Way) -> Over:
@@ -59,6 +63,7 @@ class ProvedBlocks:
             qoi=self._qoi,
             want=want,
             narrow=way == "narrow",
+            contraction=self._contraction,
         )
 
     def __call__(self, block: Block) -> Gradients:

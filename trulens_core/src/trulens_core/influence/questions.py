@@ -53,6 +53,7 @@ class Question:
         doi_cut: where these live.
         multiply: whether the activation's multiplier is applied.
         statistic: how what the points give becomes one answer.
+        contract: the axes of the value at the source cut that attributions are summed over.
         tolerance: instead of a number of points, the error that is accepted; of paths alone.
     """
 
@@ -65,6 +66,7 @@ class Question:
     multiply: bool = True
     statistic: Statistic = dataclasses.field(default_factory=Mean)
     tolerance: Tolerance | None = None
+    contract: tuple[int, ...] | None = None
 
     @property
     def complete(self) -> Complete:

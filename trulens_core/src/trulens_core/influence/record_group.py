@@ -26,6 +26,7 @@ from trulens_core.inputs.rows import last_again, padded, repeated
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
+from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.quantity_data import with_tensors
 
 
@@ -72,11 +73,14 @@ class RecordGroup:
         if self._request.points:
             points = remembered(points, self._backend)
         points = q.statistic.prepared(points, self._work(at_records))
-        found = self._collected(qoi, points)
-        parts = found.finish()
         at_baseline = self._values_at_baseline(baseline)
-        multiplier = None
-        if points.multipliers is None:
+        contraction, multiplier = None, None
+        if q.contract is not None:
+            before = () if points.multipliers else self._multiplier(group, at_records, at_baseline)
+            contraction = Contraction(q.contract, before or ())
+        found = self._collected(qoi, points, contraction)
+        parts = found.finish()
+        if points.multipliers is None and contraction is None:
             multiplier = self._multiplier(group, at_records or found.activations, at_baseline)
         not_finite, zero = self._judged(parts.total)
         return self._trimmed(
@@ -107,7 +111,7 @@ class RecordGroup:
             self.part.way == "narrow"
             and 1 < n <= self.part.rows // b
             and not more
-            and not (q.statistic.want or q.statistic.prepares)
+            and not (q.statistic.want or q.statistic.prepares or q.contract)
             and len(q.doi_cut.parts()) == 1
             and (q.source == q.doi_cut or not q.multiply)
             and self._verdict.proved("narrow", b, n)
@@ -170,7 +174,7 @@ class RecordGroup:
             cuts.append(q.target)
         if not point or self._request.points:
             cuts.append(q.doi_cut)
-        if q.multiply and (cuts or isinstance(q.source, InputCut)):
+        if q.multiply and (cuts or isinstance(q.source, InputCut) or q.contract is not None):
             cuts.append(q.source)  # else the one point's step gives it
         return q.wrapper.activations(self._inputs, list(dict.fromkeys(cuts)))
 
@@ -230,15 +234,21 @@ class RecordGroup:
             self._of_group,
         )
 
-    def _collected(self, qoi: QoI, points: LazyPoints) -> Collected:
+    def _collected(
+        self, qoi: QoI, points: LazyPoints, contraction: Contraction | None
+    ) -> Collected:
         q, request = self._question, self._request
         more: list[Want] = []
         if points.stack is None:
             more += ["quantities"] if request.quantities else []
             more += ["activations"] if q.multiply and not isinstance(q.source, InputCut) else []
         parts = q.statistic, self._backend, points, q.source
-        found = Collected(*parts, keep=request.gradients, more=more)
-        over = ProvedBlocks(q, self._inputs, qoi, found.want, self.part.way, self._verdict)
+        # after the multipliers that points have of their own, else as gradients come
+        own, as_they_come = (contraction, None) if points.multipliers else (None, contraction)
+        found = Collected(*parts, keep=request.gradients, more=more, contraction=own)
+        over = ProvedBlocks(
+            q, self._inputs, qoi, found.want, self.part.way, self._verdict, as_they_come
+        )
         for block, count in in_blocks(points, q.doi_cut, q.wrapper, self._inputs, self.part):
             got = over(block)
             found.add(got, block.weights, count)

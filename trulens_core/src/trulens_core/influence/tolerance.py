@@ -62,7 +62,8 @@ def adaptive_answers(question: Question, inputs: ModelInputs, request: Request) 
             done.append((left.records[stop], _picked(answer, stop, backend)))
         if len(stop) == len(left.records):
             break
-        left = _narrowed(left, answer, np.flatnonzero(~answer.converged), backend)
+        less = len(question.contract or ())
+        left = _narrowed(left, answer, np.flatnonzero(~answer.converged), less, backend)
         n *= 3
     order = np.argsort(np.concatenate([records for records, _ in done]))
     return [_picked(joined([a for _, a in done], backend), order, backend)]
@@ -128,10 +129,12 @@ def _host(t: Tensor, backend: Backend) -> np.ndarray[Any, Any]:
 # -- records that leave ----------------------------------------------------------------------
 
 
-def _narrowed(left: _Open, answer: Answer, index: np.ndarray[Any, Any], backend: Backend) -> _Open:
-    """Some of the open records."""
+def _narrowed(
+    left: _Open, answer: Answer, index: np.ndarray[Any, Any], less: int, backend: Backend
+) -> _Open:
+    """Some of the open records; attributions have `less` axes fewer than the values."""
     total, places = len(left.records), index.tolist()
-    ranks = [len(t.shape) for t in answer.attributions[0]]
+    ranks = [len(t.shape) + less for t in answer.attributions[0]]
     return _Open(
         left.records[index],
         left.inputs.select(places, backend),

@@ -22,6 +22,7 @@ from trulens_core.slices import (
 )
 from trulens_core.steps.block import Block
 from trulens_core.steps.blocks import over_blocks, values_over_blocks
+from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.values import activations
 
 
@@ -107,7 +108,7 @@ class ModelWrapper(CutModel):
         return self.over_blocks(inputs, wrt=wrt, of=of, qoi=qoi, want=want)(block)
 
     @final
-    def over_blocks(
+    def over_blocks(  # noqa: PLR0913 - what blocks are evaluated from
         self,
         inputs: ModelInputs,
         *,
@@ -116,13 +117,16 @@ class ModelWrapper(CutModel):
         qoi: QoI,
         want: Sequence[Want] = (),
         narrow: bool = False,
+        contraction: Contraction | None = None,
     ) -> Callable[[Block], Gradients]:
         """`gradients` as a function of blocks of one distribution; they have one structure.
 
         Where `narrow`, what comes before the distribution's inner cut is computed for the records
-        alone; see `trulens_core.influence.ways`.
+        alone; see `trulens_core.influence.ways`. With a `contraction` gradients are summed over
+        axes as they come, a quantity at a time.
         """
-        return over_blocks(self, inputs, (wrt, of), qoi, want, narrow=narrow)
+        parts = self, inputs, (wrt, of), qoi, want
+        return over_blocks(*parts, narrow=narrow, contraction=contraction)
 
     @final
     def values_over_blocks(

@@ -12,10 +12,11 @@ from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut
 from trulens_core.steps import eager, traced
 from trulens_core.steps.block import Block
+from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.values import activations
 
 
-def over_blocks(
+def over_blocks(  # noqa: PLR0913 - what blocks are evaluated from
     model: CutModel,
     inputs: ModelInputs,
     cuts: tuple[Cut, Cut],
@@ -23,6 +24,7 @@ def over_blocks(
     want: Sequence[Want] = (),
     *,
     narrow: bool = False,
+    contraction: Contraction | None = None,
 ) -> Callable[[Block], Gradients]:
     """The gradients as a function of blocks; see `ModelWrapper.over_blocks`.
 
@@ -33,12 +35,16 @@ def over_blocks(
         qoi: the quantity, for b records.
         want: what is wanted besides.
         narrow: whether what comes before an inner cut is computed for the records alone.
+        contraction: what gradients are summed over as they come.
     """
     if cuts[1] == model.unchecked:
         activations(model, inputs, [cuts[1]])  # once, since no gradient shows it
     if model.backend.traces:
-        return traced.TracedBlocks(model, inputs, cuts, qoi, want)
-    return functools.partial(eager.gradients, model, inputs, cuts, qoi, want=want, narrow=narrow)
+        return traced.TracedBlocks(model, inputs, cuts, qoi, want, contraction)
+    parts = model, inputs, cuts, qoi
+    return functools.partial(
+        eager.gradients, *parts, want=want, narrow=narrow, contraction=contraction
+    )
 
 
 def values_over_blocks(

@@ -12,6 +12,7 @@ from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
+from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.quantity_data import with_tensors
 from trulens_core.steps.target import ModelPart
 
@@ -25,6 +26,7 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
     want: Collection[Want],
     *,
     narrow: bool = False,
+    contraction: Contraction | None = None,
 ) -> Gradients:
     """The gradients of a quantity over a block; the same numbers as `WholeStep`.
 
@@ -36,6 +38,7 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
         block: k points.
         want: what is wanted besides, see `ModelWrapper.gradients`.
         narrow: whether what comes before an inner cut is computed for the records alone.
+        contraction: what gradients are summed over.
     """
     backend, k = model.backend, len(block.weights)
     rows, replace = _given(model, inputs, block, narrow)
@@ -50,7 +53,7 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
         host.validate([tuple(t.shape) for t in y])
         return evaluate(qoi, y, n, backend)
 
-    got = backend.differentiate(run)
+    got = part.differentiated(run, contraction)
     split = backend.split_points
     activations = got.activations if "activations" in want else []
     return Gradients(
@@ -58,7 +61,7 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
         [split(activations[i], k) for i in part.order] if activations else [],
         [
             backend.combined(gs, block.weights, want)
-            for gs in part.connected(got.gradients, got.activations)
+            for gs in part.connected(got.gradients, part.like(got, contraction))
         ],
     )
 

@@ -71,8 +71,18 @@ class HalvedStep:
         whole = self._compiled.whole
         between = Between(backend, key.qoi, key.of, None if whole is None else whole.shown)
         got = between.evaluated(half.values, a, k)
-        gradients = [half.pull(gs, weights) for gs in got.gradients]
-        like = [backend.accumulator(z if "points" in key.want else z[0]) for z in half.activations]
+        leading = int("points" in key.want)
+        contraction = key.contraction(a)
+
+        def pulled(gs: list[Tensor | None]) -> list[Tensor | None]:
+            found = half.pull(gs, weights)
+            if contraction is None:
+                return found
+            return contraction.of(found, part.order, backend, leading)
+
+        gradients = [pulled(gs) for gs in got.gradients]
+        values = [backend.accumulator(z if leading else z[0]) for z in half.activations]
+        like = part.like(Gradients([], values, gradients), contraction, leading)
         wanted = "quantities" in key.want
         return Gradients(
             [backend.split_points(q, k) for q in got.quantities] if wanted else [],

@@ -14,6 +14,7 @@ from trulens_core.passes import CutModel
 from trulens_core.passes.selection import Chosen, Shown, Whole
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut
+from trulens_core.steps.contraction import Contraction
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +60,11 @@ class StepKey(PassKey):
     wrt: Cut
     want: frozenset[Want]
     qoi: QoI
+    contracted: tuple[int, ...] | None = None
+
+    def contraction(self, a: StepArguments) -> Contraction | None:
+        """What gradients are summed over."""
+        return None if self.contracted is None else Contraction(self.contracted, a.multipliers)
 
     @property
     def whole(self) -> Whole | None:
@@ -75,8 +81,8 @@ class StepKey(PassKey):
         return self.wrt, self.want, *super().of_model()
 
     def of_quantity(self) -> tuple[Hashable, ...]:
-        """The key by value of the quantity."""
-        return self.qoi.key(), tuple(d.per_record for d in self.qoi.data())
+        """The key by value of the quantity, and of what is done with its gradients."""
+        return self.qoi.key(), tuple(d.per_record for d in self.qoi.data()), self.contracted
 
     def snapshot(self) -> StepKey:
         """The key with a quantity that the caller can no longer change."""

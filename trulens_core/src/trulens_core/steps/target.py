@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from trulens_core.backends import LoopTap, Tap, Tensor
+from trulens_core.backends import Gradients, LoopTap, Tap, Tensor
 from trulens_core.errors import LayerNotReachedError, NotConnectedError
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel, selection
 from trulens_core.passes.selection import Whole
 from trulens_core.slices import Cut
+from trulens_core.steps.contraction import Contraction
 
 
 class ModelPart:
@@ -59,6 +60,23 @@ class ModelPart:
         if rows is None:
             y = [model.backend.same_rows(t, inputs.first, of) for t in y]
         return y, rows
+
+    def differentiated(
+        self, run: Callable[[Tap], list[Tensor]], contraction: Contraction | None
+    ) -> Gradients:
+        """What `run` gives, and its gradients, contracted as they come."""
+        backend = self._model.backend
+        if contraction is None:
+            return backend.differentiate(run)
+        return backend.differentiate_each(run, lambda gs: contraction.of(gs, self.order, backend))
+
+    def like(
+        self, got: Gradients, contraction: Contraction | None, leading: int = 0
+    ) -> Sequence[Tensor]:
+        """What has the shapes of the gradients, in the order of tapping; see `connected`."""
+        if contraction is None or all(g is not None for gs in got.gradients for g in gs):
+            return got.activations
+        return [contraction.summed(z, self._model.backend, leading) for z in got.activations]
 
     def connected(
         self,

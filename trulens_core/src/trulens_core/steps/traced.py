@@ -11,6 +11,7 @@ from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
+from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.forward import ForwardStep
 from trulens_core.steps.halves import HalvedStep, ModelHalves
 from trulens_core.steps.keys import PassKey, StepKey, shapes_key
@@ -73,8 +74,10 @@ class TracedBlocks(ForwardBlocks):
         cuts: tuple[Cut, Cut],
         qoi: QoI,
         want: Collection[Want],
+        contraction: Contraction | None = None,
     ) -> None:
         super().__init__(model, inputs, cuts[1])
+        self._contraction = contraction
         self._wrt, self._want = cuts[0], frozenset(want)
         self._qoi = qoi.with_channel_axis(model.channel_axis(cuts[1]))
 
@@ -84,11 +87,13 @@ class TracedBlocks(ForwardBlocks):
         return key, arguments._replace(
             per_record=[d.value for d in data if d.per_record],
             scalars=[d.value for d in data if not d.per_record],
+            multipliers=list(self._contraction.multipliers) if self._contraction else [],
         )
 
     def _found(self, key: PassKey) -> AnyStep:
         parts = key.of, key.replaced, key.structure, key.shapes
-        step = self._kept(StepKey(*parts, self._wrt, self._want, self._qoi))
+        axes = None if self._contraction is None else self._contraction.axes
+        step = self._kept(StepKey(*parts, self._wrt, self._want, self._qoi, axes))
         step.validate(self._qoi)
         return step
 

@@ -69,9 +69,10 @@ class WholeStep:
             self._host_qoi.validate(self.target_shapes)
             return evaluate(qoi, y, rows, backend)
 
-        got = backend.differentiate(run)
+        contraction = key.contraction(a)
+        got = part.differentiated(run, contraction)
         return Gradients(
             got.quantities if "quantities" in key.want else [],
             [got.activations[i] for i in part.order] if "activations" in key.want else [],
-            part.connected(got.gradients, got.activations),
+            part.connected(got.gradients, part.like(got, contraction)),
         )

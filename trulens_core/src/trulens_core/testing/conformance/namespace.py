@@ -148,6 +148,28 @@ class BackendFunctions(Harness):
             pairs = zip(row, wanted, strict=True)
             assert all(self.close(g, w) for g, w in pairs if w is not None)
 
+    def test_gradients_of_one_quantity_after_the_other(self) -> None:
+        """`each` is given one quantity's at a time, and its answer takes their place."""
+        x, y = X[:, :, 0], X[:, :2, 1]
+
+        def run(tap: Any) -> list[Any]:
+            a, b = tap([self.tensor(x), self.tensor(y)])
+            return [a[:, 0] * a[:, 1], b[:, 1] * 3.0, a[:, 0] * b[:, 0]]
+
+        def each(gs: list[Any]) -> list[Any]:
+            return [None if g is None else self.backend.xp.sum(g * g, axis=1) for g in gs]
+
+        found = self.backend.differentiate_each(run, each)
+        whole = self.backend.differentiate(run)
+        assert self.close(found.quantities, whole.quantities)
+        for row, gradients in zip(found.gradients, whole.gradients, strict=True):
+            assert [g is None for g in row] == [g is None for g in gradients]
+            pairs = zip(row, gradients, strict=True)
+            assert all(self.close(a, (b * b).sum(1)) for a, b in self._known(pairs))
+
+    def _known(self, pairs: Any) -> Any:
+        return [(a, self.backend.to_numpy(b)) for a, b in pairs if a is not None]
+
     def test_a_tap_that_is_reached_twice(self) -> None:
         """Values and gradients are listed in the order of reaching."""
         x, y = X[:, 0], X[:, 1, :1]

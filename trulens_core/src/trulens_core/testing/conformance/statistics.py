@@ -269,6 +269,28 @@ class Statistics(Harness):
                 a, product.mean(0) * (v - 0.1), rtol=1e-9, atol=1e-12 * np.abs(a).max()
             )
 
+    # -- contraction -------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("name", ["text", "two_inputs"])
+    def test_contracting_is_summing_afterwards(self, name: str) -> None:
+        """Also of several quantities and tensors, for each way that multipliers come about."""
+        subject = SUBJECTS[name]
+        args, kwargs = self.records(name, RECORDS)
+        w, doi = self.wrapper(name), LinearDoi(0.1, 3, cut=subject.source)
+        ways: list[dict[str, Any]] = [{}, {"multiply_activation": False}, {"statistic": "path"}]
+        more: dict[str, Any] = {"contract": -1, "rebatch_size": 4}
+        for options in ways:
+            whole, found = (
+                InternalInfluence(w, (subject.source, None), Several(), doi, **o).attributions(
+                    *args, **kwargs
+                )
+                for o in (options, options | more)
+            )
+            expected = [[a.sum(-1) for a in self._tensors(q)] for q in whole]
+            for q, sums in zip(found, expected, strict=True):
+                for a, b in zip(self._tensors(q), sums, strict=True):
+                    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * np.abs(b).max())
+
     # -- data and baselines ------------------------------------------------------------------
 
     def test_expected_gradients_are_a_mean_over_draws(self) -> None:

@@ -56,6 +56,11 @@ class ReferenceBackend(Backend):
         return Tensor(x.data, (x, back))
 
     def differentiate(self, run: Callable[[Tap], list[Tensor]]) -> Gradients:
+        return self.differentiate_each(run, list)
+
+    def differentiate_each(
+        self, run: Callable[[Tap], list[Tensor]], each: Callable[..., list[Tensor | None]]
+    ) -> Gradients:
         leaves: list[Tensor] = []
 
         def tap(z: list[Tensor]) -> list[Tensor]:
@@ -64,12 +69,12 @@ class ReferenceBackend(Backend):
             return new
 
         quantities = run(tap)
-        found = [pulled_back(q, leaves) for q in quantities]
-        return Gradients(
-            [Tensor(q.data) for q in quantities],
-            [Tensor(t.data) for t in leaves],
-            [[None if g is None else Tensor(g) for g in gs] for gs in found],
-        )
+        found = [
+            each([None if g is None else Tensor(g) for g in pulled_back(q, leaves)])
+            for q in quantities
+        ]
+        seen = [Tensor(t.data) for t in leaves]
+        return Gradients([Tensor(q.data) for q in quantities], seen, found)
 
 
 BACKEND: Any = ReferenceBackend()
