@@ -161,6 +161,14 @@ def test_inputs(model, call, error, message):
     says(model, call, error, message)
 
 
+def test_an_option_of_another_library_in_the_call(model):
+    """What the model raises stays, with what to write."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'target'") as caught:
+        InputAttribution(model).attributions(T, target=1)
+    notes = " ".join(caught.value.__notes__)
+    assert "Captum's target= is qoi= here; it belongs to the method, not to the call" in notes
+
+
 def test_a_name_that_was_not_given(model):
     def call(m):
         return InputAttribution(m, doi_cut=InputCut(names=["y"])).attributions(T)

@@ -155,7 +155,9 @@ class MapSum(Statistic):
     want: ClassVar[frozenset[Want]] = frozenset({"points", "activations"})
 
     def __init__(self, kind: Kind, relu: bool, layout: Layout) -> None:
-        self.kind, self.relu, self.layout = kind, relu, layout
+        self.kind: Kind = kind
+        self.relu: bool = relu
+        self.layout: Layout = layout
 
     def start(self, backend: Backend, points: LazyPoints) -> Running:
         del points

@@ -7,9 +7,9 @@ import operator
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict, final
+from typing import Any, Literal, Never, TypedDict, final
 
-from trulens_core.attribution import remarks
+from trulens_core.attribution import habits, remarks
 from trulens_core.attribution.progress import bar
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
@@ -64,7 +64,8 @@ class AttributionMethod(ABC):
         progress: whether to show a progress bar (needs tqdm).
 
     Raises:
-        ValueError: for a `rebatch_size` that is none of these.
+        ValueError: for a `rebatch_size` or axes that are none of these.
+        TypeError: for an option that there is not; it answers other libraries' words with ours.
         NoBackendError: for a model that no installed backend serves.
 
     Example:
@@ -91,7 +92,10 @@ class AttributionMethod(ABC):
         return_doi: bool = False,
         progress: bool = False,
         contract: int | Sequence[int] | None = None,
+        **others: Never,
     ) -> None:
+        if others:
+            raise habits.refused(type(self).__name__, others)
         self.model: ModelWrapper = (
             model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
         )
@@ -154,6 +158,16 @@ class AttributionMethod(ABC):
         self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
     ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
         question = self.question()
+        try:
+            return self._answered(question, args, kwargs, explain)
+        except Exception as error:
+            for hint in habits.answers(kwargs):
+                error.add_note(f"{hint}; it belongs to the method, not to the call")
+            raise
+
+    def _answered(
+        self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
+    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
         inputs, kind = self.model.prepared(ModelInputs.of_call(args, kwargs))
         remarks.of_integers(question, inputs)
         with bar(self.progress, _rows_in_all(question, inputs)) as advance:

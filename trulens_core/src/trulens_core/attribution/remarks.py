@@ -11,7 +11,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED, Name
 from trulens_core.slices import InputCut
 
-_CALLER = 4
+_CALLER = 5
 """The frames from a warning to the caller of `attributions` or `explain`."""
 
 

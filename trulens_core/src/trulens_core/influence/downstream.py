@@ -35,7 +35,10 @@ class Downstream(Mean):
     complete: ClassVar[Complete] = None
 
     def __init__(self, layer: Cut, target: Cut, qoi: QoI, unit: QoI) -> None:
-        self.layer, self.target, self.qoi, self.unit = layer, target, qoi, unit
+        self.layer: Cut = layer
+        self.target: Cut = target
+        self.qoi: QoI = qoi
+        self.unit: QoI = unit
 
     def prepared(self, points: LazyPoints, work: Work) -> LazyPoints:
         return super().prepared(points, work)._replace(factors=_Factors(points, self, work))

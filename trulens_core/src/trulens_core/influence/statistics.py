@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.distributions.points import LazyPoints
 from trulens_core.errors import DoiError
-
-if TYPE_CHECKING:
-    from trulens_core.influence.work import Work
+from trulens_core.influence.work import Work
 
 Complete = Literal["exact", "in expectation"] | None
 Table = list[list[Tensor]]

@@ -22,6 +22,7 @@ from trulens_core.testing.conformance.forms import Forms as Forms
 from trulens_core.testing.conformance.harness import Harness as Harness
 from trulens_core.testing.conformance.inputs import Inputs as Inputs
 from trulens_core.testing.conformance.laws import Laws as Laws
+from trulens_core.testing.conformance.methods import Methods as Methods
 from trulens_core.testing.conformance.namespace import BackendFunctions as BackendFunctions
 from trulens_core.testing.conformance.namespace import Namespace as Namespace
 from trulens_core.testing.conformance.parity import FrameworkIndependence as FrameworkIndependence
@@ -43,6 +44,7 @@ class Conformance(
     CallersCode,
     Distributions,
     Statistics,
+    Methods,
     Results,
     NoTrace,
     Namespace,

@@ -12,7 +12,7 @@ from trulens_core import InternalInfluence, LinearDoi, QoI, get_model_wrapper
 from trulens_core.models import ModelWrapper
 from trulens_core.testing.conformance.compare import Array, arrays
 from trulens_core.testing.conformance.harness import Harness
-from trulens_core.testing.conformance.statistics import DATA, methods
+from trulens_core.testing.conformance.methods import DATA, methods
 from trulens_core.testing.conformance.subjects import (
     SUBJECTS,
     Columns,

@@ -1,0 +1,49 @@
+"""The words of other libraries, answered with ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_OURS = {
+    "target": "Captum's target= is qoi= here",
+    "n_steps": "Captum's n_steps= is resolution= here",
+    "baselines": "Captum's baselines= is baseline= here",
+    "internal_batch_size": "Captum's internal_batch_size= is rebatch_size= here",
+    "additional_forward_args": (
+        "Captum's additional_forward_args= are arguments of the call here: "
+        "method.attributions(x, mask=mask)"
+    ),
+    "multiply_by_inputs": "Captum's multiply_by_inputs= is multiply_activation= here",
+    "n_samples": "Captum's n_samples= is samples= (draws from data) or resolution= (noise) here",
+    "nt_samples": "Captum's nt_samples= is resolution= here",
+    "nt_type": 'Captum\'s nt_type= is statistic= here: "mean", "second_moment" or "variance"',
+    "stdevs": "Captum's stdevs= is a standard deviation; give its square as var= here",
+    "relu_attributions": "Captum's relu_attributions= is relu= here",
+    "neuron_selector": "Captum's neuron_selector= is neuron= here, or a qoi= read at the layer",
+    "nsamples": "SHAP's nsamples= is samples= here",
+    "background": "SHAP's background= is data= here",
+    "steps": "Xplique's steps= is resolution= here",
+    "nb_samples": "Xplique's nb_samples= is resolution= here",
+    "operator": "Xplique's operator= is qoi= here, a function of the model's output",
+    "baseline_value": "Xplique's baseline_value= is baseline= here",
+    "batch_size": "batch_size= is rebatch_size= here: rows (records × points) a pass",
+    "conv_layer": "Xplique's conv_layer= is layer= here",
+    "output_layer": "Xplique's output_layer= is qoi_cut= here",
+    "reducer": "Xplique's reducer= has no like here: results are shaped as what was explained",
+    "smooth_samples": "tf-keras-vis's smooth_samples= is SmoothGrad's resolution= here",
+    "smooth_noise": "tf-keras-vis's smooth_noise= is SmoothGrad's noise= here",
+    "penultimate_layer": "tf-keras-vis's penultimate_layer= is layer= here",
+}
+
+
+def answers(names: Iterable[str]) -> list[str]:
+    """What to write instead of options of other libraries, for those among `names`."""
+    return [_OURS[name] for name in names if name in _OURS]
+
+
+def refused(method: str, names: Iterable[str]) -> TypeError:
+    """The error for options that a method does not have."""
+    given = list(names)
+    shown = ", ".join(f"{name}=" for name in given)
+    hints = "; ".join(answers(given))
+    return TypeError(f"{method} takes no {shown}" + (f": {hints}" if hints else ""))
