@@ -44,15 +44,23 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.plugins import BackendDescription, get_backend, list_backends, register_backend
 from trulens_core.quantities import (
+    BinaryQoI,
+    BoxQoI,
     ClassQoI,
     ClassSeqQoI,
     ComparativeQoI,
+    DistanceQoI,
+    EntropyQoI,
     InternalChannelQoI,
     LambdaQoI,
+    LogProbQoI,
+    LossQoI,
     MaxClassQoI,
     PredictedClassQoI,
     QoI,
+    RegressionQoI,
     ThresholdQoI,
+    TokenQoI,
 )
 from trulens_core.results import AttributionResult
 from trulens_core.slices import Cut, InputCut, LogitCut, OutputCut, Slice
@@ -93,6 +101,14 @@ __all__ = [
     "InternalChannelQoI",
     "LambdaQoI",
     "ThresholdQoI",
+    "BinaryQoI",
+    "RegressionQoI",
+    "LogProbQoI",
+    "EntropyQoI",
+    "LossQoI",
+    "DistanceQoI",
+    "TokenQoI",
+    "BoxQoI",
     "DoI",
     "PointDoi",
     "LinearDoi",

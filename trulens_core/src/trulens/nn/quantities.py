@@ -1,16 +1,24 @@
 """Quantities of interest, as documented: names of `trulens_core`."""
 
 from trulens_core import (
+    BinaryQoI,
+    BoxQoI,
     ClassQoI,
     ClassSeqQoI,
     ComparativeQoI,
+    DistanceQoI,
+    EntropyQoI,
     InternalChannelQoI,
     LambdaQoI,
+    LogProbQoI,
+    LossQoI,
     MaxClassQoI,
     PredictedClassQoI,
     QoI,
     QoiCutSupportError,
+    RegressionQoI,
     ThresholdQoI,
+    TokenQoI,
 )
 
 __all__ = [
@@ -23,5 +31,13 @@ __all__ = [
     "LambdaQoI",
     "ThresholdQoI",
     "ClassSeqQoI",
+    "BinaryQoI",
+    "RegressionQoI",
+    "LogProbQoI",
+    "EntropyQoI",
+    "LossQoI",
+    "DistanceQoI",
+    "TokenQoI",
+    "BoxQoI",
     "QoiCutSupportError",
 ]

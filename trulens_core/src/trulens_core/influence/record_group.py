@@ -180,8 +180,7 @@ class RecordGroup:
 
     def _qoi(self, at_records: dict[Cut, list[Tensor]]) -> QoI:
         q = self._question
-        qoi = self._for_records(q.qoi)
-        return qoi.bind(one_or_list(at_records[q.target])) if qoi.binds else qoi
+        return self._bound(self._for_records(q.qoi), q.target, at_records)
 
     def _for_records(self, qoi: QoI) -> QoI:
         qoi = qoi.for_records(self._first, self._last, self._total)
@@ -191,10 +190,16 @@ class RecordGroup:
 
     def _of_group(self, qoi: QoI, cut: Cut) -> QoI:
         """Another quantity than the question's, at a cut, for these records."""
-        qoi = self._for_records(qoi)
+        return self._bound(self._for_records(qoi), cut, {})
+
+    def _bound(self, qoi: QoI, cut: Cut, known: dict[Cut, list[Tensor]]) -> QoI:
+        """The quantity, told the value at its cut for the unmodified records if it asks."""
         if not qoi.binds:
             return qoi
-        return qoi.bind(one_or_list(self._question.wrapper.activations(self._inputs, [cut])[cut]))
+        wrapper = self._question.wrapper
+        known = known or wrapper.activations(self._inputs, [cut])
+        placed = qoi.with_channel_axis(wrapper.channel_axis(cut))
+        return placed.bind(one_or_list(known[cut]))
 
     def _group(self, at_records: dict[Cut, list[Tensor]]) -> Records:
         q = self._question

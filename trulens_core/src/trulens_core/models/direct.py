@@ -129,6 +129,7 @@ def qoi_bprop(model: CutModel, call: Call, qoi: QoI, to_cut: Cut, attribution_cu
     with notes.added(call.inputs, model), model.opened(call.inputs, call.doi):
         if qoi.binds:
             y = activations(model, call.unmodified, [of])[of]
+            qoi = qoi.with_channel_axis(model.channel_axis(of))
             qoi = qoi.bind(y[0] if len(y) == 1 else y)
         over = over_blocks(model, call.inputs, (wrt, of), qoi, ("points",))
         got = over(Block(call.doi, points, np.ones(1)))

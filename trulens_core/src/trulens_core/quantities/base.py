@@ -42,7 +42,8 @@ class QoI(ABC):
 
     Attributes:
         arrays: names of attributes that are arrays with a row per record, or single numbers.
-            They are sliced, repeated and traced by the library, as tensors of the framework.
+            They are sliced, repeated and traced by the library, as tensors of the framework. One
+            that is None is left out.
 
     Raises:
         QoiError: when used, if it does not return floating numbers of these shapes, or an array
@@ -109,20 +110,32 @@ class QoI(ABC):
     def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:  # noqa: B027 - a hook
         """Raise where the arrays do not fit values of these shapes at the target cut."""
 
+    def with_n_records(self, n: int) -> QoI:  # noqa: ARG002 - a hook
+        """This quantity where n records are explained: what tells arrays with a row for each."""
+        return self
+
+    def has_rows(self, name: str, value: Any) -> bool:  # noqa: ARG002 - a hook
+        """Whether the array `name` has a row per record; by default each that has an axis."""
+        return len(value.shape) > 0
+
+    def _given(self) -> tuple[str, ...]:
+        """The names in `arrays` of what is not None."""
+        return tuple(name for name in self.arrays if getattr(self, name) is not None)
+
     def data(self) -> list[Datum]:
         """The arrays, in a fixed order."""
         found = []
-        for name in self.arrays:
+        for name in self._given():
             value = getattr(self, name)
             if not hasattr(value, "shape"):
                 value = np.asarray(value)
-            found.append(Datum(value, len(value.shape) > 0))
+            found.append(Datum(value, self.has_rows(name, value)))
         return found
 
     def with_data(self, values: Sequence[Any]) -> QoI:
         """A copy with other arrays, in the order of `data`."""
         new = copy.copy(self)
-        for name, value in zip(self.arrays, values, strict=True):
+        for name, value in zip(self._given(), values, strict=True):
             object.__setattr__(new, name, value)
         return new
 
@@ -141,7 +154,7 @@ class QoI(ABC):
 
     def key(self) -> Hashable:
         """Equal for quantities that differ in their arrays alone."""
-        return value_keys.attributes(self, leave_out=self.arrays)
+        return value_keys.attributes(self, leave_out=self.arrays), self._given()
 
     def snapshot(self) -> QoI:
         """A copy that later changes of this object's options do not reach."""
@@ -150,14 +163,14 @@ class QoI(ABC):
     @final
     def for_records(self, i: int, j: int, total: int) -> QoI:
         """This quantity for the records i to j of `total`."""
-        data = self.data()
-        for datum in data:
+        qoi = self.with_n_records(total)
+        for datum in qoi.data():
             if datum.per_record and datum.value.shape[0] != total:
                 raise QoiError(
                     f"{type(self).__name__} has {datum.value.shape[0]} values in an array with "
                     f"one per record, but {total} records are explained"
                 )
-        return self if i == 0 and j >= total else self.mapped(lambda value: value[i:j])
+        return qoi if i == 0 and j >= total else qoi.mapped(lambda value: value[i:j])
 
     def __add__(self, other: object) -> QoI:
         return (
@@ -233,7 +246,9 @@ class CombinedQoI(QoI):
         return new
 
     def _map(self, function: Callable[[QoI], QoI]) -> CombinedQoI:
-        return self._of(self.coefficients, [function(q) for q in self.members])
+        members = [function(q) for q in self.members]
+        same = all(a is b for a, b in zip(members, self.members, strict=True))
+        return self if same else self._of(self.coefficients, members)
 
     def bind(self, y: Any) -> QoI:
         return self._map(lambda q: q.bind(y))
@@ -249,6 +264,9 @@ class CombinedQoI(QoI):
     def with_channel_axis(self, channel_axis: int | None) -> QoI:
         return self._map(lambda q: q.with_channel_axis(channel_axis))
 
+    def with_n_records(self, n: int) -> QoI:
+        return self._map(lambda q: q.with_n_records(n))
+
     def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
         for q in self.members:
             q.validate(shapes)
@@ -259,14 +277,14 @@ class CombinedQoI(QoI):
         return [*super().data(), *(Datum(c, False) for c in scales), *members]
 
     def with_data(self, values: Sequence[Any]) -> QoI:
-        own, n = len(self.arrays), len(self.coefficients)
+        own, n = len(self._given()), len(self.coefficients)
         coefficients, rest = values[own : own + n], iter(values[own + n :])
         members = [q.with_data([next(rest) for _ in q.data()]) for q in self.members]
         return QoI.with_data(self._of(coefficients, members), values[:own])
 
     def key(self) -> Hashable:
         own = value_keys.attributes(self, leave_out=("coefficients", "members", *self.arrays))
-        return own, tuple(q.key() for q in self.members)
+        return own, self._given(), tuple(q.key() for q in self.members)
 
     def snapshot(self) -> QoI:
         return QoI.snapshot(self._map(lambda q: q.snapshot()))

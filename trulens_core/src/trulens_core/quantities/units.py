@@ -14,6 +14,7 @@ from trulens_core import value_keys
 from trulens_core.errors import QoiCutSupportError, QoiError
 from trulens_core.quantities.base import Datum, QoI
 from trulens_core.quantities.reading import (
+    ONE_UNIT,
     Activation,
     activated,
     check_index,
@@ -75,8 +76,7 @@ class InternalChannelQoI(QoI):
         if len(shapes) == 1:
             n = shapes[0][self._axis(len(shapes[0]))]
             for c in self.channels:
-                if isinstance(c, int | np.ndarray):
-                    check_index(c, n, "channel")
+                check_index(c, n, "channel", ONE_UNIT if len(shapes[0]) == 2 else "")
 
     def __call__(self, y: Any) -> Any:
         y, backend = single(y, self)
@@ -102,6 +102,11 @@ class InternalChannelQoI(QoI):
         axis = self.channel_axis
         if axis is None:
             axis = {2: 1, 3: 2}.get(rank, self._images_axis)
+        if rank == 1:
+            raise QoiCutSupportError(
+                "InternalChannelQoI needs an axis of channels, but the value at the target cut has "
+                "one number per record, (records,), which BinaryQoI or RegressionQoI explains"
+            )
         if axis is None:
             raise QoiError(
                 "InternalChannelQoI cannot tell which axis holds the channels of this value of "
@@ -119,14 +124,14 @@ class InternalChannelQoI(QoI):
         return [*super().data(), *(Datum(c, False) for c in channels)]
 
     def with_data(self, values: Sequence[Any]) -> QoI:
-        own = len(self.arrays)
+        own = len(self._given())
         new = super().with_data(values[:own])
         object.__setattr__(new, "channels", tuple(values[own:]))
         return new
 
     def key(self) -> Hashable:
         rest = value_keys.attributes(self, leave_out=("channels", *self.arrays))
-        return rest, len(self.channels)
+        return rest, self._given(), len(self.channels)
 
 
 class UnitQoI(QoI):
