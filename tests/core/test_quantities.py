@@ -57,7 +57,7 @@ def test_what_is_no_short_form(value):
         as_qoi(value)
 
 
-@pytest.mark.parametrize("cl", [True, "1", 1.5, None, [1.0], [[1]], [], np.zeros((2, 2), int)])
+@pytest.mark.parametrize("cl", [True, "1", 1.5, None, [1.0], [[1.0]], [], np.zeros((2, 0), int)])
 def test_what_is_no_class(cl):
     with pytest.raises(ValueError, match="needs an int, or one per record"):
         ClassQoI(cl)
@@ -93,7 +93,9 @@ def test_what_is_no_activation():
     ("qoi", "text"),
     [
         (MaxClassQoI(axis=2, activation="softmax"), "MaxClassQoI(axis=2, activation='softmax')"),
-        (PredictedClassQoI(), "PredictedClassQoI(axis=1)"),
+        (PredictedClassQoI(axis=1), "PredictedClassQoI(axis=1)"),
+        (PredictedClassQoI(), "PredictedClassQoI()"),
+        (MaxClassQoI(), "MaxClassQoI()"),
         (ClassQoI(-1), "ClassQoI(-1)"),
         (ClassQoI(np.asarray([1, 2])), "ClassQoI([1, 2])"),
         (ClassSeqQoI((1, 2)), "ClassSeqQoI([1, 2])"),

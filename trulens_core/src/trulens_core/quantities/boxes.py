@@ -93,10 +93,11 @@ class BoxQoI(_Detections):
         QoiCutSupportError: when used, for values of another kind.
 
     Example:
-        >>> scores = np.asarray([[[0.1, 0.9], [0.8, 0.2]]])
-        >>> boxes = np.asarray([[[0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 4.0, 4.0]]])
+        >>> from trulens_core.testing.reference import BACKEND as b
+        >>> scores = b.from_numpy(np.asarray([[[0.1, 0.9], [0.8, 0.2]]]))
+        >>> boxes = b.from_numpy(np.asarray([[[0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 4.0, 4.0]]]))
         >>> BoxQoI([2.0, 2.0, 3.0, 4.0], 0)([scores, boxes])
-        array([0.8])
+        Tensor(array([0.8]))
     """
 
     is_standard: ClassVar[bool] = True
@@ -196,4 +197,5 @@ def overlap(boxes: Array, others: Array) -> Array:
     high = np.minimum(boxes[..., 2:], others[..., 2:])
     both = _area(np.concatenate([low, high], axis=-1))
     either = _area(boxes) + _area(others) - both
-    return np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+    shares: Array = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+    return shares

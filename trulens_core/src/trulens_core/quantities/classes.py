@@ -182,12 +182,9 @@ class ClassQoI(PerPosition):
     def placed_as(self, other: PerPosition) -> ClassQoI:
         """This quantity of classes per record, with the region and the axes of another."""
         new = copy.copy(self)
-        new.region, new._images_axis, new._with_rows = (
-            other.region,
-            other._images_axis,
-            other._with_rows,
-        )
-        if len(self.cl.shape) > 1:
+        new.region, new._images_axis = other.region, other._images_axis
+        new._with_rows = other._with_rows
+        if len(self.cl.shape) > 1 and (other.region is None or other._with_rows is not None):
             new._with_rows = (other._with_rows or frozenset()) | {"cl"}
         return new
 

@@ -33,8 +33,10 @@ class LossQoI(QoI):
             not a target for each record.
 
     Example:
-        >>> LossQoI(lambda y, t: (y[:, 0] - t) ** 2, [1.0, 5.0])(np.asarray([[2.0], [2.0]]))
-        array([1., 9.])
+        >>> from trulens_core.testing.reference import BACKEND as b
+        >>> y = b.from_numpy(np.asarray([[2.0], [2.0]]))
+        >>> LossQoI(lambda y, t: (y[:, 0] - t) ** 2, [1.0, 5.0])(y)
+        Tensor(array([1., 9.]))
     """
 
     is_standard: ClassVar[bool] = True
@@ -63,6 +65,7 @@ class LossQoI(QoI):
 
 
 Metric = Literal["euclidean", "squared", "cosine"]
+_NO_DIRECTION = "has no direction, which metric='cosine' compares"
 
 
 class DistanceQoI(QoI):
@@ -84,9 +87,10 @@ class DistanceQoI(QoI):
         QoiCutSupportError: when used, at a cut of several tensors.
 
     Example:
-        >>> y = np.asarray([[3.0, 4.0], [0.0, 1.0]])
+        >>> from trulens_core.testing.reference import BACKEND as b
+        >>> y = b.from_numpy(np.asarray([[3.0, 4.0], [0.0, 1.0]]))
         >>> DistanceQoI([0.0, 0.0])(y), DistanceQoI([0.0, 2.0], metric="cosine")(y)
-        (array([5., 1.]), array([0.2, 0. ]))
+        (Tensor(array([5., 1.])), Tensor(array([0.2, 0. ])))
     """
 
     is_standard: ClassVar[bool] = True
@@ -96,11 +100,8 @@ class DistanceQoI(QoI):
         if metric not in _METRICS:
             raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(_METRICS)}")
         self.reference: Any = numbers(reference, "reference")
-        if (
-            metric == "cosine"
-            and not self.reference.any(axis=-1 if self.reference.ndim else None).any()
-        ):
-            raise ValueError("a reference of zeros has no direction, which metric='cosine' needs")
+        if metric == "cosine" and not self.reference.any():
+            raise ValueError(f"a reference of zeros {_NO_DIRECTION}")
         self.metric: Metric = metric
         self._with_rows: bool | None = None
 
@@ -113,8 +114,19 @@ class DistanceQoI(QoI):
         return bool(self._with_rows) if name == "reference" else super().has_rows(name, value)
 
     def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
-        if len(shapes) == 1 and len(self.reference.shape):
-            check_fits("reference", self.reference, shapes[0][1:], self._with_rows, self)
+        if len(shapes) != 1 or not len(self.reference.shape):
+            return
+        reference, rank = self.reference, len(shapes[0])
+        if rank == 1:
+            raise QoiError(
+                f"{type(self).__name__}: a value (records,) is compared with a single number; "
+                "LossQoI compares it with targets, one per record"
+            )
+        check_fits("reference", reference, shapes[0][1:], self._with_rows, self)
+        known = isinstance(reference, np.ndarray) and reference.ndim == rank
+        directed = known and self.metric == "cosine"
+        if directed and not reference.any(axis=tuple(range(1, rank))).all():
+            raise QoiError(f"DistanceQoI: a record's reference of zeros {_NO_DIRECTION}")
 
     def __call__(self, y: Any) -> Any:
         y, backend = single(y, self)

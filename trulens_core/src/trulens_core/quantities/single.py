@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np  # noqa: F401 - for the examples
 
+from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import QoiCutSupportError
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.positions import chosen
@@ -60,11 +61,18 @@ class BinaryQoI(QoI):
         y = one_unit(y, self, "ClassQoI explains one class of several", backend)
         cl = backend.xp.astype(as_tensor(self.cl, y, backend), y.dtype)
         y = y * (2.0 * cl - 1.0)
-        return backend.sigmoid(y) if self.activation else y
+        return probability(y, backend) if self.activation else y
 
     def __repr__(self) -> str:
         more = f", activation={self.activation!r}" if self.activation else ""
         return f"{type(self).__name__}({shown(self.cl)}{more})"
+
+
+def probability(y: Tensor, backend: Backend) -> Tensor:
+    """sigmoid(y), whose slope keeps its digits where that is near 1."""
+    where, positive = backend.xp.where, y > 0.0
+    small = backend.sigmoid(where(positive, -y, y))  # at most a half
+    return where(positive, 1.0 - small, small)
 
 
 class RegressionQoI(QoI):

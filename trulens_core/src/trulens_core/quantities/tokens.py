@@ -32,9 +32,10 @@ class TokenQoI(QoI):
         QoiCutSupportError: when used, for a value that is not of rank 3, or several tensors.
 
     Example:
-        >>> y = np.arange(12.0).reshape(1, 3, 4)
+        >>> from trulens_core.testing.reference import BACKEND as b
+        >>> y = b.from_numpy(np.arange(12.0).reshape(1, 3, 4))
         >>> TokenQoI(2)(y), TokenQoI(2, position=0)(y)
-        (array([10.]), array([2.]))
+        (Tensor(array([10.])), Tensor(array([2.])))
         >>> TokenQoI([5, 9], position=-1, log_prob=True)
         TokenQoI([5, 9], position=-1, log_prob=True)
     """

@@ -25,6 +25,7 @@ from trulens_core.testing.conformance.laws import Laws as Laws
 from trulens_core.testing.conformance.methods import Methods as Methods
 from trulens_core.testing.conformance.namespace import BackendFunctions as BackendFunctions
 from trulens_core.testing.conformance.namespace import Namespace as Namespace
+from trulens_core.testing.conformance.outputs import Outputs as Outputs
 from trulens_core.testing.conformance.parity import FrameworkIndependence as FrameworkIndependence
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
@@ -41,6 +42,7 @@ class Conformance(
     Inputs,
     Evaluation,
     Quantities,
+    Outputs,
     CallersCode,
     Distributions,
     Statistics,

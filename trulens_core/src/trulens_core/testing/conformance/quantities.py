@@ -170,18 +170,6 @@ class Quantities(Harness):
         found = self._quantity(InternalChannelQoI(3, channel_axis=axis), "cnn", "conv2")
         assert self.close(found, images[:, :, 3].sum((1, 2)))
 
-    def test_scores_of_sequences(self) -> None:
-        """Classes along axis 1 of values of rank 3; one quantity per column that is left."""
-        cut = Cut("rnn", accessor=lambda v: v[0][:, :, :2])
-        value = self._value("recurrent", cut)
-        for qoi, expected in (
-            (ClassQoI(1), value[:, 1]),
-            (ClassQoI(CLASSES), value[ROWS, CLASSES]),
-            (MaxClassQoI(), value.max(1)),
-            (MaxClassQoI(axis=2), value.max(2)),
-        ):
-            assert self.close(self._quantity(qoi, "recurrent", cut), expected)
-
     # -- ties --------------------------------------------------------------------------------
 
     def test_ties_go_to_the_first(self) -> None:
