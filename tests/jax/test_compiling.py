@@ -9,17 +9,24 @@ import pytest
 from flax import nnx
 
 from trulens_core import (
+    BinaryQoI,
+    BoxQoI,
     ClassQoI,
     ComparativeQoI,
     Cut,
+    DistanceQoI,
     GaussianDoi,
     InputAttribution,
     IntegratedGradients,
     InternalChannelQoI,
     InternalInfluence,
     LinearDoi,
+    LogProbQoI,
+    PredictedClassQoI,
     QoI,
+    RegressionQoI,
     ThresholdQoI,
+    TokenQoI,
     get_model_wrapper,
 )
 from trulens_jax import tap
@@ -85,6 +92,53 @@ def test_nothing_is_compiled_a_second_time(net, model, compiled):
                     every(kind(i), doi, (source, target), records())
     assert names == []
     assert net.traces == 1
+
+
+def test_changed_classes_regions_and_references_compile_nothing(compiled):
+    draw = lambda *shape: RNG.normal(size=shape).astype("float32")
+    sizes = {"maps": 12, "scores": 15, "boxes": 20, "unit": 1, "y": 4}
+    p = {"in": draw(5, 16), **{name: draw(16, n) for name, n in sizes.items()}}
+    traces = []
+
+    def net(p, x):
+        traces.append(1)
+        h = jnp.tanh(x @ p["in"])
+        tap((h @ p["maps"]).reshape(-1, 2, 2, 3), "maps")
+        tap((h @ p["scores"]).reshape(-1, 5, 3), "scores")
+        tap(jnp.abs(h @ p["boxes"]).reshape(-1, 5, 4) + 1, "boxes")
+        tap(h @ p["unit"], "unit")
+        return tap(h @ p["y"], "y")
+
+    model, x = get_model_wrapper(net, backend="jax", params=p), records()
+    one, each = RNG.random((3, 2, 2)), RNG.random((3, 6, 2, 2)) > 0.3
+    some = RNG.integers(3, size=(3, 6, 2, 2))
+    kinds = [
+        ("maps", lambda i: ClassQoI(i, one[i], axis=-1)),
+        ("maps", lambda i: ClassQoI(some[i], each[i], axis=-1)),
+        ("maps", lambda i: PredictedClassQoI(-1, each[i])),
+        ("maps", lambda i: LogProbQoI(i, one[i], axis=-1)),
+        ("scores", lambda i: TokenQoI(i, position=i)),
+        ("scores", lambda i: TokenQoI(np.full(6, i), np.arange(6) % (i + 2), log_prob=True)),
+        ("unit", lambda i: BinaryQoI(i % 2, activation="sigmoid")),
+        ("unit", lambda i: BinaryQoI(np.arange(6) // (i + 3))),
+        ("y", RegressionQoI),
+        ("y", lambda i: DistanceQoI(draw(4))),
+        ("y", lambda i: DistanceQoI(draw(6, 4), "cosine") - i * LogProbQoI(np.full(6, i))),
+        (Cut(["scores", "boxes"]), lambda i: BoxQoI(draw(6, 4) ** 2 + 1, i, format="cxcywh")),
+    ]
+
+    def every(i):
+        for target, kind in kinds:
+            method = InternalInfluence(model, (None, target), kind(i), LinearDoi(resolution=4))
+            assert method.attributions(x).any()
+
+    every(0)
+    count = len(traces)
+    with compiled() as names:
+        every(1)
+        every(2)
+    assert names == []
+    assert len(traces) == count
 
 
 def test_changed_weights_compile_nothing_and_are_seen(model, compiled, close):

@@ -5,12 +5,18 @@ import pytest
 import tensorflow as tf
 
 from trulens_core import (
+    BinaryQoI,
     ClassQoI,
+    DistanceQoI,
     GaussianDoi,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
+    LogProbQoI,
     OutputCut,
+    PredictedClassQoI,
+    RegressionQoI,
+    TokenQoI,
     get_model_wrapper,
 )
 from trulens_tf.backend import BACKEND
@@ -50,6 +56,48 @@ def test_classes_batches_points_and_weights_are_data(net, draw, equal):
     net.v.assign(2 * net.v)
     equal(explain(x), 2 * first)
     assert Net.runs == 1
+
+
+def test_classes_regions_and_references_are_data(net, draw):
+    """Of maps, sequences, one unit and scores."""
+    rng = np.random.default_rng(4)
+    one, each = rng.random((3, 1, 5)), rng.random((3, 7, 1, 5)) > 0.3
+    some = rng.integers(3, size=(3, 7, 1, 5))
+    shapes = {"maps": [-1, 1, 5, 3], "steps": [-1, 5, 3], "scores": [-1, 15], "unit": [-1, 1]}
+    kinds = [
+        ("maps", lambda i: ClassQoI(i, one[i])),
+        ("maps", lambda i: ClassQoI(some[i], each[i])),
+        ("maps", lambda i: PredictedClassQoI(region=each[i])),
+        ("steps", lambda i: TokenQoI(np.full(7, i), np.arange(7) % (i + 2), log_prob=True)),
+        ("unit", lambda i: BinaryQoI(i % 2, activation="sigmoid")),
+        ("scores", RegressionQoI),
+        ("scores", lambda i: DistanceQoI(draw(7, 15), "cosine") - i * LogProbQoI(i)),
+    ]
+
+    class Shaped(tf.Module):
+        runs = 0
+
+        def __init__(self, shape):
+            super().__init__()
+            width = 1 if shape == [-1, 1] else 15
+            self.w, self.shape = tf.Variable(draw(4, width)), shape
+
+        def __call__(self, x):
+            Shaped.runs += 1
+            return tf.reshape(tf.tanh(x @ self.w), self.shape)
+
+    models = {name: get_model_wrapper(Shaped(shape)) for name, shape in shapes.items()}
+
+    def every(i):
+        for name, kind in kinds:
+            method = InternalInfluence(models[name], (0, None), kind(i), LinearDoi(resolution=3))
+            assert method.attributions(draw(7, 4)).any()
+
+    every(0)
+    runs = Shaped.runs
+    every(1)
+    every(2)
+    assert Shaped.runs == runs
 
 
 def test_twenty_quantities_of_the_caller_s_trace_each_half_once(net, draw, equal):

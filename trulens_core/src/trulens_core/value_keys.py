@@ -59,8 +59,8 @@ def by_value(value: Any, _within: tuple[int, ...] = ()) -> Hashable:
 
 
 def attributes(instance: Any, leave_out: tuple[str, ...] = ()) -> Hashable:
-    """The key of an object's class and attributes."""
-    held = {k: v for k, v in vars(instance).items() if k not in leave_out}
+    """The key of an object's class and attributes, in whatever order these were set."""
+    held = {k: v for k, v in sorted(vars(instance).items()) if k not in leave_out}
     return type(instance), by_value(held)
 
 

@@ -174,6 +174,10 @@ class ClassQoI(PerPosition):
                 f"but the positions of the value at the target cut have shape {tuple(positions)}"
             )
 
+    def arrays_with_rows(self, n: int) -> frozenset[str]:
+        by_position = len(self.cl.shape) > 1 and (n == 1 or self.cl.shape[0] != 1)
+        return super().arrays_with_rows(n) | ({"cl"} if by_position else set())
+
     def has_rows(self, name: str, value: Any) -> bool:
         if name == "cl" and len(value.shape) > 1:  # a single row is for all
             return bool(value.shape[0] != 1 or "cl" in (self._with_rows or ()))
@@ -183,9 +187,10 @@ class ClassQoI(PerPosition):
         """This quantity of classes per record, with the region and the axes of another."""
         new = copy.copy(self)
         new.region, new._images_axis = other.region, other._images_axis
-        new._with_rows = other._with_rows
-        if len(self.cl.shape) > 1 and (other.region is None or other._with_rows is not None):
-            new._with_rows = (other._with_rows or frozenset()) | {"cl"}
+        if other._with_rows is not None:
+            new._with_rows = other._with_rows
+        if len(self.cl.shape) > 1 and (other.region is None or new._with_rows is not None):
+            new._with_rows = (new._with_rows or frozenset()) | {"cl"}
         return new
 
     def __repr__(self) -> str:

@@ -70,11 +70,16 @@ class PerPosition(QoI):
     # -- a region for all records or for each ------------------------------------------------
 
     def with_n_records(self, n: int) -> QoI:
-        if self.region is None:
+        rows = self.arrays_with_rows(n)
+        if self.region is None and not rows:
             return self
         new = copy.copy(self)
-        new._with_rows = frozenset({"region"} if may_have_rows(self.region, n) else ())
+        new._with_rows = rows
         return new
+
+    def arrays_with_rows(self, n: int) -> frozenset[str]:
+        """Which of the arrays that may have a row per record do, where there are n records."""
+        return frozenset({"region"} if may_have_rows(self.region, n) else ())
 
     def has_rows(self, name: str, value: Any) -> bool:
         if name == "region":
@@ -129,7 +134,7 @@ def chosen(y: Tensor, index: Any, axis: int, backend: Backend, what: str) -> Ten
         index = xp.expand_dims(index, axis=axis)
     if rank > 2:
         # not by a shape: how many rows there are may not be known in a trace
-        first = y[(*[slice(None)] * axis, slice(0, 1))]
+        first = y[(*[slice(None)] * axis, slice(0, 1), ...)]
         index = index + xp.astype(xp.zeros_like(first), index.dtype)
     return xp.squeeze(xp.take_along_axis(y, index, axis=axis), axis=axis)
 
@@ -161,6 +166,11 @@ def check_fits(name: str, value: Any, shape: Shape, rows: bool | None, qoi: obje
     fits = len(trailing) == len(shape) and all(
         a == b or a == 1 or b is None for a, b in zip(trailing, shape, strict=True)
     )
+    if rows and len(found) == len(shape):
+        raise QoiError(
+            f"{who}: {name} has the axes of one for all records, and by chance as many rows as "
+            f"records are explained; give it as {name}[None], with an axis of length 1 for them"
+        )
     if not fits:
         raise QoiError(
             f"{who}: {name} has shape {found}, but what it belongs to has shape {tuple(shape)} in "
@@ -170,11 +180,6 @@ def check_fits(name: str, value: Any, shape: Shape, rows: bool | None, qoi: obje
         raise QoiError(
             f"{who}: {name} has {found[0]} rows, which is not the number of records explained; "
             "give one row, or one per record"
-        )
-    if rows and not each:
-        raise QoiError(
-            f"{who}: {name} has shape {found} for all records, and by chance as many rows as "
-            f"records are explained; give it as {name}[None], with an axis of length 1 for them"
         )
 
 
