@@ -124,7 +124,10 @@ def test_changed_classes_regions_and_references_compile_nothing(compiled):
         ("y", RegressionQoI),
         ("y", lambda i: DistanceQoI(draw(4))),
         ("y", lambda i: DistanceQoI(draw(6, 4), "cosine") - i * LogProbQoI(np.full(6, i))),
-        (Cut(["scores", "boxes"]), lambda i: BoxQoI(draw(6, 4) ** 2 + 1, i, format="cxcywh")),
+        (
+            Cut(["scores", "boxes"]),
+            lambda i: BoxQoI(np.tile([5, 5, 20 + i, 20], (6, 1)), i, format="cxcywh"),
+        ),
     ]
 
     def every(i):
