@@ -88,7 +88,7 @@ def gradcam(f, g, classes, x):
     return np.maximum((weights * maps.numpy()).sum(-1, keepdims=True), 0)
 
 
-def xplique(model, x):
+def xplique(model, x, segmentation, zone):
     """What each line computes with Xplique 2: gradients of f(x)[class], reduced over channels."""
     f, logits = part(model, 0, 4), part(model, 0, 3)
     score = of(f, CLASSES)
@@ -116,12 +116,20 @@ def xplique(model, x):
         "Saliency(model, operator=lambda f, x, y: f(x)[:, 0] ** 2, reducer=None)": abs(
             gradient(lambda z: f(z)[:, 0] ** 2, x)
         ),
+        "Saliency(segmentation, operator=lambda f, x, y: "
+        "tf.reduce_sum(f(x)[..., 1] * zone, (1, 2)), reducer=None)": abs(
+            gradient(lambda z: tf.reduce_sum(part(segmentation, 0, 2)(z)[..., 1] * zone), x)
+        ),
+        "Saliency(model, operator=lambda f, x, y: "
+        "-tf.reduce_sum(f(x) * tf.math.log(f(x)), -1), reducer=None)": abs(
+            gradient(lambda z: -tf.reduce_sum(f(z) * tf.math.log(f(z))), x)
+        ),
     }
 
 
 @pytest.fixture(scope="module")
 def by_xplique(xplique_names):
-    return xplique(xplique_names["model"], xplique_names["x"])
+    return xplique(*(xplique_names[n] for n in ("model", "x", "segmentation", "zone")))
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ CALLED = {
 SHAPED = [
     *["AttributionMethod", "InternalInfluence", "AttributionResult", "ModelWrapper", "Gradients"],
     *["QoI", "MaxClassQoI", "PredictedClassQoI", "ClassQoI", "ComparativeQoI", "ClassSeqQoI"],
+    *["LogProbQoI", "EntropyQoI", "BinaryQoI", "RegressionQoI", "LossQoI", "DistanceQoI"],
+    *["TokenQoI", "BoxQoI"],
     *["InternalChannelQoI", "ThresholdQoI", "LambdaQoI", "DoI", "LinearDoi", "GaussianDoi"],
     *[
         "Segments",
@@ -69,6 +71,7 @@ SOURCES = {
     "IntegratedGradients": "Sundararajan et al., 2017",
     "LinearDoi": "Sundararajan et al., 2017",
     "GaussianDoi": "Smilkov et al., 2017",
+    "BoxQoI": "Everingham et al., 2010",
 }
 CITATION = re.compile(r"\b[A-Z][a-z]+ (?:et al\.|and [A-Z][a-z]+), \d{4}")
 
