@@ -103,7 +103,7 @@ class PredictedClassQoI(PerPosition):
 
     def __init__(self, axis: int | None = None, region: Any = None) -> None:
         self.axis = axis
-        self.region = checked_region(region)
+        self.region: Any = checked_region(region)
 
     def bind(self, y: Any) -> QoI:
         y, backend = single(y, self)
@@ -155,7 +155,7 @@ class ClassQoI(PerPosition):
 
     def __init__(self, cl: Any, region: Any = None, axis: int | None = None) -> None:
         self.cl: Any = indices(cl, type(self).__name__, per_position=True)
-        self.region = checked_region(region)
+        self.region: Any = checked_region(region)
         self.axis = axis
 
     def at_positions(self, y: Tensor, axis: int, backend: Backend) -> Tensor:

@@ -46,7 +46,7 @@ class LossQoI(QoI):
         if not callable(function):
             raise ValueError(f"LossQoI needs a function of (y, targets), found {function!r}")
         self.function = function
-        self.targets = targets if hasattr(targets, "shape") else np.asarray(targets)
+        self.targets: Any = targets if hasattr(targets, "shape") else np.asarray(targets)
 
     def __call__(self, y: Any) -> Any:
         first = y[0] if isinstance(y, list | tuple) else y

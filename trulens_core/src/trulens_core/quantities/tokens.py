@@ -47,7 +47,7 @@ class TokenQoI(QoI):
         name = type(self).__name__
         self.tokens: Any = indices(tokens, f"{name}: tokens")
         self.position: Any = indices(position, f"{name}: position")
-        self.log_prob = bool(log_prob)
+        self.log_prob: bool = bool(log_prob)
 
     def validate(self, shapes: Sequence[Sequence[int | None]]) -> None:
         if len(shapes) == 1 and len(shapes[0]) == 3:
