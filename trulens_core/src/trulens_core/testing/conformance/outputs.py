@@ -172,11 +172,16 @@ KINDS: dict[str, tuple[str, Any, dict[str, Case]]] = {
     "sequences": ("recurrent", "rnn", SEQUENCES),
 }
 CASES = [(kind, name) for kind, (_, _, cases) in KINDS.items() for name in cases]
-_TWO = Cut("rnn", accessor=lambda v: [v[0][:, :, :3], _positive(v[0][:, :, 1:])])
 
 
-def _positive(boxes: Any) -> Any:
-    return get_backend(boxes).xp.abs(boxes) + 0.1
+def _detected(v: Any) -> list[Any]:
+    """Scores and boxes of two detections, made of a layer of six units."""
+    xp = get_backend(v).xp
+    boxes = xp.abs(xp.concat([v, v[:, 1:3]], axis=1)) + 0.1
+    return [xp.reshape(v, (-1, 2, 3)), xp.reshape(boxes, (-1, 2, 4))]
+
+
+_TWO = Cut("second", accessor=_detected)
 
 
 class Outputs(Harness):
@@ -339,25 +344,26 @@ class Outputs(Harness):
     @pytest.mark.parametrize("case", ["one", "each"])
     def test_boxes(self, case: str) -> None:
         """The box that is met at the unmodified record is explained along a path."""
-        (x,), _ = self.records("recurrent", 4)
-        scores, boxes = self.wrapper("recurrent").fprop([x], to_cut=_TWO)
-        numbers = np.asarray([2, 0, 5, 1])
+        (x,), _ = self.records("mlp", 4)
+        scores, boxes = self.wrapper("mlp").fprop([x], to_cut=_TWO)
+        numbers = np.asarray([1, 0, 1, 1])
         box: Any = self.tensor(boxes[ROWS, numbers])
         if case == "one":
-            box, numbers = boxes[1, 3], _best(boxes, boxes[1, 3])
+            box = np.asarray([0.6, 0.6, 3.0, 3.0])
+            numbers = _best(boxes, box)
         qoi = BoxQoI(box, CLASSES, format="cxcywh")
-        at_records = self._method("recurrent", _TWO, qoi).explain(x).quantity
+        at_records = self._method("mlp", _TWO, qoi).explain(x).quantity
         assert self.close(at_records, scores[ROWS, numbers, CLASSES])
         doi = LinearDoi(resolution=3)
         known = _Numbered(numbers, CLASSES)
-        expected = self._method("recurrent", _TWO, known, doi).attributions(x)
+        expected = self._method("mlp", _TWO, known, doi).attributions(x)
         for size in (None, 1):
-            method = self._method("recurrent", _TWO, qoi, doi, rebatch_size=size)
+            method = self._method("mlp", _TWO, qoi, doi, rebatch_size=size)
             assert self.close(method.attributions(x), expected)
 
     def test_a_box_that_nothing_overlaps(self) -> None:
-        (x,), _ = self.records("recurrent", 4)
-        method = self._method("recurrent", _TWO, BoxQoI([7.0, 7.0, 9.0, 9.0], 0))
+        (x,), _ = self.records("mlp", 4)
+        method = self._method("mlp", _TWO, BoxQoI([7.0, 7.0, 9.0, 9.0], 0))
         with pytest.raises(QoiError, match=r"no box overlaps .* records \[0, 1, 2, 3\]"):
             method.attributions(x)
 
@@ -390,5 +396,5 @@ class _Numbered(QoI):
 
     def __call__(self, y: Any) -> Any:
         xp = get_backend(y[0]).xp
-        scores = xp.reshape(y[0], (-1, 18))
+        scores = xp.reshape(y[0], (-1, 6))
         return xp.squeeze(xp.take_along_axis(scores, self.places, axis=1), axis=1)
