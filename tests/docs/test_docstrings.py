@@ -72,6 +72,14 @@ SOURCES = {
     "LinearDoi": "Sundararajan et al., 2017",
     "GaussianDoi": "Smilkov et al., 2017",
     "BoxQoI": "Everingham et al., 2010",
+    "Saliency": "Simonyan et al., 2014",
+    "SmoothGrad": "Smilkov et al., 2017",
+    "VarGrad": "Adebayo et al., 2018",
+    "ExpectedGradients": "Erion et al., 2021",
+    "Conductance": "Dhamdhere et al., 2019",
+    "NeuronConductance": "Shrikumar et al., 2018",
+    "GradCAM": "Selvaraju et al., 2017",
+    "PathDoi": "Friedman, 2004",
 }
 CITATION = re.compile(r"\b[A-Z][a-z]+ (?:et al\.|and [A-Z][a-z]+), \d{4}")
 
@@ -115,7 +123,9 @@ def test_what_it_is(name, found):
 
 @each
 def test_every_argument(name, found):
-    parameters = [p for p in inspect.signature(found).parameters.values() if p.name != "self"]
+    # of a protocol the constructor is typing's
+    own = {} if getattr(found, "_is_protocol", False) else inspect.signature(found).parameters
+    parameters = [p for p in own.values() if p.name != "self"]
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     given = [stars.get(p.kind, "") + p.name for p in parameters]
     said = sections(found)
@@ -146,6 +156,8 @@ def _own_source(found):
     """Of a function, or of a class's constructor and call."""
     if inspect.isfunction(found):
         return inspect.getsource(found)
+    if getattr(found, "_is_protocol", False):
+        return ""
     own = [vars(found).get(m) for m in ("__init__", "__post_init__", "__call__", "bind")]
     written = [m for m in own if inspect.isfunction(m) and m.__code__.co_filename != "<string>"]
     return "".join(map(inspect.getsource, written))  # a dataclass has a constructor without source

@@ -18,7 +18,7 @@ from trulens_core.slices import Slice, source_cut, target_cut
 
 
 class Conductance(InternalInfluence):
-    """Conductance of the units of a layer (Dhamdhere et al., 2018).
+    """Conductance of the units of a layer (Dhamdhere et al., 2019).
 
         ∫ ∂q/∂h ⊙ dh  along the line from the baseline to x, h the value at the layer
 

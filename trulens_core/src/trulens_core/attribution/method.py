@@ -61,11 +61,12 @@ class AttributionMethod(ABC):
         contract: axes of the value at the source cut that attributions are summed over as they
             come, such as -1 for an embedding's width; the records are on axis 0. Of several
             quantities only one's gradients are then held at a time.
+        **others: nothing else; other libraries' words are answered with ours.
         progress: whether to show a progress bar (needs tqdm).
 
     Raises:
         ValueError: for a `rebatch_size` or axes that are none of these.
-        TypeError: for an option that there is not; it answers other libraries' words with ours.
+        TypeError: for an option that there is not.
         NoBackendError: for a model that no installed backend serves.
 
     Example:

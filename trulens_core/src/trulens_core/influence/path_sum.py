@@ -20,7 +20,7 @@ class PathSum(Mean):
 
     Point i stands for the part of the path between the ends i − 1 and i; their lengths are the
     points' weights. It converges to ∫ ∂q/∂h · dh, which is q(x) − q(baseline) where nothing goes
-    around the source cut (Dhamdhere et al., 2018). The steps telescope; the error is that of the
+    around the source cut (Dhamdhere et al., 2019). The steps telescope; the error is that of the
     gradient's quadrature.
 
     At an inner source a step takes one more evaluation of the model for each point, without

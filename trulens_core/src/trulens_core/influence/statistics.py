@@ -47,6 +47,10 @@ class Parts(NamedTuple):
         total: [quantity][tensor] of (b, …), to which the activation's multiplier is applied where
             points have none of their own.
         standard_error: of it, alike, where the points are drawn at random.
+
+    Example:
+        >>> Parts([[np.ones((2, 5))]]).standard_error is None
+        True
     """
 
     total: Table
@@ -54,7 +58,25 @@ class Parts(NamedTuple):
 
 
 class Running(Protocol):
-    """A statistic at work on one group of records."""
+    """A statistic at work on one group of records: what `Statistic.start` gives.
+
+    Any class with these two methods is one.
+
+    Example:
+        The mean by hand, of gradients that come as weighted sums:
+
+        >>> class Total:
+        ...     def __init__(self):
+        ...         self.table = None
+        ...
+        ...     def add(self, got, seen):
+        ...         new, old = got.gradients, self.table
+        ...         pairs = zip(old, new) if old else ()
+        ...         self.table = [[a + b for a, b in zip(*gs)] for gs in pairs] or new
+        ...
+        ...     def finish(self):
+        ...         return Parts(self.table)
+    """
 
     def add(self, got: Gradients, seen: Evaluated, /) -> None:
         """Add a block of points.
