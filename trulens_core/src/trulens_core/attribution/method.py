@@ -15,7 +15,7 @@ from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence.mixtures import answered
 from trulens_core.influence.questions import Answer, Question, Request
-from trulens_core.influence.statistics import Statistic
+from trulens_core.influence.statistics import Mean, Statistic
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.conversion import CallerKind
@@ -216,9 +216,10 @@ class AttributionMethod(ABC):
 
     def __repr__(self) -> str:
         q = self.question()
+        statistic = "" if q.statistic == Mean() else f", statistic={q.statistic!r}"
         return (
             f"{type(self).__name__}({type(self.model.model).__name__}, {q.source} to {q.target}, "
-            f"qoi={q.qoi!r}, doi={q.doi!r} at {q.doi_cut})"
+            f"qoi={q.qoi!r}, doi={q.doi!r} at {q.doi_cut}{statistic})"
         )
 
 

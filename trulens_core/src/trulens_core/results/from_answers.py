@@ -73,11 +73,17 @@ class Assembly:
         )
 
     def _cause(self) -> str:
-        wrapper, doi = self._question.wrapper, self._question.doi
+        q = self._question
+        wrapper, doi = q.wrapper, q.doi
+        if q.statistic.follows_path and q.source != q.doi_cut:
+            return (
+                f". Where more points change nothing, the rest goes around {q.source} (a "
+                "shortcut): that part is not the layer's"
+            )
         norms = [x for x in wrapper.layers() if "norm" in x.kind.lower()]
         if not norms or not doi.starts_at_zero:
             return ""
-        cut = self._question.doi_cut.name
+        cut = q.doi_cut.name
         inside = [x.name for x in norms if f"{x.name}.".startswith(f"{cut}.")]
         return (
             f". The usual cause is a zero baseline before a normalisation layer ({norms[0].kind}), "
