@@ -44,7 +44,7 @@ class GradCAM(AttributionMethod):
         qoi: a quantity of interest or its short form.
         qoi_cut: where it is read; None is the output.
         channel_axis: of the maps; None is the layer's own custom for images, and the last axis of
-            values (records, places, channels).
+            values of rank 3, where the framework has that of images last too.
         grid: of tokens (records, tokens, channels), the rows and columns that they are patches of.
         prefix: how many tokens come before the patches: 1 where there is a class token.
         doi: a distribution over whose points maps are averaged; "point" is the record itself.
@@ -57,8 +57,8 @@ class GradCAM(AttributionMethod):
 
     Raises:
         ValueError: for another kind, or anything that is no cut or quantity.
-        CutError: when used, at a layer without places or of several tensors, and for a grid that
-            does not fit.
+        CutError: when used, at a layer without places or of several tensors, for a grid that does
+            not fit, and where it cannot be told which axis holds the channels.
         UnknownLayerError: for a cut that names no layer of the model.
 
     Example:
@@ -139,14 +139,21 @@ class Layout:
                 f"GradCAM: the layer's value has shape {shape}, without places; take a layer that "
                 "has maps, or InternalInfluence for units"
             )
-        axis = -1 if self.grid or (rank == 3 and self.given is None) else self.given
-        axis = self.of_images if axis is None else axis
+        axis = self._axis(rank)
         if axis is None or not -rank <= axis < rank or axis % rank == 0:
             raise CutError(
                 f"GradCAM cannot tell which axis holds the channels of a value of shape {shape}; "
-                "give channel_axis="
+                "give channel_axis=, such as 1 or -1"
             )
         return axis % rank + 1
+
+    def _axis(self, rank: int) -> int | None:
+        if self.grid:
+            return -1
+        if self.given is not None or rank > 3:
+            return self.of_images if self.given is None else self.given
+        # where images have their channels first, a series may have them there, or be of tokens
+        return None if self.of_images == 1 and not self.prefix else -1
 
 
 class MapSum(Statistic):
