@@ -122,7 +122,8 @@ methods = {
 
 # %% [markdown]
 # Two of them explain a layer, here `relu2`, and are drawn as a sum over its channels. Grad-CAM
-# takes the mean gradient of each channel as its weight; with cuts that is three lines.
+# takes the mean gradient of each channel as its weight; with cuts that is three lines. `GradCAM` has
+# it ready, in five kinds.
 
 # %%
 from trulens_core import Cut
@@ -353,4 +354,5 @@ assert max(sizes["saliency"], sizes["SmoothGrad"]) < 0.2
 # | what the network has made of the input | a layer, by `InternalInfluence` | what a channel means has to be found out |
 # | a rough place, quickly | Grad-CAM on a late layer | only what speaks for it; the network must average over places |
 #
-# More about the three parts is in [Choosing slice, quantity and distribution](choosing.ipynb).
+# More methods, on a photograph, are in [The gradient family](gradient_family.ipynb), and what each is
+# good for in [the methods](../methods/index.md). More about the three parts is in [Choosing slice, quantity and distribution](choosing.ipynb).
