@@ -150,8 +150,8 @@ show("Gradients", gradients)
 # pagoda, and hardly on the flower itself, which a darker shade would make more certain. That is an
 # answer, but not to the question of what speaks for the flower. SmoothGrad has less grain and says
 # the same. Its square has no sign and tells where the network reacts at all; VarGrad where the
-# reaction changes under noise: in the leaves, and hardly in the flower. That is roughness, not
-# importance.
+# reaction changes under noise: in this network in the leaves, and hardly in the flower. That is
+# roughness, not importance.
 
 # %% tags=["check"]
 assert heart(gradients["Saliency"]) < 0 < heart(gradients["input × gradient"])
@@ -195,9 +195,9 @@ for name, r in paths.items():
 # by twelve points or of a sample. They do not agree, for they were asked different things: what made
 # this picture differ from *black*, from *white*, from its own *colours*, from *data*. Against black
 # the bright sky counts; against white it does not, as what equals the baseline cannot count. Expected
-# gradients choose no colour that means "absent", and say most clearly here what one would expect:
-# the heart of the flower for it, most of the pagoda against it. They need data, and as many draws as
-# the error asks:
+# gradients choose no colour that means "absent", and say here what one would expect: the heart of the
+# flower for it, most of the pagoda against it, and an even sky rather against a pagoda, too. Black and
+# white together come near to that. Expected gradients need data, and as many draws as the error asks:
 
 # %%
 expected = paths["ExpectedGradients"]
@@ -301,8 +301,9 @@ show("The same of relu2, one convolution earlier", earlier)
 # gradient is the same at all places, and `"gradcam"`, `"hirescam"` and `"xgradcam"` are one and the
 # same, exact, map; the two others drop what has a negative weight before they add. One convolution
 # earlier that is over: Grad-CAM's mean gradient puts the flower *against* itself, `"hirescam"`, which
-# multiplies place by place, does not, and `"gradcam++"` shows the sky. So: the last layer that has
-# places, and where the network does more than average behind it, `"hirescam"`.
+# multiplies place by place, does not, and `"gradcam++"` shows the sky. How far they are off there
+# depends on the network, trained again it may be less; that they can be does not. So: the last layer
+# that has places, and where the network does more than average behind it, `"hirescam"`.
 
 # %% tags=["check"]
 for kind in ("hirescam", "xgradcam"):
