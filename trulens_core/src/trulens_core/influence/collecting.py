@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,14 @@ import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.distributions.points import LazyPoints
-from trulens_core.influence.statistics import Evaluated, Parts, Statistic, Table, multiplied
+from trulens_core.influence.statistics import (
+    Evaluated,
+    Parts,
+    Statistic,
+    Table,
+    multiplied,
+    times_factors,
+)
 from trulens_core.slices import Cut
 from trulens_core.steps.contraction import Contraction
 
@@ -47,12 +53,10 @@ class Collected:
         self._backend, self._points, self._source = backend, points, source
         self._running = statistic.start(backend, points)
         self._kept: list[Table] | None = [] if keep else None
-        self._own = points.multipliers, points.factors
-        own = "points" in statistic.want or any(s is not None for s in self._own)
-        # of points that nothing but a sum needs
-        self._sums = (keep and not own) or (
-            contraction is not None and "points" not in statistic.want and points.factors is None
-        )
+        self._statistic = statistic
+        own = points.multipliers is not None or points.factors is not None
+        points_wanted = "points" in statistic.want
+        self._sums = (keep or own) and not points_wanted
         needed = {*statistic.want, *more, *(["points"] if keep or own else [])}
         self.want: list[Want] = [w for w in ("points", "quantities", "activations") if w in needed]
         self._next = 0
@@ -70,20 +74,33 @@ class Collected:
             got, weights = _real(got, count), weights[:count]
         if self._kept is not None:
             self._kept.append([list(gs) for gs in got.gradients])
-        own = [None if s is None else s(first, self._next) for s in self._own]
-        if self._contraction is not None:
-            table = multiplied([list(gs) for gs in got.gradients], own[0], self._backend)
-            summed = functools.partial(self._contraction.summed, backend=self._backend, leading=1)
-            got, own[0] = got._replace(gradients=[list(map(summed, ts)) for ts in table]), None
+        table = self._multiplied([list(gs) for gs in got.gradients], first)
         if self._sums:
             w = self._backend.from_numpy(weights)
-            sums = [[self._backend.weighted_sum(g, w) for g in gs] for gs in got.gradients]
-            got = got._replace(gradients=sums)
-        self._running.add(got, Evaluated(first, weights, *own))
+            table = [[self._backend.weighted_sum(g, w) for g in gs] for gs in table]
+        self._running.add(got._replace(gradients=table), Evaluated(first, weights))
+
+    def _multiplied(self, table: Table, first: int) -> Table:
+        """The gradients with what points have of their own, then contracted."""
+        places, backend, contraction = (first, self._next), self._backend, self._contraction
+        if self._points.factors is not None:
+            table = times_factors(table, self._points.factors(*places))
+        if self._points.multipliers is not None:
+            table = multiplied(table, self._points.multipliers(*places), backend)
+        if contraction is None:
+            return table
+        return [[contraction.summed(g, backend, leading=1) for g in gs] for gs in table]
 
     def finish(self) -> Parts:
         """The statistic's answer."""
-        return self._running.finish()
+        parts = self._running.finish()
+        found: Any = parts.total
+        if not isinstance(found, list) or any(not isinstance(ts, list) for ts in found):
+            raise TypeError(
+                f"{self._statistic!r}: Parts holds a list for each quantity, of a tensor for each "
+                f"tensor of the source cut, [[tensor]] for one; found {type(found).__name__}"
+            )
+        return parts
 
     @property
     def singles(self) -> Table | None:

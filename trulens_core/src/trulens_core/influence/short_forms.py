@@ -27,5 +27,7 @@ def as_statistic(value: Any) -> Statistic:
         return value
     if isinstance(value, str) and value in _NAMED:
         return _NAMED[value]()
+    if isinstance(value, type) and issubclass(value, Statistic):
+        raise ValueError(f"statistic is a class; give an object of it, {value.__name__}()")
     names = ", ".join(map(repr, _NAMED))
     raise ValueError(f"statistic is {value!r}; it must be a Statistic or one of {names}")

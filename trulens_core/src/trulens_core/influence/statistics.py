@@ -28,16 +28,10 @@ class Evaluated(NamedTuple):
     Attributes:
         first: the index of the first among all points.
         weights: (k,) floats.
-        multipliers: what the gradient of each point is multiplied with, (k, b, …) per tensor of
-            the source cut; None: nothing of its own.
-        factors: numbers that the gradients of the one quantity are multiplied with, (k, b) for
-            each quantity that is made of it so; None: none.
     """
 
     first: int
     weights: np.ndarray[Any, Any]
-    multipliers: list[Tensor] | None = None
-    factors: list[Tensor] | None = None
 
 
 class Parts(NamedTuple):
@@ -82,10 +76,10 @@ class Running(Protocol):
         """Add a block of points.
 
         Args:
-            got: what they gave. Where the statistic wants "points", or the points have multipliers
-                or factors, gradients are (k, b, …), one for each point; else they are their
-                weighted sum, (b, …). "activations" and "quantities" come as the statistic wants
-                them.
+            got: what they gave. Where the statistic wants "points", gradients are (k, b, …), one
+                for each point; else they are their weighted sum, (b, …). They are multiplied
+                already where points have multipliers of their own. "activations" and "quantities"
+                come as the statistic wants them.
             seen: which points they are.
         """
 
@@ -291,12 +285,10 @@ class _Sum:
 
     def add(self, got: Gradients, seen: Evaluated, /) -> None:
         new: Table = [list(gs) for gs in got.gradients]
-        of_points = self._function, seen.multipliers, seen.factors
-        if any(x is not None for x in of_points):
+        of_each = self._function
+        if of_each is not None:
             w = self._backend.from_numpy(seen.weights)
-            singles = multiplied(_times(new, seen.factors), seen.multipliers, self._backend)
-            f = self._function or (lambda g: g)
-            new = [[self._backend.weighted_sum(f(g), w) for g in gs] for gs in singles]
+            new = [[self._backend.weighted_sum(of_each(g), w) for g in gs] for gs in new]
         self.total = _added(self.total, new) if self.total else new
 
     def finish(self) -> Parts:
@@ -317,8 +309,7 @@ class _Moments:
         mass = float(seen.weights.sum())
         if mass <= 0:
             return
-        given = _times([list(gs) for gs in got.gradients], seen.factors)
-        singles = multiplied(given, seen.multipliers, self._backend)
+        singles: Table = [list(gs) for gs in got.gradients]
         mean, spread = self._of_block(singles, seen.weights, mass)
         if not self._mean:
             self._mass, self._mean, self._spread = mass, mean, spread
@@ -348,10 +339,8 @@ class _Moments:
         return self._parts(self._mean, self._spread, self._mass)
 
 
-def _times(table: Table, factors: Sequence[Tensor] | None) -> Table:
+def times_factors(table: Table, factors: Sequence[Tensor]) -> Table:
     """The gradients of one quantity as those of all that are made of it."""
-    if factors is None:
-        return table
     return [[_by_row(f, g) * g for g in table[0]] for f in factors]
 
 

@@ -129,6 +129,17 @@ class Statistics(Harness):
         expected = np.abs(self._tensors(found.gradients)[0]).max(0)
         np.testing.assert_allclose(self._tensors(found.attributions)[0], expected, rtol=1e-12)
 
+    def test_a_statistic_gets_what_is_multiplied(self) -> None:
+        """Where points have multipliers of their own, it cannot leave them out."""
+        found = self._over(
+            SUBJECTS["mlp"], "second", Twice(cut="second"), statistic=Largest(), return_grads=True
+        )
+        args, kwargs = self.records("mlp", RECORDS)
+        z = self._tensors(self.wrapper("mlp").fprop(args, kwargs, to_cut="second"))[0]
+        g = self._tensors(found.gradients)[0]
+        expected = np.abs(np.stack([2.0 * z * g[0], -z * g[1]])).max(0)
+        np.testing.assert_allclose(self._tensors(found.attributions)[0], expected, rtol=1e-12)
+
     @SEVERAL
     def test_points_with_multipliers(self, subject: Subject) -> None:
         doi = Twice(cut=subject.inner)

@@ -1,0 +1,57 @@
+"""What is no statistic, and what cannot be contracted, says so."""
+
+import pytest
+
+from trulens_core import DoiError, IntegratedGradients, InternalInfluence, Parts, Statistic
+from trulens_core.testing import small_model
+
+
+class Flat(Statistic):
+    """One that returns a tensor alone."""
+
+    def start(self, backend, points):
+        return self
+
+    def add(self, got, seen):
+        self.found = got.gradients[0][0]
+
+    def finish(self):
+        return Parts(self.found)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "error", "said"),
+    [
+        (
+            "median",
+            ValueError,
+            "'median'; it must be a Statistic or one of 'mean', 'second_moment'",
+        ),
+        (Flat, ValueError, r"give an object of it, Flat\(\)"),
+        (Flat(), TypeError, r"(?s)Flat.*\[\[tensor\]\] for one; found Tensor"),
+        ("path", DoiError, "PointDoi has none"),
+    ],
+)
+def test_statistics(statistic, error, said):
+    model, x = small_model()
+    with pytest.raises(error, match=said):
+        InternalInfluence(model, None, 0, "point", statistic=statistic).attributions(x)
+
+
+def test_a_path_is_multiplied():
+    with pytest.raises(ValueError, match="multiply_activation=False would leave nothing"):
+        InternalInfluence(small_model()[0], None, 0, "linear", False, statistic="path")
+
+
+@pytest.mark.parametrize("contract", [0, True, "last", [], (1, 0)])
+def test_axes(contract):
+    with pytest.raises(ValueError, match=r"contract is .*; it must be an axis"):
+        IntegratedGradients(small_model()[0], contract=contract)
+
+
+def test_axes_that_there_are_not():
+    model, x = small_model()
+    with pytest.raises(ValueError, match=r"contract=\(2,\) cannot be summed over in"):
+        IntegratedGradients(model, contract=2).attributions(x)
+    with pytest.raises(ValueError, match="return_grads has none"):
+        IntegratedGradients(model, contract=-1, return_grads=True).explain(x)
