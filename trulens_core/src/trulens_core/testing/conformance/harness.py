@@ -12,7 +12,7 @@ import pytest
 from trulens_core import get_model_wrapper
 from trulens_core.backends import Backend
 from trulens_core.models import ModelWrapper
-from trulens_core.testing.conformance.compare import EXACT, Array, deviation, precision
+from trulens_core.testing.conformance.compare import EXACT, Array, arrays, deviation, precision
 from trulens_core.testing.zoo import ZOO, Architecture
 
 Call = tuple[list[Any], dict[str, Any]]
@@ -133,6 +133,10 @@ class Harness:
         if isinstance(value, Mapping):
             return {k: self.layout(v) for k, v in value.items()}
         return self.layout(value)
+
+    def arrays_of(self, value: Any) -> list[Array]:
+        """The arrays and tensors of a result, in their order, as arrays."""
+        return [a for _, a in arrays(value, self.backend)]
 
     def close(
         self, found: Any, expected: Any, tolerance: float = EXACT, what: str = "a result"

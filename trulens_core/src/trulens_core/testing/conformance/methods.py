@@ -24,7 +24,7 @@ from trulens_core import (
     VarGrad,
 )
 from trulens_core.quantities.units import UnitQoI
-from trulens_core.testing.conformance.compare import Array, arrays
+from trulens_core.testing.conformance.compare import Array
 from trulens_core.testing.conformance.harness import Harness, checks
 from trulens_core.testing.conformance.statistics import FEW_POINTS, RECORDS, SEVERAL
 from trulens_core.testing.conformance.subjects import Several, Subject
@@ -37,9 +37,6 @@ class Methods(Harness):
     """Saliency, noise, conductance, expected gradients, several baselines, maps."""
 
     law = "methods"
-
-    def _tensors(self, value: Any) -> list[Array]:
-        return [a for _, a in arrays(value, self.backend)]
 
     @checks("completeness")
     def test_conductance_converges_to_completeness(self) -> None:
@@ -76,11 +73,11 @@ class Methods(Harness):
         args, kwargs = self.records(subject.name, RECORDS)
         w, n = self.wrapper(subject.name), 4
         layer = {"cnn": "conv2", "two_inputs": "left"}.get(subject.name, subject.inner)
-        value = self._tensors(w.fprop(args, kwargs, to_cut=layer))[0]
+        value = self.arrays_of(w.fprop(args, kwargs, to_cut=layer))[0]
         index = tuple(s // 2 for s in value.shape[1:])
         options: Any = {"doi_cut": subject.source, "baseline": 0.1, "resolution": n}
         found = NeuronConductance(w, layer, index, qoi=ClassQoI(1), **options)
-        attributions = self._tensors(found.attributions(*args, **kwargs))
+        attributions = self.arrays_of(found.attributions(*args, **kwargs))
         doi = LinearDoi(0.1, n, cut=subject.source, rule="midpoint")
         parts = [
             InternalInfluence(w, cuts, qoi, doi, False, return_grads=True).explain(*args, **kwargs)
@@ -89,10 +86,10 @@ class Methods(Harness):
                 ((subject.source, layer), UnitQoI(index)),
             )
         ]
-        of_q = self._tensors(parts[0].gradients)[0][(slice(None), slice(None), *index)]
+        of_q = self.arrays_of(parts[0].gradients)[0][(slice(None), slice(None), *index)]
         _, z = w.fprop(args, kwargs, attribution_cut=subject.source)
         for a, g, v in zip(
-            attributions, self._tensors(parts[1].gradients), self._tensors(z), strict=True
+            attributions, self.arrays_of(parts[1].gradients), self.arrays_of(z), strict=True
         ):
             product = of_q.reshape(n, RECORDS, *[1] * (g.ndim - 2)) * g
             np.testing.assert_allclose(
@@ -109,7 +106,7 @@ class Methods(Harness):
         found = method.explain(*args)
         points = DataDoi(DATA, 8)(args[0])
         multipliers = np.stack([np.asarray(m) for m in points.multipliers])
-        singles = self._tensors(found.gradients)[0] * multipliers
+        singles = self.arrays_of(found.gradients)[0] * multipliers
         assert self.close(found.attributions, singles.mean(0))
         assert self.close(found.standard_error, singles.std(0, ddof=1) / np.sqrt(8))
         rows = args[0] - multipliers
@@ -134,9 +131,9 @@ class Methods(Harness):
         alone = [explained(b) for b in (0.1, -0.3, 0.5)]
         found = explained(Baselines([0.1, -0.3, 0.5]))
         for name in ("attributions", "baseline_quantity", "residual"):
-            members = [self._tensors(getattr(r, name)) for r in alone]
+            members = [self.arrays_of(getattr(r, name)) for r in alone]
             expected = [np.mean(parts, axis=0) for parts in zip(*members, strict=True)]
-            for a, b in zip(self._tensors(getattr(found, name)), expected, strict=True):
+            for a, b in zip(self.arrays_of(getattr(found, name)), expected, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-13)
         assert (found.n_points == 12).all()
 
@@ -149,12 +146,12 @@ class Methods(Harness):
         found = GradCAM(w, "relu2", kind, relu=False, qoi=target).attributions(*args)
         slopes = InternalInfluence(w, "relu2", target, "point", False).attributions(*args)
         a, g = (
-            self.zoo_layout(self._tensors(v)[0]) for v in (w.fprop(args, to_cut="relu2"), slopes)
+            self.zoo_layout(self.arrays_of(v)[0]) for v in (w.fprop(args, to_cut="relu2"), slopes)
         )
         expected = maps_by_hand(kind, a, g)
-        assert self.close(self.zoo_layout(self._tensors(found)[0]), expected)
+        assert self.close(self.zoo_layout(self.arrays_of(found)[0]), expected)
         positive = GradCAM(w, "relu2", kind, qoi=target, rebatch_size=2).attributions(*args)
-        assert self.close(self.zoo_layout(self._tensors(positive)[0]), np.maximum(expected, 0))
+        assert self.close(self.zoo_layout(self.arrays_of(positive)[0]), np.maximum(expected, 0))
 
     # -- batches -----------------------------------------------------------------------------
 
@@ -163,9 +160,9 @@ class Methods(Harness):
     def test_methods_take_records_one_by_one(self) -> None:
         args, _ = self.records("mlp", RECORDS)
         for make in methods(self.wrapper("mlp"), DATA, "act", 1):
-            whole = self._tensors(make().attributions(*args))
-            found = self._tensors(make(rebatch_size=2).attributions(*args))
-            alone = self._tensors(make().attributions(*[a[1:2] for a in args]))
+            whole = self.arrays_of(make().attributions(*args))
+            found = self.arrays_of(make(rebatch_size=2).attributions(*args))
+            alone = self.arrays_of(make().attributions(*[a[1:2] for a in args]))
             for a, one, b in zip(found, alone, whole, strict=True):
                 limits = {"rtol": 1e-9, "atol": 1e-12 * np.abs(b).max()}
                 np.testing.assert_allclose(a, b, **limits)

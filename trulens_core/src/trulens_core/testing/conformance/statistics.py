@@ -19,7 +19,7 @@ from trulens_core import (
     Statistic,
 )
 from trulens_core.influence.statistics import Parts
-from trulens_core.testing.conformance.compare import Array, arrays
+from trulens_core.testing.conformance.compare import Array
 from trulens_core.testing.conformance.harness import Harness, checks
 from trulens_core.testing.conformance.subjects import SUBJECTS, Several, Subject, distributions
 
@@ -86,9 +86,6 @@ class Statistics(Harness):
         method = InternalInfluence(wrapper, cuts, qoi, doi, multiply, **options)
         return method.explain(*args, **kwargs)
 
-    def _tensors(self, value: Any) -> list[Array]:
-        return [a for _, a in arrays(value, self.backend)]
-
     @SEVERAL
     def test_mean_is_the_default(self, subject: Subject) -> None:
         for doi in distributions(subject.source).values():
@@ -96,7 +93,7 @@ class Statistics(Harness):
                 self._over(subject, subject.inner, doi, **options).attributions
                 for options in ({"statistic": "mean"}, {})
             )
-            for a, b in zip(self._tensors(found), self._tensors(expected), strict=True):
+            for a, b in zip(self.arrays_of(found), self.arrays_of(expected), strict=True):
                 np.testing.assert_array_equal(a, b)
 
     @SEVERAL
@@ -109,15 +106,15 @@ class Statistics(Harness):
             )
             for s in ("mean", "second_moment", "variance")
         }
-        singles = self._tensors(found["mean"].gradients)
+        singles = self.arrays_of(found["mean"].gradients)
         expected = {
             "second_moment": [(g * g).mean(0) for g in singles],
             "variance": [g.var(0) for g in singles],
         }
         for name, by_hand in expected.items():
-            for a, b in zip(self._tensors(found[name].attributions), by_hand, strict=True):
+            for a, b in zip(self.arrays_of(found[name].attributions), by_hand, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12 * np.abs(b).max())
-        means, seconds, variances = (self._tensors(r.attributions) for r in found.values())
+        means, seconds, variances = (self.arrays_of(r.attributions) for r in found.values())
         for m, s, v in zip(means, seconds, variances, strict=True):
             np.testing.assert_allclose(s - m * m, v, rtol=1e-9, atol=1e-13 * np.abs(s).max())
 
@@ -126,8 +123,8 @@ class Statistics(Harness):
         found = self._over(
             subject, "second", doi, statistic=Largest(), multiply=False, return_grads=True
         )
-        expected = np.abs(self._tensors(found.gradients)[0]).max(0)
-        np.testing.assert_allclose(self._tensors(found.attributions)[0], expected, rtol=1e-12)
+        expected = np.abs(self.arrays_of(found.gradients)[0]).max(0)
+        np.testing.assert_allclose(self.arrays_of(found.attributions)[0], expected, rtol=1e-12)
 
     def test_a_statistic_gets_what_is_multiplied(self) -> None:
         """Where points have multipliers of their own, it cannot leave them out."""
@@ -135,10 +132,10 @@ class Statistics(Harness):
             SUBJECTS["mlp"], "second", Twice(cut="second"), statistic=Largest(), return_grads=True
         )
         args, kwargs = self.records("mlp", RECORDS)
-        z = self._tensors(self.wrapper("mlp").fprop(args, kwargs, to_cut="second"))[0]
-        g = self._tensors(found.gradients)[0]
+        z = self.arrays_of(self.wrapper("mlp").fprop(args, kwargs, to_cut="second"))[0]
+        g = self.arrays_of(found.gradients)[0]
         expected = np.abs(np.stack([2.0 * z * g[0], -z * g[1]])).max(0)
-        np.testing.assert_allclose(self._tensors(found.attributions)[0], expected, rtol=1e-12)
+        np.testing.assert_allclose(self.arrays_of(found.attributions)[0], expected, rtol=1e-12)
 
     @SEVERAL
     def test_points_with_multipliers(self, subject: Subject) -> None:
@@ -147,7 +144,7 @@ class Statistics(Harness):
         args, kwargs = self.records(subject.name, RECORDS)
         _, z = self.wrapper(subject.name).fprop(args, kwargs, attribution_cut=subject.inner)
         for g, a, value in zip(
-            *map(self._tensors, (found.gradients, found.attributions, z)), strict=True
+            *map(self.arrays_of, (found.gradients, found.attributions, z)), strict=True
         ):
             expected = (0.25 * 2.0 * g[0] - 0.75 * g[1]) * value
             np.testing.assert_allclose(a, expected, rtol=1e-10, atol=1e-14)
@@ -179,7 +176,7 @@ class Statistics(Harness):
         args, kwargs = self.records(subject.name, RECORDS)
         w = self.wrapper(subject.name)
         _, z = w.fprop(args, kwargs, attribution_cut=subject.source)
-        values = self._tensors(z)
+        values = self.arrays_of(z)
         h = []
         for i in range(n + 1):
             end = [(1 - i / n) * v + i / n * 0.1 for v in values]
@@ -191,9 +188,9 @@ class Statistics(Harness):
                 attribution_cut=subject.inner,
                 intervention=given,
             )
-            h.append(self._tensors(there))
-        gradients = self._tensors(found.gradients)
-        for j, (g, a) in enumerate(zip(gradients, self._tensors(found.attributions), strict=True)):
+            h.append(self.arrays_of(there))
+        gradients = self.arrays_of(found.gradients)
+        for j, (g, a) in enumerate(zip(gradients, self.arrays_of(found.attributions), strict=True)):
             expected = sum(g[i] * (h[i][j] - h[i + 1][j]) for i in range(n))
             np.testing.assert_allclose(a, expected, rtol=1e-9, atol=1e-12 * np.abs(a).max())
 
@@ -226,7 +223,7 @@ class Statistics(Harness):
                 )
                 for o in (options, options | more)
             )
-            expected = [[a.sum(-1) for a in self._tensors(q)] for q in whole]
+            expected = [[a.sum(-1) for a in self.arrays_of(q)] for q in whole]
             for q, sums in zip(found, expected, strict=True):
-                for a, b in zip(self._tensors(q), sums, strict=True):
+                for a, b in zip(self.arrays_of(q), sums, strict=True):
                     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * np.abs(b).max())
