@@ -246,6 +246,59 @@ class EachUserPulled(Sound):
             return PerUser(same.data, *same.sources)
 
 
+class WeightsIgnored(Sound):
+    """Points all weigh the same."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def weighted_sum(self, x, weights):
+            return ReferenceBackend.weighted_sum(
+                self, x, Tensor(np.full_like(weights.data, weights.data.mean()))
+            )
+
+
+class SumsNarrow(Sound):
+    """Gradients are added up in float32, whatever the model is."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def accumulator(self, x):
+            wide = ReferenceBackend.accumulator(self, x)
+            return xp.astype(xp.astype(wide, np.float32), wide.dtype)
+
+
+class QuantitiesTurned(Sound):
+    """The gradients of several quantities come in the order of the backward pass."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def differentiate_each(self, run, each):
+            found = super().differentiate_each(run, each)
+            return found._replace(gradients=found.gradients[::-1])
+
+
+class AllButTheFirstLost(Sound):
+    """What is done with each quantity's gradients is done with those of the first."""
+
+    class backend_class(ReferenceBackend):  # noqa: N801
+        def differentiate_each(self, run, each):
+            whole = super().differentiate_each(run, list)
+            if each is list:
+                return whole
+            return whole._replace(gradients=[each(whole.gradients[0]) for _ in whole.gradients])
+
+
+class CapturedBefore(Sound):
+    """A value is captured before what takes its place does so."""
+
+    class wrapper_class(ReferenceWrapper):  # noqa: N801
+        def forward(self, inputs, *, replace, tap, want):
+            there = [cut for cut in want if cut in replace]
+            found = super().forward(inputs, replace=replace, tap=tap, want=want)
+            if not there or inputs.rows_at_cut != inputs.n_rows:
+                return found
+            before = super().forward(inputs, replace={}, tap={}, want=there)
+            old = dict(zip(there, before, strict=True))
+            return [old.get(cut, values) for cut, values in zip(want, found, strict=True)]
+
+
 class NoThrough(Sound):
     """A backend of 0.1, which is none of the defects."""
 

@@ -123,7 +123,7 @@ class Evaluation(Harness):
         y, there = wrapper.fprop(x, attribution_cut=InputCut())
         assert self.close([y, there], [wrapper(x), x])
         _, same = wrapper.fprop(x, doi_cut="hidden", attribution_cut="hidden", intervention=z)
-        assert self.close(same, z)
+        assert self.close(same, z, what="a value put in at a cut, as the same pass shows it")
 
     def test_gradients_of_interventions(self) -> None:
         """Row by row; the attribution_cut defaults to the doi_cut."""

@@ -268,7 +268,7 @@ class BackendFunctions(Harness):
         weights = np.asarray([0.5, -1.0])
         both = np.stack([X, X**2])
         found = backend.weighted_sum(self.tensor(both), self.tensor(weights))
-        assert self.close(found, 0.5 * X - X**2)
+        assert self.close(found, 0.5 * X - X**2, what="a sum over points, with their weights")
 
     def test_containers_are_taken_apart(self) -> None:
         """And put together again, tensors or not."""

@@ -71,7 +71,8 @@ class Results(Harness):
         several = self._explained("mlp", None, Columns(), "linear")
         for i in (0, 1):
             alone = self._explained("mlp", None, ClassQoI(i), "linear")
-            assert self.close(several.attributions[i], alone.attributions)
+            what = "one quantity among several, in their order, and by itself"
+            assert self.close(several.attributions[i], alone.attributions, what=what)
             for field in ("quantity", "baseline_quantity", "residual"):
                 assert self.close(getattr(several, field)[:, i], getattr(alone, field))
 
