@@ -3,6 +3,7 @@
 from trulens_core.backends.backend import Backend as Backend
 from trulens_core.backends.backend import rows_at as rows_at
 from trulens_core.backends.backend import static_shape as static_shape
+from trulens_core.backends.by_vjp import differentiate_by_vjp as differentiate_by_vjp
 from trulens_core.backends.cotangents import checked_cotangent as checked_cotangent
 from trulens_core.backends.protocol import BlockStep as BlockStep
 from trulens_core.backends.protocol import Gradients as Gradients
