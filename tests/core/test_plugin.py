@@ -240,3 +240,18 @@ def test_without_a_backend_nothing_changes():
     result = run("--collect-only", __file__)
     assert "test_without_a_backend_nothing_changes" in result.stdout
     assert "certificate" not in result.stdout.replace("test_the_certificate", "")
+
+
+@pytest.mark.parametrize("option", [["--trulens-harness", "x.py:X"], ["--trulens-quick"]])
+def test_options_of_the_suite_need_a_backend(option):
+    found = run(*option)
+    assert found.returncode == 4
+    assert f"{option[0]} needs --trulens-backend NAME" in found.stderr
+
+
+def test_one_case_of_each_test():
+    """While a backend is written; it is no certificate."""
+    found = run("--trulens-backend", "reference", "--trulens-quick", "-k", "numbers or Laws")
+    (passed,) = re.findall(r"passed (\d+), failed 0", found.stdout)
+    assert int(passed) == len({n for n in dir(Conformance) if n.startswith("test_numbers")})
+    assert "\nNOT CERTIFIED" in found.stdout

@@ -323,3 +323,10 @@ def test_arrays_are_no_tensors():
     """NumPy's arrays belong to no framework."""
     with pytest.raises(NoBackendError, match="numpy"):
         installed(GOOD).of_tensor(np.zeros(2))
+
+
+@pytest.mark.parametrize("load", [lambda: (BACKEND, Model), lambda: None])
+def test_what_is_loaded_is_told_where_it_is_something_else(load):
+    description = described("mine", load=load)
+    with pytest.raises(BrokenBackendError, match=r"`load` .*'mine' returned (tuple|NoneType); ret"):
+        description.loaded()

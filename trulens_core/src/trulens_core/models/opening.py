@@ -82,7 +82,7 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
             )
         elif name not in _DEFAULTS and name not in _FORMER:
             raise TypeError(f"the backend {description.name!r} has no option {name!r}")
-    wrapper: ModelWrapper = description.load().wrap(model, **taken)
+    wrapper: ModelWrapper = description.loaded().wrap(model, **taken)
     return wrapper
 
 

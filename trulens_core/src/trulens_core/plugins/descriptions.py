@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trulens_core.backends import Backend
+from trulens_core.errors import BrokenBackendError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,20 @@ class BackendDescription:
     before: tuple[str, ...] = ()
     serves: str = ""
     conformance: str = ""
+
+    def loaded(self) -> LoadedBackend:
+        """What `load` returns.
+
+        Raises:
+            BrokenBackendError: where it returns anything else.
+        """
+        found: Any = self.load()
+        if not isinstance(found, LoadedBackend):
+            raise BrokenBackendError(
+                f"`load` of the backend {self.name!r} returned {type(found).__name__}; return "
+                "LoadedBackend(backend, wrap)"
+            )
+        return found
 
 
 @dataclasses.dataclass(frozen=True)

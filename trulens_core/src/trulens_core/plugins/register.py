@@ -118,7 +118,7 @@ class Registry:
             chosen = _foremost(claims)
             if len(chosen) != 1:
                 raise NoBackendError(self._nothing(x, silent))
-            backend = self._usable(chosen[0]).load().backend
+            backend = self._usable(chosen[0]).loaded().backend
             with self._lock:
                 self._by_type[type(x)] = backend
         return backend

@@ -98,7 +98,7 @@ class Methods(Harness):
 
     # -- data and baselines ------------------------------------------------------------------
 
-    def test_expected_gradients_are_a_mean_over_draws(self) -> None:
+    def test_draws_are_averaged(self) -> None:
         args, _ = self.records("mlp", RECORDS)
         method = ExpectedGradients(
             self.wrapper("mlp"), DATA, 8, qoi=ClassQoI(1), return_grads=True, rebatch_size=7
