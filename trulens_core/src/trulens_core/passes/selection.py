@@ -68,11 +68,13 @@ def select(value: Any, cut: Cut, backend: Backend) -> Selection:
 
 def _ranked(tensor: Tensor, cut: Cut) -> Tensor:
     """`tensor`, whose number of axes a graph may not know."""
-    if _shape(tensor) is tensor.shape:
+    try:
+        len(tensor.shape)
+    except ValueError as error:
         raise CutError(
             f"how many axes the value at {cut} has is not known before the model runs; say it in "
             "the model, as tf.ensure_shape does, or, at a target, in an accessor"
-        )
+        ) from error
     return tensor
 
 
