@@ -102,7 +102,11 @@ class FrameworkIndependence(Harness):
     @EVERY
     @PRECISION
     def test_numbers_for_quantities(self, subject: Subject, dtype: str) -> None:
-        for name, qoi in quantities(RECORDS).items():
+        place, every = list(SUBJECTS).index(subject.name), quantities(RECORDS)
+        for i, (name, qoi) in enumerate(every.items()):
+            # where each is a model to trace, every quantity meets every third of the models
+            if self.backend.traces and (i + place) % 3:
+                continue
             # in float32 what differs is rounding, which the quantity has little to do with
             if dtype == "float64" or name in ("classes", "softmax", "user"):
                 self._compare(subject, dtype, subject.inner, qoi, "midpoint")
