@@ -27,7 +27,7 @@ BACKENDS := $(filter-out $(CORE),$(PACKAGES))
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test demo demo-jax demo-keras docs bench clean
+.PHONY: help install lint format test test-all demo demo-jax demo-keras docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ test: lint ## lint, then run every test
 	@for framework in $(KERAS_ON); do echo "Keras on $$framework"; \
 		KERAS_BACKEND=$$framework $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS) \
 			tests/keras || exit 1; done
+
+test-all: ## the same with every case of the conformance suite on every framework; takes hours
+	TRULENS_EVERY=1 $(MAKE) test
 
 demo: $(INSTALLED) ## run the example on PyTorch; its pictures go to demo/
 	@mkdir -p demo
