@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import zlib
 
 # tests compile much and run little; at level 0 products are rounded before they are added
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
@@ -13,28 +12,7 @@ import pytest
 
 from trulens_core.testing.measure import relative_error
 
-_CASES = 1
 _COMPILED = "/jax/core/compile/backend_compile_duration"
-
-
-def pytest_collection_modifyitems(config, items):
-    """One case of each test of the conformance suite, another of each; TRULENS_EVERY=1: all.
-
-    Every case compiles steps of its own, so that all of them take an hour.
-    """
-    if os.environ.get("TRULENS_EVERY"):
-        return
-    cases = {}
-    for item in items:
-        if item.path.name == "test_conformance_jax.py":
-            cases.setdefault(item.originalname, []).append(item)
-    left_out = set()
-    for name, found in cases.items():
-        apart = -(-len(found) // _CASES)
-        first = zlib.crc32(name.encode()) % apart
-        left_out |= {id(item) for i, item in enumerate(found) if i % apart != first}
-    config.hook.pytest_deselected(items=[i for i in items if id(i) in left_out])
-    items[:] = [i for i in items if id(i) not in left_out]
 
 
 @pytest.fixture

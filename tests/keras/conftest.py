@@ -1,7 +1,6 @@
 """One process tests Keras on one framework: KERAS_BACKEND, TensorFlow unless it is set."""
 
 import os
-import zlib
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,39 +12,12 @@ import numpy as np
 import pytest
 
 FRAMEWORK = keras.config.backend()
-CASES = {"jax": 1, "tensorflow": 3}
-"""How many cases of each test of the conformance suite are run where each is a model to trace."""
 
 
 def pytest_configure(config):
     # Keras's variables, and so its way of saving them, under NumPy 2.4
     text = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     config.addinivalue_line("filterwarnings", text)
-
-
-def pytest_collection_modifyitems(config, items):
-    """A few cases of each test of the conformance suite, others of each; TRULENS_EVERY=1: all.
-
-    Every case compiles steps of its own, so that all of them take an hour on JAX. TensorFlow and
-    PyTorch have all cases in their own folders, and Keras on PyTorch here.
-    """
-    if FRAMEWORK not in CASES or os.environ.get("TRULENS_EVERY"):
-        return
-    cases = {}
-    for item in items:
-        if item.path.name == "test_conformance_keras.py":
-            cases.setdefault(item.originalname, []).append(item)
-    kept = {id(item) for name, found in cases.items() for item in _some(name, found)}
-    left_out = {id(i) for found in cases.values() for i in found} - kept
-    config.hook.pytest_deselected(items=[i for i in items if id(i) in left_out])
-    items[:] = [i for i in items if id(i) not in left_out]
-
-
-def _some(name, found):
-    """So many of the cases of a test, as far apart as can be."""
-    n = min(len(found), CASES[FRAMEWORK])
-    first = zlib.crc32(name.encode())
-    return [found[(first + i * len(found) // n) % len(found)] for i in range(n)]
 
 
 def _by_tensorflow(function, arrays):
