@@ -1,8 +1,16 @@
 """What is no statistic, and what cannot be contracted, says so."""
 
+import numpy as np
 import pytest
 
-from trulens_core import DoiError, IntegratedGradients, InternalInfluence, Parts, Statistic
+from trulens_core import (
+    DoiError,
+    ExpectedGradients,
+    IntegratedGradients,
+    InternalInfluence,
+    Parts,
+    Statistic,
+)
 from trulens_core.testing import small_model
 
 
@@ -55,3 +63,10 @@ def test_axes_that_there_are_not():
         IntegratedGradients(model, contract=2).attributions(x)
     with pytest.raises(ValueError, match="return_grads has none"):
         IntegratedGradients(model, contract=-1, return_grads=True).explain(x)
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (9,), (9, 1, 5)])
+def test_data_of_other_values(shape):
+    model, x = small_model()
+    with pytest.raises(DoiError, match=r"rows of data have shape .*has shape \(5,\); give data of"):
+        ExpectedGradients(model, np.zeros(shape)).attributions(x)
