@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.points import LazyPoints
 from trulens_core.influence.division import Part
 from trulens_core.inputs import ModelInputs
@@ -39,6 +40,26 @@ def in_blocks(
         more = k - (j - i) if backend.static_shapes else 0
         stacked = [last_again(t, more, backend) for t in points.stack(i, j)]
         yield Block(cut, stacked, weights[i : j + more]), j - i
+
+
+class SameSize:
+    """Blocks beside those of `in_blocks`, of the same points, of one shape where that matters.
+
+    Args:
+        cut: where the points live.
+        backend: of the tensors.
+    """
+
+    def __init__(self, cut: Cut, backend: Backend) -> None:
+        self._cut, self._backend, self._k = cut, backend, 1
+
+    def block(self, points: list[Tensor]) -> Block:
+        """The points with copies of the last up to the largest block before; all weigh 1."""
+        n = int(points[0].shape[0]) if points else 1
+        self._k = max(self._k, n)
+        more = self._k - n if self._backend.static_shapes else 0
+        padded = [last_again(t, more, self._backend) for t in points]
+        return Block(self._cut, padded, np.ones(n + more, "float32"))
 
 
 def weights_type(model: CutModel, inputs: ModelInputs) -> str:

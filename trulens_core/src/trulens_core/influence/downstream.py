@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-import numpy as np
-
 from trulens_core.backends import Tensor
 from trulens_core.distributions.points import LazyPoints
+from trulens_core.influence.blocks import SameSize
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.statistics import Complete, Mean
 from trulens_core.influence.ways import Refused, Verdict, key_of
 from trulens_core.influence.work import Work
-from trulens_core.inputs.rows import last_again
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
-from trulens_core.steps.block import Block
 
 
 class Downstream(Mean):
@@ -58,22 +55,20 @@ class _Factors:
         cuts = question.source, question.target, question.doi_cut
         self._verdict: Verdict = wrapper.known(key_of(wrapper, work.inputs, cuts), Verdict)
         self._work, self._unit, self._points = work, statistic.unit, points
-        self._backend, self._cut, self._k = wrapper.backend, question.doi_cut, 1
+        self._backend = wrapper.backend
+        self._sizes = SameSize(question.doi_cut, wrapper.backend)
         qoi = work.of_group(statistic.qoi, statistic.target)
         self._tell()
         self._over = ProvedBlocks(question, work.inputs, qoi, ["points"], work.way, self._verdict)
 
     def __call__(self, i: int, j: int) -> list[Tensor]:
-        stack, n, backend = self._points.stack, j - i, self._backend
-        self._k = max(self._k, n)
-        more = self._k - n if backend.static_shapes else 0
-        points = [] if stack is None else [last_again(t, more, backend) for t in stack(i, j)]
+        stack = self._points.stack
         try:
-            got = self._over(Block(self._cut, points, np.ones(n + more, "float32")))
+            got = self._over(self._sizes.block([] if stack is None else stack(i, j)))
         except Refused:
             self._tell()
             raise
-        return [self._at_unit(gs[0], n) for gs in got.gradients]
+        return [self._at_unit(gs[0], j - i) for gs in got.gradients]
 
     def _at_unit(self, g: Tensor, n: int) -> Tensor:
         """One unit's gradient; choosing it is linear, so that the quantity itself does it."""

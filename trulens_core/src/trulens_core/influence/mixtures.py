@@ -12,6 +12,7 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.influence.joining import joined
 from trulens_core.influence.loop import answers
 from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.statistics import Table
 from trulens_core.influence.tolerance import adaptive_answers
 from trulens_core.inputs import ModelInputs
 
@@ -49,9 +50,6 @@ def _mean(found: list[Answer], random: bool, backend: Backend) -> Answer:
         zero=all(a.zero for a in found),
         standard_error=_over(tables, _spread(backend)) if random else None,
     )
-
-
-Table = list[list[Tensor]]
 
 
 def _over(tables: Sequence[Table], function: Callable[[Sequence[Tensor]], Tensor]) -> Table:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from trulens_core.backends import Tensor
 from trulens_core.distributions.points import LazyPoints, Stack, downwards, steps_of_value
 from trulens_core.errors import DoiError
+from trulens_core.influence.blocks import SameSize
 from trulens_core.influence.statistics import Mean
 from trulens_core.influence.work import Work
-from trulens_core.inputs.rows import last_again
-from trulens_core.steps.block import Block
 
 
 class PathSum(Mean):
@@ -53,20 +50,15 @@ class _Inside:
 
     def __init__(self, ends: Stack, work: Work) -> None:
         q = work.question
-        self._ends, self._cut, self._last = ends, q.doi_cut, work.at_records[q.source]
-        self._backend = q.wrapper.backend
+        self._ends, self._last, self._backend = ends, work.at_records[q.source], q.wrapper.backend
+        self._sizes = SameSize(q.doi_cut, self._backend)
         self._over = q.wrapper.values_over_blocks(
             work.inputs, of=q.source, narrow=work.way == "narrow"
         )
-        self._k = 1
 
     def __call__(self, i: int, j: int) -> list[Tensor]:
         n = j - i
-        self._k = max(self._k, n)
-        more = self._k - n if self._backend.static_shapes else 0
-        points = [last_again(t, more, self._backend) for t in self._ends(i, j)]
-        found = self._over(Block(self._cut, points, np.ones(n + more, "float32")))
-        found = [t[:n] for t in found]
+        found = [t[:n] for t in self._over(self._sizes.block(self._ends(i, j)))]
         steps = downwards(self._last, found, self._backend)
         self._last = [t[n - 1] for t in found]
         return steps
