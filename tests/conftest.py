@@ -1,6 +1,9 @@
-"""How the tests are spread over processes, and how many cases of the conformance suite are run."""
+"""How the tests are spread over processes, how many are run, and what each folder may take."""
 
+import collections
 import os
+import pathlib
+import re
 import zlib
 
 import pytest
@@ -51,3 +54,36 @@ def pytest_xdist_make_scheduler(config, log):
             return "packaging" if nodeid.startswith("tests/packaging/") else nodeid
 
     return PackagingTogether(config, log)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """The seconds of each folder beside its budget, which stands in CONTRIBUTING.md.
+
+    Seconds of all processes together; slow folders first. Printed for runs of several folders,
+    for a single one pytest's own line and `--durations` say enough.
+    """
+    taken = collections.Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if hasattr(report, "duration"):
+                taken["/".join(report.nodeid.split("/")[:2])] += report.duration
+    if len(taken) < 2:
+        return
+    allowed = budgets(config.rootpath / "CONTRIBUTING.md")
+    terminalreporter.section("seconds per folder")
+    for folder, seconds in taken.most_common():
+        budget = allowed.get(folder)
+        beside = "no budget" if budget is None else f"of {budget:5d}"
+        over = "  over its budget" if budget is not None and seconds > budget else ""
+        terminalreporter.line(f"{folder:<20} {seconds:6.0f} {beside}{over}")
+    terminalreporter.line(
+        f"{'together':<20} {sum(taken.values()):6.0f} of {sum(allowed.values()):5d}"
+    )
+
+
+def budgets(page: pathlib.Path):
+    """Folder to seconds, by the table of the page."""
+    return {
+        k: int(v)
+        for k, v in re.findall(r"^\| `(tests/\w+)` \| (\d+) \|", page.read_text(), re.MULTILINE)
+    }

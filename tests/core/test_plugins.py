@@ -24,7 +24,7 @@ from trulens_core.plugins import (
     registry,
 )
 from trulens_core.plugins.discovery import discover
-from trulens_core.testing.reference import BACKEND
+from trulens_core.testing.reference import BACKEND, ReferenceBackend
 
 
 class Model:
@@ -305,6 +305,20 @@ def test_registered_in_process():
     assert list(held.infos()) == ["good"]
     with pytest.raises(TypeError, match="BackendDescription"):
         held.register("torch")
+
+
+def test_registered_in_place_of_an_installed_one():
+    """In the words of `register_backend`: nothing is broken by it, and tensors follow."""
+    held = installed(GOOD)
+    assert held.of_tensor(Scalar()) is BACKEND
+    other = ReferenceBackend()
+    mine = described("Good", load=lambda: LoadedBackend(other, lambda model: model))
+    held.register(mine)
+    assert held.named("good") is held.of_model(Model()) is mine
+    assert held.of_tensor(Scalar()) is other
+    assert {name: info.error for name, info in held.infos().items()} == {"Good": None}
+    held.unregister("Good")
+    assert held.of_tensor(Scalar()) is BACKEND
 
 
 def test_the_registry_of_the_process():

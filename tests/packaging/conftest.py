@@ -105,16 +105,26 @@ def here(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory):
-    """The wheel of each distribution of this checkout, by its name."""
-    dist = tmp_path_factory.mktemp("dist")
-    built = {}
-    for project in sorted(ROOT.glob("trulens_*/pyproject.toml")):
+def build(tmp_path_factory):
+    """A function that builds the wheel of a folder, in a folder of its own or a given one."""
+
+    def built(folder, dist=None):
+        dist = dist or tmp_path_factory.mktemp("wheel")
+        before = set(dist.glob("*.whl"))
         build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", dist)
-        run(*build, project.parent, cwd=dist)
-        (new,) = set(dist.glob("*.whl")) - {wheel.path for wheel in built.values()}
-        built[new.name.split("-")[0].replace("_", "-")] = Wheel(new)
+        run(*build, folder, cwd=dist)
+        (new,) = set(dist.glob("*.whl")) - before
+        return new
+
     return built
+
+
+@pytest.fixture(scope="session")
+def wheels(build, tmp_path_factory):
+    """The wheel of each distribution of this checkout, by its name; all in one folder."""
+    dist, projects = tmp_path_factory.mktemp("dist"), sorted(ROOT.glob("trulens_*/pyproject.toml"))
+    built = [build(project.parent, dist) for project in projects]
+    return {new.name.split("-")[0].replace("_", "-"): Wheel(new) for new in built}
 
 
 @pytest.fixture(scope="session")

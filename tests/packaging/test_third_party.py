@@ -28,20 +28,11 @@ def written():
     return found
 
 
-def built(folder):
-    """The wheel of a distribution."""
-    dist = folder / "dist"
-    build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", dist)
-    subprocess.run([*build, folder], check=True, capture_output=True, cwd=folder)
-    (wheel,) = dist.glob("*.whl")
-    return wheel
-
-
 class Reader:
     """Types what the page says into a new environment."""
 
-    def __init__(self, environment, core):
-        self.environment, self.core = environment, core
+    def __init__(self, environment, core, build):
+        self.environment, self.core, self.build = environment, core, build
         self.folder = environment.folder / "my_backend"
 
     def types(self, line):
@@ -58,7 +49,7 @@ class Reader:
         if command == "uninstall":
             return self.environment.uninstall(*[x for x in what if x != "--yes"])
         ours = {"./trulens_core[testing]": lambda: self.core}
-        ours["./my_backend"] = lambda: built(self.folder)
+        ours["./my_backend"] = lambda: self.build(self.folder)
         wheels = [ours.get(name, lambda name=name: name)() for name in what]
         return self.environment.install("-c", ROOT / "constraints.txt", *wheels)
 
@@ -70,9 +61,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(new_environment, wheels):
+def reader(new_environment, wheels, build):
     core = f"{wheels['trulens-nn'].path}[testing]"
-    return Reader(new_environment("third-party"), core)
+    return Reader(new_environment("third-party"), core, build)
 
 
 def test_the_commands_of_the_page(reader):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trulens_core.backends.protocol import Gradients, Tap, Tensor
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ def differentiate_by_vjp(
     """`Backend.differentiate` for a framework that has vector-Jacobian products of functions.
 
     What is differentiated is the model as a function of −0 that is added where the tap is. It is
-    evaluated once to see the values there and once as that function; once more for a tensor at
-    which a gradient is zero everywhere, since such a framework does not tell zero from none.
+    evaluated once to see the values there and once as that function; up to five times more for a
+    tensor at which a gradient is zero everywhere, since such a framework does not tell zero from
+    none: an output that stays as it is, whatever is added to the tensor, does not depend on it.
 
     Args:
         vjp: of a function of tensors that returns a list of them, as `jax.vjp` and
@@ -47,7 +50,7 @@ def differentiate_by_vjp(
     outputs, pull = vjp(of, *zeros)
     quantities = list(outputs)
     gradients = [_pulled(pull, quantities, i, backend) for i in range(len(quantities))]
-    known = _Connections(of, zeros, backend)
+    known = _Connections(of, zeros, quantities, backend)
     found = [known.kept(i, gs) for i, gs in enumerate(gradients)]
     places = [i for i, z in enumerate(seen.values) if backend.is_floating(z)]
     rows = [dict(zip(places, gs, strict=True)) for gs in found]
@@ -83,17 +86,25 @@ class _Adding:
 
 
 class _Connections:
-    """Which outputs depend on which tapped tensors, told by what is no number.
+    """Which outputs depend on which tapped tensors, told by what changes when they do.
 
-    An output that stays finite where nan is added to a tensor does not depend on it. It is asked
-    only where a gradient is zero everywhere. An output from which gradients were stopped depends
-    on the value all the same: there the zeros stay, and are said as such.
+    An output depends on a tensor if it is another one, or no number, where something is added to
+    it: nan, which goes through all but comparisons, and steps to both sides, which comparisons
+    see. It is asked only where a gradient is zero everywhere. An output from which gradients were
+    stopped depends on the value all the same: there the zeros stay, and are said as such.
     """
 
+    PROBES = (float("nan"), 1.0, -1.0, 1e3, -1e3)
+
     def __init__(
-        self, of: Callable[..., list[Tensor]], zeros: Sequence[Tensor], backend: Backend
+        self,
+        of: Callable[..., list[Tensor]],
+        zeros: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        backend: Backend,
     ) -> None:
         self._of, self._zeros, self._backend = of, list(zeros), backend
+        self._outputs = [backend.to_numpy(backend.stop_gradient(y)) for y in outputs]
         self._reached: dict[int, list[bool]] = {}
 
     def kept(self, i: int, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -105,12 +116,20 @@ class _Connections:
         ]
 
     def _reaches(self, j: int) -> list[bool]:
+        """Of each output, whether it depends on tensor j."""
         if j not in self._reached:
-            xp = self._backend.xp
-            given = [
-                xp.full_like(z, float("nan")) if j == k else z for k, z in enumerate(self._zeros)
-            ]
-            outputs = map(self._backend.stop_gradient, self._of(*given))
-            finite = [bool(xp.all(xp.isfinite(y))) for y in outputs]
-            self._reached[j] = [not f for f in finite]
+            found = [False] * len(self._outputs)
+            for probe in self.PROBES:
+                if all(found):
+                    break
+                found = [a or b for a, b in zip(found, self._changed(j, probe), strict=True)]
+            self._reached[j] = found
         return self._reached[j]
+
+    def _changed(self, j: int, probe: float) -> list[bool]:
+        full, backend = self._backend.xp.full_like, self._backend
+        given = [full(z, probe) if j == k else z for k, z in enumerate(self._zeros)]
+        with np.errstate(all="ignore"):
+            now = [backend.to_numpy(backend.stop_gradient(y)) for y in self._of(*given)]
+        pairs = zip(now, self._outputs, strict=True)
+        return [not np.array_equal(a, b, equal_nan=True) for a, b in pairs]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from trulens_core.backends import LoopTap, Tap, Tensor
-from trulens_core.errors import CalledSeveralTimesError, LayerNotReachedError
+from trulens_core.errors import BackendError, CalledSeveralTimesError, LayerNotReachedError
 from trulens_core.inputs import ModelInputs, opaque
 from trulens_core.inputs.rows import kind_of
 from trulens_core.passes import selection
@@ -104,7 +104,7 @@ class Pass:
         for visit in self._want:
             visit.wanted = True
         self._calls: dict[Place, int] = {}
-        self._over = False
+        self._entered = self._over = False
         self._kind: Hashable = None
         self.cut_short = False
 
@@ -139,7 +139,7 @@ class Pass:
 
     def enter(self, inputs: ModelInputs) -> ModelInputs:
         """The inputs to run the model with."""
-        backend = self._backend
+        self._entered, backend = True, self._backend
         self._rows, self._points = inputs.rows_at_cut, inputs.points
         if self._chooses:
             self._kind = kind_of(inputs)
@@ -220,6 +220,11 @@ class Pass:
     def stop(self) -> list[list[Tensor]]:
         """End the pass where it is; the values at the wanted cuts."""
         self._over = True
+        if not self._entered:
+            raise BackendError(
+                f"forward of {type(self._wrapper).__name__} ends a pass that it did not begin: run "
+                "the model with what `p.enter(inputs)` gives, and return `p.leave(output)`"
+            )
         for place, visits in self._visits.items():
             for visit in visits:
                 self._check_calls(visit, place)

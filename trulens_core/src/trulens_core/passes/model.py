@@ -11,7 +11,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tap, Tensor
 from trulens_core.cache import StepCache
-from trulens_core.errors import CutError, InterventionError, UnknownLayerError
+from trulens_core.errors import BackendError, CutError, InterventionError, UnknownLayerError
 from trulens_core.inputs import ModelInputs, adoption
 from trulens_core.inputs.structure import Name
 from trulens_core.passes.names import Layer, place_of
@@ -197,6 +197,25 @@ class CutModel(ABC):
         return type(self.model).__name__
 
     # -- what core keeps of a model ----------------------------------------------------------
+
+    @final
+    def values(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, Any],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+    ) -> list[list[Tensor]]:
+        """What `forward` gives, found to be what a pass gives."""
+        found: Any = self.forward(inputs, replace=replace, tap=tap, want=want)
+        lists = isinstance(found, list) and all(isinstance(v, list) for v in found)
+        if not lists or len(found) != len(want):
+            raise BackendError(
+                f"forward of {type(self).__name__} returned {type(found).__name__}, and not the "
+                f"values at {len(want)} cut(s): return `p.leave(output)`"
+            )
+        return found  # type: ignore[no-any-return]
 
     @final
     def resolved(self, cut: Cut) -> Cut:

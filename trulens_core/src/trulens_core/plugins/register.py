@@ -39,11 +39,12 @@ class Registry:
         self._warned: set[str] = set()
 
     def register(self, description: BackendDescription) -> None:
-        """Add a backend in this process; it replaces one of the same name registered before."""
+        """Add a backend in this process, in the place of any other of its name."""
         if not isinstance(description, BackendDescription):
             raise TypeError(f"register_backend takes a BackendDescription, found {description!r}")
         with self._lock:
-            kept = [f for f in self._registered if f.info.name != description.name]
+            name = description.name.casefold()
+            kept = [f for f in self._registered if f.info.name.casefold() != name]
             info = BackendInfo(description.name, serves=description.serves)
             self._registered = [*kept, Found(info, description)]
             self._by_type = {}
@@ -59,7 +60,9 @@ class Registry:
         with self._lock:
             if self._installed is None:
                 self._installed = discover(self._entry_points())
-            every = without_duplicates([*self._registered, *self._installed])
+            taken = {f.info.name.casefold() for f in self._registered}
+            installed = [f for f in self._installed if f.info.name.casefold() not in taken]
+            every = without_duplicates([*self._registered, *installed])
             news = [f.info for f in every if f.info.error and f.info.name not in self._warned]
             self._warned |= {info.name for info in news}
         for info in news:
@@ -198,7 +201,9 @@ def list_backends() -> Mapping[str, BackendInfo]:
 
 
 def register_backend(description: BackendDescription) -> None:
-    """Add a backend in this process, in place of one registered with the same name before.
+    """Add a backend in this process, in the place of any other of its name, installed or not.
+
+    An installed one is there again in the next process; nothing is written anywhere.
 
     Args:
         description: of the backend.

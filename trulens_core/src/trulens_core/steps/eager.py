@@ -73,7 +73,7 @@ def values(
     backend, k = model.backend, len(block.weights)
     rows, replace = _given(model, inputs, block, narrow)
     with model.using(model.state()):
-        found = model.forward(rows, replace=replace, tap={}, want=of.parts())
+        found = model.values(rows, replace=replace, tap={}, want=of.parts())
     y = [t for tensors in found for t in tensors]
     selection.check_rows(y, of, rows.rows_at_cut)
     return [backend.split_points(t, k) for t in y]

@@ -29,7 +29,7 @@ class ForwardStep:
         model, key = self._model, self._key
         inputs, replace = key.given(model, a)
         with model.using(a.state):
-            found = model.forward(inputs, replace=replace, tap={}, want=key.of.parts())
+            found = model.values(inputs, replace=replace, tap={}, want=key.of.parts())
         y = [t for tensors in found for t in tensors]
         rows = inputs.rows_at_cut
         selection.check_rows(y, key.of, rows)

@@ -45,7 +45,7 @@ class ModelPart:
         reached: list[tuple[int, int]] = []
         through = getattr(tap, "over", tap) if self._spent else tap
         taps = {part: _Part(tap, through, i, reached) for i, part in enumerate(parts)}
-        found = model.forward(inputs, replace=replace, tap=taps, want=of.parts())
+        found = model.values(inputs, replace=replace, tap=taps, want=of.parts())
         if len(reached) != len(parts):
             raise LayerNotReachedError(
                 f"the value at {wrt} was reached {len(reached)} times in one pass instead "

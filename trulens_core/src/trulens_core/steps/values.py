@@ -52,7 +52,7 @@ def _one_pass(
         return [[backend.fresh(inputs.leaves[i].value) for i in at] for at in held]
     if not backend.traces:
         with model.using(model.state()):
-            return model.forward(inputs, replace=replace, tap={}, want=want)
+            return model.values(inputs, replace=replace, tap={}, want=want)
     structure, batched, shared = inputs.split()
     put = [settled(cut, model, inputs) for cut in replace]
     read = [settled(cut, model, inputs) or whole(cut, model, inputs) for cut in want]
@@ -105,7 +105,7 @@ class _Values:
         held = dict(zip(self._put, new, strict=True))
         joined = ModelInputs.joined(self._structure, [], a.batched, a.shared)
         with self._model.using(a.state):
-            return self._model.forward(joined, replace=held, tap={}, want=self._read)
+            return self._model.values(joined, replace=held, tap={}, want=self._read)
 
     @property
     def rebuildable(self) -> bool:

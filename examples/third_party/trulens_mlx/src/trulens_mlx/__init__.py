@@ -1,0 +1,1 @@
+"""Explanations of models written with MLX."""
