@@ -268,7 +268,7 @@ def test_a_folder_of_tensorflow(tmp_path):
 @pytest.mark.parametrize(
     ("model", "advice"),
     [
-        (lambda x: x, r'backend="jax"'),
+        (lambda x: x, r'backend="torch"\), or "jax"'),
         (Scalar, "It is a class: pass an instance of Scalar"),
         (object(), "backend="),
     ],

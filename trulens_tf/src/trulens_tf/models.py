@@ -11,6 +11,7 @@ import tensorflow as tf
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.models import ModelWrapper
 from trulens_tf.backend import BACKEND, COMPILED_BY_XLA
+from trulens_tf.functions import FunctionModule
 from trulens_tf.graphs import FunctionWrapper, GraphWrapper
 from trulens_tf.modules import ModuleWrapper
 from trulens_tf.names import Names, scratch
@@ -50,7 +51,7 @@ def wrapper(model: Any, *, jit_compile: bool = False, **options: Any) -> ModelWr
     return _function(model, backend, **options)
 
 
-def _function(model: Any, backend: Any, **options: Any) -> ModelWrapper:
+def _function(model: Any, backend: Any, layers: Any = None, **options: Any) -> ModelWrapper:
     function = model
     if isinstance(model, tf.types.experimental.PolymorphicFunction):
         try:
@@ -58,6 +59,8 @@ def _function(model: Any, backend: Any, **options: Any) -> ModelWrapper:
         except (TypeError, ValueError):  # it has no signature of its own
             return FunctionWrapper(model, backend, **options)
     elif not isinstance(model, tf.types.experimental.ConcreteFunction):
+        if not hasattr(model, "signatures") and callable(model) and not isinstance(model, type):
+            return ModuleWrapper(FunctionModule(model, layers), backend, **options)
         if not hasattr(model, "signatures"):
             raise UnsupportedModelError(
                 f"{type(model).__module__}.{type(model).__qualname__} is no TensorFlow model; give "

@@ -54,6 +54,7 @@ def trulens_backend() -> BackendDescription:
             "internal_tensor_dict",
             "default_feed_dict",
             "session",
+            "layers",
         ),
         install="pip install 'trulens-nn[tf]'",
     )

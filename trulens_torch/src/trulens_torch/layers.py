@@ -16,6 +16,7 @@ from torch import nn
 from trulens_core.errors import AmbiguousLayerError, UnknownLayerError, UnsupportedModelError
 from trulens_core.models import Layer
 from trulens_core.passes.names import unknown_layer
+from trulens_torch.functions import FunctionModel
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -43,6 +44,8 @@ class Layers:
         self.modules: dict[str, nn.Module] = {}
         self._aliases: dict[str, str] = {}
         self._scripted: set[str] = set()
+        names = model.names if isinstance(model, FunctionModel) else []
+        self._only = names if len(names) == 1 else []
         first: dict[nn.Module, str] = {}
         for raw, module in model.named_modules(remove_duplicate=False):
             name = _stripped(raw)
@@ -79,7 +82,8 @@ class Layers:
         if isinstance(name, int):
             return self._by_index(name)
         bare = _stripped(str(name))
-        for known in (bare, bare.removeprefix("module.")):  # DataParallel's, as in a state_dict
+        # DataParallel's prefix, as in a state_dict; a function's only module may be left out
+        for known in (bare, bare.removeprefix("module."), *(f"{n}.{bare}" for n in self._only)):
             if known in self._aliases:
                 return self._aliases[known]
         return self._by_old_name(name, bare)

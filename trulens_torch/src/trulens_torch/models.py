@@ -23,6 +23,7 @@ from trulens_core.passes.trace import Trace
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch import state
 from trulens_torch.backend import BACKEND, gradients_enabled
+from trulens_torch.functions import FunctionModel, Given
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
@@ -38,7 +39,7 @@ class TorchModelWrapper(ModelWrapper):
     """A PyTorch model.
 
     Args:
-        model: an nn.Module; compiled, traced and data-parallel ones too.
+        model: an nn.Module; compiled, traced and data-parallel ones too. Or a function of tensors.
         device: where the model is moved, once and for good; None leaves it where it is.
         force_eval: whether calls see all modules in evaluation mode; False keeps each as it is.
         skip_prefix: whether what comes before the cut of a distribution is computed for the
@@ -46,33 +47,31 @@ class TorchModelWrapper(ModelWrapper):
             `trulens_core.influence.ways`.
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
+        layers: of a function, the modules that it uses, where they are not found in it.
     """
 
     backend = BACKEND
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options of get_model_wrapper
         self,
-        model: nn.Module,
+        model: nn.Module | Callable[..., Any],
         *,
         device: Any = None,
         force_eval: bool = True,
         skip_prefix: bool = True,
         logit_layer: Any = None,
         batched: Mapping[str | int, bool] | None = None,
+        layers: Given | None = None,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            raise UnsupportedModelError(
-                f"a PyTorch model is an nn.Module, found {type(model).__name__}"
-                + ("; pass an instance of the class" if isinstance(model, type) else "")
-            )
+        runner = _runner(model, layers)
         if device is not None:
             _check_device(device)
-            model.to(device)
+            runner.to(device)
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.force_eval = force_eval
-        self._runner = unwrapped(model)
-        self._layers = Layers(self._runner, type(self._runner).__name__)
-        self.parameters = _parameters(self._runner)
+        self._runner = unwrapped(runner)
+        self._layers = Layers(self._runner, self._owner)
+        self.parameters = _parameters(getattr(self._runner, "function", self._runner.forward))
         self._skip_prefix = skip_prefix
         self._revisions = Revisions()
         self._known = StepCache(_KEPT)
@@ -83,6 +82,8 @@ class TorchModelWrapper(ModelWrapper):
 
     @property
     def _owner(self) -> str:
+        if isinstance(self._runner, FunctionModel):
+            return f"the function {getattr(self.model, '__name__', type(self.model).__name__)}"
         return type(self._runner).__name__
 
     def layers(self, *args: Any, **kwargs: Any) -> Sequence[Layer]:
@@ -154,6 +155,8 @@ class TorchModelWrapper(ModelWrapper):
 
     def opened(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[None]:
         del inputs, at
+        if isinstance(self._runner, FunctionModel) and self._runner.look():
+            self._layers = Layers(self._runner, self._owner)
 
         def enter(undo: Undo, survey: Survey) -> None:
             undo.note(self._unhook)
@@ -241,6 +244,20 @@ _SQUASHING = nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid,
 """Modules that give probabilities, or their logarithms."""
 
 
+def _runner(model: Any, layers: Given | None) -> nn.Module:
+    """What is called: the model, or a module that calls a function."""
+    if isinstance(model, nn.Module):
+        if layers is not None:
+            raise TypeError("layers= names the modules of a function; an nn.Module tells its own")
+        return model
+    if isinstance(model, type) or not callable(model):
+        raise UnsupportedModelError(
+            f"a PyTorch model is an nn.Module or a function, found {type(model).__name__}"
+            + ("; pass an instance of the class" if isinstance(model, type) else "")
+        )
+    return FunctionModel(model, layers)
+
+
 def _check_device(device: Any) -> None:
     """Raise, before the model is moved, for a device that cannot hold it."""
     try:
@@ -257,10 +274,10 @@ def _check_device(device: Any) -> None:
         )
 
 
-def _parameters(model: nn.Module) -> tuple[str, ...]:
-    """The names of forward's positional parameters."""
+def _parameters(called: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of its positional parameters."""
     try:
-        parameters = inspect.signature(model.forward).parameters.values()
+        parameters = inspect.signature(called).parameters.values()
     except (TypeError, ValueError):  # scripted
         return ()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

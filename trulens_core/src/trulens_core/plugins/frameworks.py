@@ -88,7 +88,7 @@ def advice(x: object) -> str:
         return f". It is a class: pass an instance of {x.__name__}"
     if callable(x):
         return (
-            ". A plain function does not tell its framework: for JAX give "
-            'get_model_wrapper(f, backend="jax")'
+            ". A plain function does not tell its framework: give "
+            'get_model_wrapper(f, backend="torch"), or "jax" or "tensorflow"'
         )
     return ". Pass the model itself, or name its framework with backend="
