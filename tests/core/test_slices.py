@@ -1,5 +1,7 @@
 """Cuts and slices: their short forms, and what is none."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -126,3 +128,50 @@ def test_the_input_has_its_own_anchor():
 def test_indices():
     assert all(map(is_index, (0, -3, np.int64(2), np.uint8(1))))
     assert not any(map(is_index, (True, False, "0", 1.0, None, np.zeros(2), np.float32(1))))
+
+
+class Output(NamedTuple):
+    box: int
+    score: int
+
+
+@pytest.mark.parametrize(
+    ("wanted", "output", "expected"),
+    [
+        ("score", {"box": 1, "score": 2}, 2),
+        ("score", Output(1, 2), 2),
+        ("a.b", {"a": {"b": 3}, "c": 4}, 3),
+        ("a.b", {"a.b": 5, "a": {"b": 3}}, 5),
+        (1, (1, 2), 2),
+        (-1, [1, 2, 3], 3),
+        (["score", "box"], {"box": 1, "score": 2}, [2, 1]),
+    ],
+)
+def test_members_of_the_output(wanted, output, expected):
+    cut = OutputCut(wanted)
+    assert cut.accessor(output) == expected
+    assert (cut, hash(cut)) == (OutputCut(wanted), hash(OutputCut(wanted)))
+    assert repr(cut) == f"OutputCut({wanted!r})"
+    assert cut.anchor == "out"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "output", "said"),
+    [
+        ("scroe", {"box": 1, "score": 2}, r"'scroe'.*members \['box', 'score'\]"),
+        (2, (1, 2), r"OutputCut\(2\).*tuple"),
+        ("a.c", {"a": {"b": 3}}, r"'c'.*\['b'\]"),
+        ("x", np.zeros(2), "ndarray"),
+    ],
+)
+def test_a_member_that_is_not_there(wanted, output, said):
+    with pytest.raises(CutError, match=said):
+        OutputCut(wanted).accessor(output)
+
+
+def test_what_is_no_member():
+    for wrong in (True, 1.5, [None]):
+        with pytest.raises(CutError, match="a name or a place"):
+            OutputCut(wrong)
+    with pytest.raises(CutError, match="one of the two"):
+        OutputCut("score", accessor=len)

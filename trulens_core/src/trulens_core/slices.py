@@ -7,7 +7,7 @@ output of a layer, of one call of a layer, or of the whole model. A `Slice` is t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, SupportsIndex
 
 from trulens_core.errors import CutError
@@ -128,6 +128,8 @@ class InputCut(Cut):
         accessor: selects among the chosen arguments' tensors, see `Cut`. It is given
             the `ModelInputs`: `lambda inputs: inputs.kwargs["image"]`.
         names: names of the model's arguments whose tensors the cut holds.
+        batch_axis: the axis of the records in these arguments, as a method is given them; results
+            are laid out alike. `get_model_wrapper(..., batched={name: axis})` says the same once.
 
     Raises:
         CutError: for names given as one str. When used: for names that are not given, or an
@@ -142,7 +144,7 @@ class InputCut(Cut):
     anchor: Anchor = "in"
     accessor: Callable[[Any], Any] | None = None
     call: int | None = dataclasses.field(default=None, init=False)
-    batch_axis: int = dataclasses.field(default=0, init=False)
+    batch_axis: int = 0
     names: Sequence[str] | None = None
 
     def __hash__(self) -> int:
@@ -161,6 +163,8 @@ class InputCut(Cut):
             words.append(f"accessor={self.accessor!r}")
         if self.names is not None:
             words.append(f"names={list(self.names)!r}")
+        if self.batch_axis:
+            words.append(f"batch_axis={self.batch_axis}")
         return f"InputCut({', '.join(words)})"
 
 
@@ -188,24 +192,90 @@ class _OfTheModel(Cut):
         return f"{type(self).__name__}({_accessor(self)})"
 
 
+Wanted = str | int | tuple[str | int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """An accessor that takes members of an output by name or place.
+
+    Attributes:
+        wanted: one, or several.
+    """
+
+    wanted: Wanted
+
+    def __call__(self, value: Any) -> Any:
+        """The member, or a list of them."""
+        if isinstance(self.wanted, tuple):
+            return [_member(value, w) for w in self.wanted]
+        return _member(value, self.wanted)
+
+
+def _member(value: Any, wanted: str | int) -> Any:
+    if isinstance(wanted, int) and isinstance(value, list | tuple):
+        if -len(value) <= wanted < len(value):
+            return value[wanted]
+    elif isinstance(value, Mapping):
+        if wanted in value:
+            return value[wanted]
+    elif isinstance(wanted, str) and hasattr(value, wanted):
+        return getattr(value, wanted)
+    first, _, rest = str(wanted).partition(".")
+    if rest:
+        return _member(_member(value, first), rest)
+    have = f"the members {list(value)}" if isinstance(value, Mapping) else type(value).__name__
+    raise CutError(f"OutputCut({wanted!r}): the output has no such member; it is or has {have}")
+
+
+def _members(given: Any) -> Wanted:
+    listed = tuple(given) if isinstance(given, list | tuple) else (given,)
+    for one in listed:
+        if not isinstance(one, str | int) or isinstance(one, bool):
+            raise CutError(
+                f"OutputCut({given!r}): a member of the output is a name or a place, or a list"
+            )
+    return listed if isinstance(given, list | tuple) else listed[0]
+
+
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class OutputCut(_OfTheModel):
     """The output of the whole model.
 
     Args:
-        anchor: `"out"`; accepted for old code.
+        anchor: which member of the output is meant: a name in a mapping or dataclass, `"a.b"` in
+            one within another, a place in a tuple, or a list of them; `"out"`, the whole, is
+            accepted for old code.
         accessor: a function of the model's whole output, see `Cut`. An output of several tensors
-            by name, without one called `logits`, needs it.
+            by name, without one called `logits`, needs one of the two.
 
     Raises:
-        CutError: for another anchor.
+        CutError: for a member and an accessor; when used, for a member that is not there.
 
     Example:
-        >>> OutputCut()
-        OutputCut()
+        >>> OutputCut("scores")
+        OutputCut('scores')
+        >>> OutputCut("scores").accessor({"scores": 1, "boxes": 2})
+        1
     """
 
     name: LayerName = dataclasses.field(default=OUTPUT, init=False)
+    anchor: Any = "out"
+
+    def __post_init__(self) -> None:
+        if self.anchor not in ("in", "out"):
+            if self.accessor is not None:
+                raise CutError(f"OutputCut({self.anchor!r}, accessor=): give one of the two")
+            member = self.anchor
+            object.__setattr__(self, "accessor", Member(_members(member)))
+            object.__setattr__(self, "anchor", "out")
+        super().__post_init__()
+
+    def __repr__(self) -> str:
+        if isinstance(self.accessor, Member):
+            wanted = self.accessor.wanted
+            return f"OutputCut({list(wanted) if isinstance(wanted, tuple) else wanted!r})"
+        return super().__repr__()
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)

@@ -47,7 +47,7 @@ class JaxModelWrapper(ModelWrapper):
         adapter: Adapter,
         *,
         logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
     ) -> None:
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self._adapter = adapter
@@ -217,7 +217,7 @@ def wrap(
     params: Any = None,
     state: Any = None,
     method: Any = None,
-    batched: Mapping[str | int, bool] | bool | None = None,
+    batched: Mapping[str | int, bool | int] | bool | None = None,
 ) -> JaxModelWrapper:
     """The wrapper of a function, a Flax or Equinox module, or a Haiku function.
 

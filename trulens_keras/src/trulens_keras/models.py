@@ -51,7 +51,7 @@ class KerasModelWrapper(ModelWrapper):
         replace_softmax: bool = False,
         softmax_layer: Any = -1,
         custom_objects: Mapping[str, Any] | None = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
         jit_compile: bool = False,
     ) -> None:
         if isinstance(model, str | Path):

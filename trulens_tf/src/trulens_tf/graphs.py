@@ -43,7 +43,7 @@ class GraphWrapper(ModelWrapper):
         *,
         aliases: Mapping[str, Any] | None = None,
         logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
     ) -> None:
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.backend, self._program = backend, program
@@ -129,7 +129,7 @@ class FunctionWrapper(ModelWrapper):
         backend: TensorFlowBackend,
         *,
         logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
     ) -> None:
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.backend = backend

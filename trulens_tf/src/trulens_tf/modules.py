@@ -43,7 +43,7 @@ class ModuleWrapper(ModelWrapper):
         backend: TensorFlowBackend,
         *,
         logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
     ) -> None:
         if not callable(model):
             raise UnsupportedModelError(

@@ -157,7 +157,7 @@ class SessionWrapper(ModelWrapper):
         *,
         named: Mapping[str, Any],
         logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
     ) -> None:
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.backend = self._session_backend = backend

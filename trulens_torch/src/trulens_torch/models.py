@@ -60,7 +60,7 @@ class TorchModelWrapper(ModelWrapper):
         force_eval: bool = True,
         skip_prefix: bool = True,
         logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
         layers: Given | None = None,
     ) -> None:
         runner = _runner(model, layers)

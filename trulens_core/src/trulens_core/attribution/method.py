@@ -21,6 +21,7 @@ from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.conversion import CallerKind
 from trulens_core.results import AttributionResult
 from trulens_core.results.from_answers import Assembly
+from trulens_core.slices import InputCut
 
 
 class Pace(TypedDict, total=False):
@@ -169,7 +170,10 @@ class AttributionMethod(ABC):
     def _answered(
         self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
     ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
-        inputs, kind = self.model.prepared(ModelInputs.of_call(args, kwargs))
+        given = ModelInputs.of_call(args, kwargs)
+        for cut in (question.source, question.doi_cut):
+            given = given.lying_as(cut) if isinstance(cut, InputCut) else given
+        inputs, kind = self.model.prepared(given)
         remarks.of_integers(question, inputs)
         with bar(self.progress, _rows_in_all(question, inputs)) as advance:
             request = Request(

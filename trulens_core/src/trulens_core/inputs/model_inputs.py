@@ -10,12 +10,11 @@ import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from trulens_core import trees
 from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.errors import CutError
 from trulens_core.inputs import opaque
+from trulens_core.inputs.axes import judged, moved_axis, records_first, told_by
 from trulens_core.inputs.structure import (
     AT_CUT,
     BATCHED,
@@ -36,8 +35,9 @@ class ModelInputs:
     Args:
         args: positional arguments.
         kwargs: keyword arguments.
-        batched: by argument name (or position), whether its tensors have a row per record. Others
-            are judged by the length of their first axis, which may be equal by chance.
+        batched: by argument name (or position), whether its tensors have a row per record, or the
+            axis that has: `{"states": 1}`. Others are judged by the length of their first axis,
+            which may be equal by chance.
 
     Attributes:
         points: in a narrow pass, how many points share the rows that the model is given: so many
@@ -57,12 +57,12 @@ class ModelInputs:
         self,
         args: Iterable[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        batched: Mapping[Name, bool] | None = None,
+        batched: Mapping[Name, bool | int] | None = None,
     ) -> None:
         self._given: Arguments | None = (tuple(args), dict(kwargs or {}))
         self._structure: Structure | None = None
         self._leaves: list[Leaf] | None = None
-        self.batched: dict[Name, bool] = dict(batched or {})
+        self.batched: dict[Name, bool | int] = dict(batched or {})
         self.points = 1
         self._asked: tuple[InputCut | None, list[int]] = None, []
 
@@ -78,7 +78,7 @@ class ModelInputs:
 
     @classmethod
     def _of(
-        cls, structure: Structure, leaves: list[Leaf], batched: dict[Name, bool]
+        cls, structure: Structure, leaves: list[Leaf], batched: dict[Name, bool | int]
     ) -> ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
@@ -185,23 +185,40 @@ class ModelInputs:
         arguments = [trees.flatten(v) for v in (*args, *kwargs.values())]
         parts = tuple([Part(t.key, len(t.leaves), t.unflatten) for t in arguments])
         flat = [(x, n) for n, t in zip(names, arguments, strict=True) for x in t.leaves]
-        return Structure(tuple(names), parts), self._judged(flat)
+        return Structure(tuple(names), parts), judged(flat, self.batched)
 
-    def _judged(self, flat: list[tuple[Any, Name]]) -> list[Leaf]:
-        """Leaves with their roles; the first tensor tells the number of records."""
-        rows: int | None = None
-        leaves = []
-        for value, name in flat:
-            shape = getattr(value, "shape", None)
-            if shape is None or isinstance(value, np.generic):
-                leaves.append(Leaf(value, name, STATIC))
-                continue
-            told = self.batched.get(name)
-            if rows is None and told is not False and len(shape) > 0:
-                rows = shape[0]
-            batched = len(shape) > 0 and shape[0] == rows if told is None else told
-            leaves.append(Leaf(value, name, BATCHED if batched else SHARED))
-        return leaves
+    # -- where the records lie ---------------------------------------------------------------
+
+    def lying_as(self, cut: InputCut) -> ModelInputs:
+        """These inputs, told which axis has the records in the arguments that `cut` holds."""
+        told = told_by(cut, [*range(len(self.args)), *self.kwargs]) if cut.batch_axis else {}
+        return ModelInputs(self.args, self.kwargs, {**told, **self.batched}) if told else self
+
+    def records_first(self, backend: Backend) -> ModelInputs:
+        """These inputs with the records along the first axis of every tensor that has them.
+
+        What evaluates the model gets them by `own` and `as_taken`, each as it was given.
+        """
+        told = {n: a for n, a in self.batched.items() if a is not True and a is not False and a}
+        if not told:
+            return self
+        axes, leaves = records_first(self.leaves, told, backend)
+        return ModelInputs._of(self.structure._replace(axes=axes), leaves, self.batched)
+
+    def as_taken(self, values: Sequence[Any], backend: Backend) -> ModelInputs:
+        """The inputs of these values as the model takes them: records where it has them."""
+        every = range(len(values))
+        return self.with_values(every, self.as_given(every, values, backend))
+
+    def as_given(
+        self, positions: Sequence[int], values: Sequence[Tensor], backend: Backend, leading: int = 0
+    ) -> list[Tensor]:
+        """Values of some leaves with the records where the caller has them."""
+        axes = self.structure.axes
+        if not axes:
+            return list(values)
+        pairs = zip(positions, values, strict=True)
+        return [moved_axis(v, 0, axes[i], backend, leading) if axes[i] else v for i, v in pairs]
 
     def map_tensors(self, function: Callable[[Leaf], Any]) -> ModelInputs:
         """These inputs with `function(leaf)` in place of every tensor leaf."""
@@ -249,7 +266,9 @@ class ModelInputs:
                 return leaf._replace(value=given[i])
             if leaf.role == BATCHED:
                 return leaf._replace(value=choose(leaf.value))
-            return opaque.chosen(leaf, index, n, self.batched.get(leaf.name), backend)
+            told = self.batched.get(leaf.name)
+            told = None if told is None else told is not False
+            return opaque.chosen(leaf, index, n, told, backend)
 
         return self._with([rows(i, leaf) for i, leaf in enumerate(self.leaves)])
 
@@ -268,13 +287,13 @@ class ModelInputs:
 
     def own(self, backend: Backend) -> ModelInputs:
         """These inputs with copies of what a model may change and no tree takes apart."""
-        return self.with_values(range(len(self.leaves)), opaque.copied(self.leaves, backend))
+        return self.as_taken(opaque.copied(self.leaves, backend), backend)
 
     def renamed(self, names: Sequence[str]) -> ModelInputs:
         """These inputs with `batched=` given by name applied to positional arguments too."""
         if not self.batched:
             return self
-        by_position: dict[Name, bool] = {
+        by_position: dict[Name, bool | int] = {
             i: self.batched[n] for i, n in enumerate(names) if n in self.batched
         }
         if not by_position.keys() - self.batched.keys():
@@ -378,16 +397,3 @@ class ModelInputs:
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
             [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
         )
-
-
-def no_floating_inputs(inputs: ModelInputs, embeddings: Sequence[str], what: str) -> str:
-    """The message for inputs without a floating tensor; `what` leads up to a better cut."""
-    found = [f"{x.name!r}: {x.value.dtype}" for x in inputs.leaves if hasattr(x.value, "dtype")]
-    hint = f"Cut({embeddings[0]!r})" if embeddings else "an embedding layer's output"
-    listed = f" (embedding layers found: {', '.join(embeddings)})" if embeddings else ""
-    kinds = "integers or strings" if any("string" in f for f in found) else "integers"
-    return (
-        f"the inputs hold no floating tensor ({', '.join(found)}), and there is no gradient at "
-        f"{kinds}, nor a path: {what} {hint}{listed}; give numbers that are no ids as floats, "
-        "with .float() or .astype"
-    )

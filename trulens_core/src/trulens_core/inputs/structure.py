@@ -38,12 +38,14 @@ class Structure(NamedTuple):
         parts: the structure of each.
         roles: of every leaf; set by `ModelInputs.split`.
         static: the values of the leaves that are no tensors.
+        axes: of every leaf, the axis of the records as the model takes it; empty: all the first.
     """
 
     names: tuple[Name, ...]
     parts: tuple[Part, ...]
     roles: tuple[Role, ...] = ()
     static: tuple[Any, ...] = ()
+    axes: tuple[int, ...] = ()
 
     def build(self, values: list[Any]) -> Arguments:
         """The arguments with these leaves."""
@@ -62,7 +64,7 @@ class Structure(NamedTuple):
     def key(self) -> Hashable:
         """The key by value: equal for calls that differ in their tensors alone."""
         parts = tuple([(p.key, p.size) for p in self.parts])
-        return self.names, parts, self.roles, value_keys.by_value(self.static)
+        return self.names, parts, self.roles, value_keys.by_value(self.static), self.axes
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
         """`values` of some leaves in the caller's own structure, all other leaves left out.

@@ -65,8 +65,7 @@ def prepared(model: CutModel, inputs: ModelInputs) -> tuple[ModelInputs, CallerK
     if model.batched:
         inputs = ModelInputs(inputs.args, inputs.kwargs, {**model.batched, **inputs.batched})
     inputs = inputs.renamed(model.parameters)
-    if inputs.n_records == 0:
-        raise ValueError("the inputs hold 0 records; give at least one")
+    _ = inputs.first  # a TypeError where nothing has a row per record
     kind = CallerKind.of(inputs, model.backend)
 
     declared = model.declared(inputs)
@@ -85,4 +84,8 @@ def prepared(model: CutModel, inputs: ModelInputs) -> tuple[ModelInputs, CallerK
             raise type(error)(f"input {leaf.name!r} {error}") from error
 
     at = [i for i, leaf in enumerate(inputs.leaves) if leaf.role != STATIC]
-    return inputs.with_values(at, [adopted(i, inputs.leaves[i]) for i in at]), kind
+    tensors = inputs.with_values(at, [adopted(i, inputs.leaves[i]) for i in at])
+    found = tensors.records_first(model.backend)
+    if found.n_records == 0:
+        raise ValueError("the inputs hold 0 records; give at least one")
+    return found, kind

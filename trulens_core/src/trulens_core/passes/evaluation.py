@@ -159,7 +159,7 @@ class Pass:
         for i, value in enumerate(held):
             if i not in changed and backend.is_tensor(value):
                 held[i] = backend.fresh(value)
-        return inputs.with_values(range(len(held)), held)
+        return inputs.as_taken(held, backend)
 
     def at(self, place: Place, value: Any) -> Any:
         """What goes on in place of `value`, seen at `place`.

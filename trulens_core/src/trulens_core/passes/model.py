@@ -46,11 +46,11 @@ class CutModel(ABC):
         model: Any,
         *,
         logit_layer: Any = None,
-        batched: Mapping[str | int, bool] | None = None,
+        batched: Mapping[str | int, bool | int] | None = None,
     ) -> None:
         self.model: Any = model
         self.logit_layer: Any = logit_layer
-        self.batched: dict[Name, bool] = dict(batched or {})
+        self.batched: dict[Name, bool | int] = dict(batched or {})
         self.sizes: dict[Cut, tuple[int, ...]] = {}
         self.unchecked: Cut | None = None
         self._scores: Cut | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import CutError, InterventionError, NotDifferentiableError
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.axes import moved_axis
 from trulens_core.slices import Cut
 from trulens_core.trees import Tree, is_dataclass
 
@@ -304,9 +305,7 @@ def _moved(
     rank = len(tensor.shape) - leading
     if not -rank <= cut.batch_axis < rank:
         raise CutError(f"{cut} has a value of shape {tuple(tensor.shape)}: no such batch_axis")
-    axes = list(range(rank))
-    axes.insert(to % rank, axes.pop(source % rank))
-    return backend.xp.permute_dims(tensor, (*range(leading), *(leading + a for a in axes)))
+    return moved_axis(tensor, source, to, backend, leading)
 
 
 def fitted(

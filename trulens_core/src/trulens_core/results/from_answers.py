@@ -146,14 +146,13 @@ class Assembly:
         """One quantity's tensors at a cut, from groups of records."""
         give: Callable[[Tensor], Any] = self._kind.give
         concat = self._backend.xp.concat
-        whole = [
-            give(selection.to_layer(_joined(parts, concat, leading), cut, self._backend, leading))
-            for parts in zip(*groups, strict=True)
-        ]
+        joined = [_joined(parts, concat, leading) for parts in zip(*groups, strict=True)]
         if isinstance(cut, InputCut):
             wrapper = self._question.wrapper
             at = self._inputs.at(cut, self._backend, wrapper.parameters)
-            return self._inputs.arranged(at, whole)
+            lying = self._inputs.as_given(at, joined, self._backend, leading)
+            return self._inputs.arranged(at, list(map(give, lying)))
+        whole = [give(selection.to_layer(t, cut, self._backend, leading)) for t in joined]
         return whole[0] if len(whole) == 1 else whole
 
 
