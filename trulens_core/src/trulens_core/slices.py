@@ -7,10 +7,11 @@ output of a layer, of one call of a layer, or of the whole model. A `Slice` is t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, SupportsIndex
 
 from trulens_core.errors import CutError
+from trulens_core.members import Member
 
 Anchor = Literal["in", "out"]
 LayerName = Any
@@ -48,6 +49,10 @@ class Cut:
         batch_axis: the axis of the records in the layer's tensors, 1 for time-major layers.
             Quantities and distributions see the records on axis 0; results have the layer's
             own layout.
+        rows_per_record: how many rows of the layer's tensors belong to each record, one after the
+            other, as windows, sentences, frames or choices do; `"auto"` finds out, by what the
+            layer has for one record and for two. Quantities, distributions and results see
+            (records, rows, …).
 
     Raises:
         CutError: for arguments that cannot be a cut. Whether the model has the layer, and whether
@@ -65,6 +70,7 @@ class Cut:
     accessor: Callable[[Any], Any] | None = None
     call: int | None = None
     batch_axis: int = 0
+    rows_per_record: int | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.name, list | tuple):
@@ -80,6 +86,16 @@ class Cut:
         if self.call is not None and _index(self.call, "call") < 0:
             raise CutError(f"Cut call is {self.call}; calls count from 0")
         _index(self.batch_axis, "batch_axis")
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        rows = self.rows_per_record
+        if rows is None or rows == "auto":
+            return
+        if _index(rows, "rows_per_record") < 1:
+            raise CutError(f"Cut rows_per_record is {rows}; it must be 1 or more, or 'auto'")
+        if self.batch_axis:
+            raise CutError("Cut takes rows_per_record or batch_axis, and not both")
 
     def __hash__(self) -> int:
         return hash(self.name)  # a model is seen at few cuts, and looks them up often
@@ -92,9 +108,9 @@ class Cut:
 
     def accessed(self, accessor: Callable[[Any], Any] | None) -> Cut:
         """This cut with another accessor, and with tensors in the layer's own layout."""
-        if not self.batch_axis:  # the model's own cuts have no other
+        if not self.batch_axis and self.rows_per_record is None:  # the model's own have no other
             return dataclasses.replace(self, accessor=accessor)
-        return dataclasses.replace(self, accessor=accessor, batch_axis=0)
+        return dataclasses.replace(self, accessor=accessor, batch_axis=0, rows_per_record=None)
 
     def __str__(self) -> str:
         return repr(self)
@@ -110,6 +126,7 @@ class Cut:
                 ("accessor", self.accessor, None),
                 ("call", self.call, None),
                 ("batch_axis", self.batch_axis, 0),
+                ("rows_per_record", self.rows_per_record, None),
             )
             if value != default
         ]
@@ -145,6 +162,7 @@ class InputCut(Cut):
     accessor: Callable[[Any], Any] | None = None
     call: int | None = dataclasses.field(default=None, init=False)
     batch_axis: int = 0
+    rows_per_record: None = dataclasses.field(default=None, init=False)
     names: Sequence[str] | None = None
 
     def __hash__(self) -> int:
@@ -192,52 +210,6 @@ class _OfTheModel(Cut):
         return f"{type(self).__name__}({_accessor(self)})"
 
 
-Wanted = str | int | tuple[str | int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Member:
-    """An accessor that takes members of an output by name or place.
-
-    Attributes:
-        wanted: one, or several.
-    """
-
-    wanted: Wanted
-
-    def __call__(self, value: Any) -> Any:
-        """The member, or a list of them."""
-        if isinstance(self.wanted, tuple):
-            return [_member(value, w) for w in self.wanted]
-        return _member(value, self.wanted)
-
-
-def _member(value: Any, wanted: str | int) -> Any:
-    if isinstance(wanted, int) and isinstance(value, list | tuple):
-        if -len(value) <= wanted < len(value):
-            return value[wanted]
-    elif isinstance(value, Mapping):
-        if wanted in value:
-            return value[wanted]
-    elif isinstance(wanted, str) and hasattr(value, wanted):
-        return getattr(value, wanted)
-    first, _, rest = str(wanted).partition(".")
-    if rest:
-        return _member(_member(value, first), rest)
-    have = f"the members {list(value)}" if isinstance(value, Mapping) else type(value).__name__
-    raise CutError(f"OutputCut({wanted!r}): the output has no such member; it is or has {have}")
-
-
-def _members(given: Any) -> Wanted:
-    listed = tuple(given) if isinstance(given, list | tuple) else (given,)
-    for one in listed:
-        if not isinstance(one, str | int) or isinstance(one, bool):
-            raise CutError(
-                f"OutputCut({given!r}): a member of the output is a name or a place, or a list"
-            )
-    return listed if isinstance(given, list | tuple) else listed[0]
-
-
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class OutputCut(_OfTheModel):
     """The output of the whole model.
@@ -267,14 +239,13 @@ class OutputCut(_OfTheModel):
             if self.accessor is not None:
                 raise CutError(f"OutputCut({self.anchor!r}, accessor=): give one of the two")
             member = self.anchor
-            object.__setattr__(self, "accessor", Member(_members(member)))
+            object.__setattr__(self, "accessor", Member.of(member))
             object.__setattr__(self, "anchor", "out")
         super().__post_init__()
 
     def __repr__(self) -> str:
         if isinstance(self.accessor, Member):
-            wanted = self.accessor.wanted
-            return f"OutputCut({list(wanted) if isinstance(wanted, tuple) else wanted!r})"
+            return f"OutputCut({self.accessor})"
         return super().__repr__()
 
 

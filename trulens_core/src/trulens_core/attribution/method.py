@@ -174,6 +174,7 @@ class AttributionMethod(ABC):
         for cut in (question.source, question.doi_cut):
             given = given.lying_as(cut) if isinstance(cut, InputCut) else given
         inputs, kind = self.model.prepared(given)
+        question = question.counted(inputs)
         remarks.of_integers(question, inputs)
         with bar(self.progress, _rows_in_all(question, inputs)) as advance:
             request = Request(

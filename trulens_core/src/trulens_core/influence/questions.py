@@ -11,7 +11,9 @@ import numpy as np
 from trulens_core.backends import Tensor
 from trulens_core.distributions import DoI
 from trulens_core.influence.statistics import Complete, Mean, Statistic
+from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
+from trulens_core.models.counting import counted
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut
 
@@ -79,6 +81,14 @@ class Question:
             if not (standard and self.source == self.doi_cut):
                 return None
         return "exact" if own == self.doi.complete == "exact" else "in expectation"
+
+    def counted(self, inputs: ModelInputs) -> Question:
+        """The question with the rows of each record counted, at cuts that ask for it."""
+        cuts = self.source, self.target, self.doi_cut
+        if all(cut.rows_per_record != "auto" for cut in cuts):
+            return self
+        source, target, doi_cut = (counted(cut, self.wrapper, inputs) for cut in cuts)
+        return dataclasses.replace(self, source=source, target=target, doi_cut=doi_cut)
 
 
 def unseen(rows: int) -> None:

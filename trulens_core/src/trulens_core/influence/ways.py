@@ -76,7 +76,12 @@ class Verdict:
 def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hashable:
     """All that a verdict depends on but values, and the numbers of records and points."""
     parts = [part for cut in cuts for part in cut.parts()]
-    places = tuple([(wrapper.place(p), p.call, p.batch_axis, _Same(p.accessor)) for p in parts])
+    places = tuple(
+        [
+            (wrapper.place(p), p.call, p.batch_axis, p.rows_per_record, _Same(p.accessor))
+            for p in parts
+        ]
+    )
     return wrapper.revision(), places, kind_of(inputs)
 
 

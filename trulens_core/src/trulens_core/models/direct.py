@@ -14,6 +14,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import repeated
 from trulens_core.models import notes
 from trulens_core.models.conversion import CallerKind, prepared
+from trulens_core.models.counting import counted
 from trulens_core.passes import CutModel, selection
 from trulens_core.quantities.base import QoI
 from trulens_core.slices import Cut, InputCut, source_cut
@@ -55,6 +56,7 @@ def intervened(model: CutModel, given: ModelInputs, doi: Cut, intervention: Any)
         return Call(doi, inputs, inputs, {}, 1, kind)
     if isinstance(doi, InputCut):
         return _at_input(model, inputs, doi, intervention, kind)
+    doi = counted(doi, model, inputs)
     tensors = [_adopted(model, t, doi) for t in as_args(intervention)]
     k = _multiple(int(tensors[0].shape[0]), inputs.n_records, doi)
     repeated = inputs.repeat(k, model.backend)
@@ -78,7 +80,7 @@ def _adopted(model: CutModel, value: Any, cut: Cut) -> Tensor:
         tensor = model.adopt(np.asarray(value) if isinstance(value, list) else value)
     except TypeError as error:
         raise InterventionError(f"the value given for {cut} {error}") from error
-    return selection.to_front(tensor, cut, model.backend)
+    return selection.from_caller(tensor, cut, model.backend)
 
 
 def _multiple(rows: int, records: int, cut: Cut) -> int:
@@ -109,6 +111,7 @@ def fprop(model: CutModel, call: Call, to_cut: Cut, attribution_cut: Any) -> Any
     cuts = [model.resolved(to_cut)]
     if attribution_cut is not None:
         cuts.append(model.resolved(source_cut(attribution_cut)))
+    cuts = [counted(cut, model, call.unmodified) for cut in cuts]
     _check_rows(model, call.inputs)
     with notes.added(call.inputs, model), model.opened(call.inputs, call.doi):
         found = activations(model, call.inputs, list(dict.fromkeys(cuts)), call.replace)
@@ -119,7 +122,7 @@ def fprop(model: CutModel, call: Call, to_cut: Cut, attribution_cut: Any) -> Any
 def qoi_bprop(model: CutModel, call: Call, qoi: QoI, to_cut: Cut, attribution_cut: Any) -> Any:
     """The gradients of the quantity at `to_cut`, row by row."""
     wrt = call.doi if attribution_cut is None else model.resolved(source_cut(attribution_cut))
-    of = model.resolved(to_cut)
+    wrt, of = (counted(cut, model, call.unmodified) for cut in (wrt, model.resolved(to_cut)))
     rows = call.inputs.n_records
     k, backend = call.points, model.backend
     qoi = qoi.for_records(0, rows // k, rows // k).mapped(lambda x: repeated(x, k, backend))
@@ -140,5 +143,5 @@ def qoi_bprop(model: CutModel, call: Call, qoi: QoI, to_cut: Cut, attribution_cu
 
 
 def _given(tensors: list[Tensor], cut: Cut, model: CutModel, kind: CallerKind) -> Any:
-    given = [kind.give(selection.to_layer(t, cut, model.backend)) for t in tensors]
+    given = [kind.give(selection.as_shown(t, cut, model.backend)) for t in tensors]
     return given[0] if len(given) == 1 else given

@@ -288,6 +288,8 @@ class Whole:
 
 def to_front(tensor: Tensor, cut: Cut, backend: Backend) -> Tensor:
     """A layer's tensor with the records on axis 0."""
+    if isinstance(cut.rows_per_record, int):
+        return _split(tensor, cut, cut.rows_per_record, backend)
     return _moved(tensor, cut.batch_axis, 0, cut, backend) if cut.batch_axis else tensor
 
 
@@ -296,7 +298,31 @@ def to_layer(tensor: Tensor, cut: Cut, backend: Backend, leading: int = 0) -> Te
 
     `leading` axes before that of the records stay where they are.
     """
+    if isinstance(cut.rows_per_record, int):
+        before, (_, _, *after) = tensor.shape[:leading], tensor.shape[leading:]
+        return backend.xp.reshape(tensor, (*before, -1, *after))
     return _moved(tensor, 0, cut.batch_axis, cut, backend, leading) if cut.batch_axis else tensor
+
+
+def as_shown(tensor: Tensor, cut: Cut, backend: Backend, leading: int = 0) -> Tensor:
+    """A tensor with the records first as callers get it: a record's rows by themselves."""
+    return tensor if cut.rows_per_record else to_layer(tensor, cut, backend, leading)
+
+
+def from_caller(tensor: Tensor, cut: Cut, backend: Backend) -> Tensor:
+    """The inverse of `as_shown`."""
+    return tensor if cut.rows_per_record else to_front(tensor, cut, backend)
+
+
+def _split(tensor: Tensor, cut: Cut, n: int, backend: Backend) -> Tensor:
+    """(records · n, …) as (records, n, …)."""
+    rows, *rest = tensor.shape
+    if rows is not None and int(rows) % n:
+        raise CutError(
+            f"the value at {cut} has shape {tuple(tensor.shape)}: {rows} rows are no multiple of "
+            f"{n}; rows_per_record='auto' finds out how many belong to a record"
+        )
+    return backend.xp.reshape(tensor, (-1, n, *rest))
 
 
 def _moved(
@@ -358,5 +384,6 @@ def check_rows(tensors: list[Tensor], cut: Cut, rows: int | None) -> None:
             raise CutError(
                 f"the value at {cut} has shape {tuple(t.shape)}: {found} rows, but the inputs "
                 f"have {rows}; name the axis of the records with Cut(..., batch_axis=), or say "
-                "which arguments have a row per record with batched="
+                "that several rows belong to each with rows_per_record='auto', or which arguments "
+                "have a row per record with batched="
             )

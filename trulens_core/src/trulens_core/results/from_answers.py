@@ -152,7 +152,7 @@ class Assembly:
             at = self._inputs.at(cut, self._backend, wrapper.parameters)
             lying = self._inputs.as_given(at, joined, self._backend, leading)
             return self._inputs.arranged(at, list(map(give, lying)))
-        whole = [give(selection.to_layer(t, cut, self._backend, leading)) for t in joined]
+        whole = [give(selection.as_shown(t, cut, self._backend, leading)) for t in joined]
         return whole[0] if len(whole) == 1 else whole
 
 
