@@ -7,14 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from trulens_core.models.functions import found_in, named
+from trulens_core.models.callables import found_in, named
 
 
 class FunctionModule(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """Calls a function; its submodules are the tf.Modules that the function uses.
 
     They are those that `layers` names and those found in the function itself, see
-    `trulens_core.models.functions`.
+    `trulens_core.models.callables`.
 
     Args:
         function: of tensors.

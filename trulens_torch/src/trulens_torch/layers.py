@@ -16,7 +16,7 @@ from torch import nn
 from trulens_core.errors import AmbiguousLayerError, UnknownLayerError, UnsupportedModelError
 from trulens_core.models import Layer
 from trulens_core.passes.names import unknown_layer
-from trulens_torch.functions import FunctionModel
+from trulens_torch.function_model import FunctionModel
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -23,7 +23,7 @@ from trulens_core.passes.trace import Trace
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch import state
 from trulens_torch.backend import BACKEND, gradients_enabled
-from trulens_torch.functions import FunctionModel, Given
+from trulens_torch.function_model import FunctionModel, Given
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions

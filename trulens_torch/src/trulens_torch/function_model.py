@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules import module as nn_module
 
 from trulens_core.errors import UnsupportedModelError
-from trulens_core.models.functions import found_in, named
+from trulens_core.models.callables import found_in, named
 
 Given = nn.Module | Sequence[nn.Module] | Mapping[str, nn.Module]
 
@@ -19,7 +19,7 @@ class FunctionModel(nn.Module):
     """Calls a function; its children are the modules that the function uses, by their names.
 
     They are those that `layers` names and those found in the function itself, see
-    `trulens_core.models.functions`; looked up at every call, since a name may have been given
+    `trulens_core.models.callables`; looked up at every call, since a name may have been given
     another module.
 
     Args:
