@@ -1,16 +1,11 @@
 """The conformance suite on the reference backend, with no framework."""
 
-from trulens_core.testing import ReferenceModel, register_reference
+from trulens_core.testing import register_reference
 from trulens_core.testing.conformance import Conformance
+from trulens_core.testing.plugin import Reference
 
 register_reference()
 
 
-class TestReference(Conformance):
-    backend_name = "reference"
-
-    def build(self, architecture, dtype):
-        return ReferenceModel(architecture, dtype)
-
-    def state(self, model):
-        return model.weights
+class TestReference(Reference, Conformance):
+    pass

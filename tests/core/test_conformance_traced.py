@@ -5,8 +5,9 @@ from typing import ClassVar
 from trulens_core import register_backend
 from trulens_core.backends import Halves
 from trulens_core.plugins import BackendDescription, LoadedBackend
-from trulens_core.testing import ReferenceBackend, ReferenceModel, register_reference
+from trulens_core.testing import ReferenceBackend, register_reference
 from trulens_core.testing.conformance import Conformance
+from trulens_core.testing.plugin import Reference
 from trulens_core.testing.reference import ReferenceWrapper, Tensor
 from trulens_core.testing.reference import namespace as xp
 from trulens_core.testing.reference.tensors import leaf, pulled_back
@@ -63,14 +64,8 @@ register_backend(
 )
 
 
-class TestTracing(Conformance):
+class TestTracing(Reference, Conformance):
     backend_name = "tracing"
     expected_failures: ClassVar = {
         "test_backends_are_told_from_wrappers_and_tensors": "its tensors are the reference's",
     }
-
-    def build(self, architecture, dtype):
-        return ReferenceModel(architecture, dtype)
-
-    def state(self, model):
-        return model.weights

@@ -10,12 +10,14 @@ import pytest
 from flax import nnx
 
 from trulens_core.testing.conformance import Conformance
+from trulens_core.testing.zoo import LAYERED
 
 ZOO_NNX = runpy.run_path(str(Path(__file__).with_name("zoo_nnx.py")))  # tests are no package
 
 
 class TestNnx(Conformance):
     backend_name = "jax"
+    layered = tuple(LAYERED)
     channels_last = True
 
     @pytest.fixture(autouse=True, scope="class")

@@ -28,6 +28,17 @@ class States(nnx.Module):
         return self.rnn(x)
 
 
+class Counting(nnx.Module):
+    """Counts its calls, in evaluation mode too."""
+
+    def __init__(self):
+        self.count = nnx.BatchStat(jnp.zeros(()))
+
+    def __call__(self, x):
+        put(self.count, self.count[...] + 1)
+        return x
+
+
 class Flat(nnx.Module):
     def __call__(self, x):
         return jnp.moveaxis(x, -1, 1).reshape(len(x), -1)
@@ -36,6 +47,7 @@ class Flat(nnx.Module):
 def layer(kind, sizes, **options):
     simple = {
         "relu": jax.nn.relu,
+        "relu_": jax.nn.relu,
         "tanh": jnp.tanh,
         "gelu": lambda x: jax.nn.gelu(x, approximate=False),
         "sum": jnp.add,
@@ -44,6 +56,14 @@ def layer(kind, sizes, **options):
     }
     if kind in simple:
         return Activation(simple[kind])
+    if kind == "block":
+        return Block(*sizes, **options)
+    if kind == "counting":
+        return Counting()
+    if kind == "dropout":
+        return nnx.Dropout(*sizes, rngs=options["rngs"])
+    if kind == "narrow":
+        options = {**options, "param_dtype": jnp.float32, "dtype": jnp.float32}
     if kind == "conv":
         i, o, k = sizes
         return nnx.Conv(i, o, (k, k), **options)
@@ -51,6 +71,7 @@ def layer(kind, sizes, **options):
         return nnx.LayerNorm(*sizes, epsilon=1e-5, use_fast_variance=False, **options)
     made = {
         "dense": nnx.Linear,
+        "narrow": nnx.Linear,
         "batch_norm": nnx.BatchNorm,
         "embedding": nnx.Embed,
         "rnn": States,
@@ -69,10 +90,12 @@ OPERATIONS = {
     "attend": lambda q, k, v: jax.nn.softmax(q @ k.mT / np.sqrt(q.shape[-1]), -1) @ v,
     "first": lambda parts: parts[0],
     "softmax": lambda x: jax.nn.softmax(x, 1),
+    "wide": lambda x: x.astype(jnp.float64),
     "concat": lambda *parts: jnp.concatenate(parts, 1),
 }
 PLACES = {
     ("dense", "weight"): ("kernel", lambda w: w.T),
+    ("narrow", "weight"): ("kernel", lambda w: w.T),
     ("conv", "weight"): ("kernel", lambda w: w.transpose(2, 3, 1, 0)),
     ("embedding", "weight"): ("embedding", None),
     ("layer_norm", "weight"): ("scale", None),
@@ -93,11 +116,18 @@ class Zoo(nnx.Module):
             setattr(self, name, layer(kind, sizes, **options))
 
     def evaluate(self, *args, **kwargs):
-        def call(name, operands):
+        def call(name, operands, **keywords):
             mine = name in self.architecture.layers
-            return (getattr(self, name) if mine else OPERATIONS[name])(*operands)
+            return (getattr(self, name) if mine else OPERATIONS[name])(*operands, **keywords)
 
         return self.architecture.run(args, kwargs, call)
+
+
+class Block(Zoo):
+    """Layers inside of a layer."""
+
+    def __call__(self, *args, **kwargs):
+        return self.evaluate(*args, **kwargs)
 
 
 def build(architecture, dtype="float64"):
@@ -109,16 +139,26 @@ def build(architecture, dtype="float64"):
     forward.__signature__ = architecture.signature()
     kind = type(Zoo)(architecture.name, (Zoo,), {"__call__": forward})
     model = kind(architecture, rngs=nnx.Rngs(0), param_dtype=getattr(jnp, dtype))
-    for full, values in architecture.weights().items():
-        name, _, weight = full.partition(".")
-        place, move = PLACES.get((architecture.layers[name][0], weight), (weight, None))
-        *path, last = place.split(".")
-        owner = getattr(model, name)
-        for step in path:
-            owner = getattr(owner, step)
-        put(getattr(owner, last), jnp.asarray(values if move is None else move(values), dtype))
+    fill(model, architecture, architecture.weights(), dtype)
     model.train()
     return model
+
+
+def fill(model, architecture, weights, dtype):
+    """Put the weights in, also inside of layers."""
+    for full, values in weights.items():
+        name, _, weight = full.partition(".")
+        kind, *sizes = architecture.layers[name]
+        owner = getattr(model, name)
+        if kind == "block":
+            fill(owner, *sizes, {weight: values}, dtype)
+            continue
+        place, move = PLACES.get((kind, weight), (weight, None))
+        *path, last = place.split(".")
+        for step in path:
+            owner = getattr(owner, step)
+        own = "float32" if kind == "narrow" else dtype
+        put(getattr(owner, last), jnp.asarray(values if move is None else move(values), own))
 
 
 def put(variable, value):

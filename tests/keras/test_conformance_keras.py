@@ -7,6 +7,7 @@ import keras
 import pytest
 
 from trulens_core.testing.conformance import Conformance
+from trulens_core.testing.zoo import LAYERED
 
 ZOO_KERAS = runpy.run_path(str(Path(__file__).with_name("zoo_keras.py")))  # tests are no package
 
@@ -26,10 +27,14 @@ def _float64():
 
 class TestKeras(Conformance):
     backend_name = "keras"
+    layered = tuple(LAYERED)
     channels_last = True
 
     def build(self, architecture, dtype):
         return ZOO_KERAS["build"](architecture, dtype)
+
+    def layer_name(self, path):
+        return path.replace(".", "/")
 
     def state(self, model):
         return ZOO_KERAS["state"](model)

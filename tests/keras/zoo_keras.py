@@ -37,6 +37,29 @@ class Sum(layers.Layer):
         return a + b
 
 
+class Counting(layers.Layer):
+    """Counts its calls, in evaluation mode too."""
+
+    def build(self, *_):
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+
+    def call(self, x):
+        self.count.assign(self.count + 1)
+        return x
+
+
+class Block(layers.Layer):
+    """Layers inside of a layer; its last argument is given by keyword."""
+
+    def __init__(self, name, architecture, dtype):
+        super().__init__(name=name, dtype=dtype)
+        self.architecture = architecture
+        self.parts = parts(architecture, dtype)
+
+    def call(self, z, **kwargs):
+        return evaluated(self, [z], kwargs)
+
+
 def recurrent(name, i, h, **options):
     return layers.SimpleRNN(h, return_sequences=True, return_state=True, name=name, **options)
 
@@ -55,6 +78,11 @@ LAYERS = {
     "tanh": lambda name, **k: layers.Activation("tanh", name=name, **k),
     "gelu": lambda name, **k: layers.Activation(exact_gelu, name=name, **k),
     "sum": lambda name, **k: Sum(name=name, **k),
+    "relu_": lambda name, **k: layers.ReLU(name=name, **k),
+    "dropout": lambda name, p, **k: layers.Dropout(p, name=name, **k),
+    "counting": lambda name, **k: Counting(name=name, **k),
+    "narrow": lambda name, i, o, **_: layers.Dense(o, name=name, dtype="float32"),
+    "block": Block,
 }
 OPERATIONS = {
     "add": ops.add,
@@ -68,6 +96,7 @@ OPERATIONS = {
     ),
     "first": lambda parts: parts[0],
     "softmax": lambda x: ops.softmax(x, axis=1),
+    "wide": lambda x: ops.cast(x, "float64"),
 }
 
 
@@ -80,7 +109,26 @@ def in_keras(kind, weight, values):
     """A weight of the zoo in Keras's layout."""
     if kind == "conv":
         return np.transpose(values, (2, 3, 1, 0)) if weight == "weight" else values
-    return values.T if kind in ("dense", "rnn") and values.ndim == 2 else values
+    return values.T if kind in ("dense", "rnn", "narrow") and values.ndim == 2 else values
+
+
+def parts(architecture, dtype):
+    """The layers by name."""
+    return {
+        name: LAYERS[kind](name, *sizes, dtype=dtype)
+        for name, (kind, *sizes) in architecture.layers.items()
+    }
+
+
+def evaluated(owner, args, kwargs):
+    """What an owner of an architecture and its parts gives."""
+
+    def run(name, operands, **keywords):
+        if name not in owner.parts:
+            return OPERATIONS[name](*operands)
+        return owner.parts[name](*operands, **keywords)
+
+    return owner.architecture.run(args, kwargs, run)
 
 
 def build(architecture, dtype="float64"):
@@ -90,18 +138,10 @@ def build(architecture, dtype="float64"):
         def __init__(self):
             super().__init__(name=architecture.name, dtype=dtype)
             self.supports_masking = True  # an argument is called mask, which Keras looks at
-            self.parts = {
-                name: LAYERS[kind](name, *sizes, dtype=dtype)
-                for name, (kind, *sizes) in architecture.layers.items()
-            }
+            self.architecture, self.parts = architecture, parts(architecture, dtype)
 
         def evaluate(self, args, kwargs):
-            def run(name, operands):
-                if name not in self.parts:
-                    return OPERATIONS[name](*operands)
-                return self.parts[name](*operands)
-
-            return architecture.run(args, kwargs, run)
+            return evaluated(self, args, kwargs)
 
     names = ", ".join(architecture.parameters)
     held = {}
@@ -115,7 +155,7 @@ def build(architecture, dtype="float64"):
         if kind == "dense" and not any(name == step[1] for step in architecture.steps):
             model.parts[name].build((None, sizes[0]))
     model(*place[0], **place[1])
-    _fill(model, architecture)
+    _fill(model, architecture, architecture.weights())
     return model
 
 
@@ -125,14 +165,21 @@ def _last(value):
     return np.moveaxis(value, 1, -1) if value.ndim == 4 else value
 
 
-def _fill(model, architecture):
+def _fill(owner, architecture, weights):
     by_layer = {}
-    for full, values in architecture.weights().items():
+    for full, values in weights.items():
         name, _, weight = full.partition(".")
         kind = architecture.layers[name][0]
-        by_layer.setdefault(name, []).append(in_keras(kind, weight, values))
+        if kind == "block":
+            by_layer.setdefault(name, {})[weight] = values
+        else:
+            by_layer.setdefault(name, []).append(in_keras(kind, weight, values))
     for name, values in by_layer.items():
-        model.parts[name].set_weights(values)
+        kind, *sizes = architecture.layers[name]
+        if kind == "block":
+            _fill(owner.parts[name], *sizes, values)
+        else:
+            owner.parts[name].set_weights(values)
 
 
 def state(model):

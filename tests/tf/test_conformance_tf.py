@@ -4,12 +4,14 @@ import runpy
 from pathlib import Path
 
 from trulens_core.testing.conformance import Conformance
+from trulens_core.testing.zoo import LAYERED
 
 ZOO_TF = runpy.run_path(str(Path(__file__).with_name("zoo_tf.py")))  # tests are no package
 
 
 class TestTensorFlow(Conformance):
     backend_name = "tensorflow"
+    layered = tuple(LAYERED)
     channels_last = True
 
     def build(self, architecture, dtype):

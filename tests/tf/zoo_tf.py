@@ -12,7 +12,8 @@ class Layer(tf.Module):
     def __init__(self, function, weights, name):
         super().__init__(name=name)
         self.function = function
-        self.held = [tf.Variable(w, name=n) for n, w in weights.items()]
+        counted = {n: n.endswith("count") for n in weights}
+        self.held = [tf.Variable(w, name=n, trainable=not counted[n]) for n, w in weights.items()]
 
     def __call__(self, *operands):
         return self.function(*self.held, *operands)
@@ -29,6 +30,15 @@ def batch_norm(w, b, mean, variance, x):
 def layer_norm(w, b, x):
     mean, variance = tf.nn.moments(x, [-1], keepdims=True)
     return w * (x - mean) / tf.sqrt(variance + 1e-5) + b
+
+
+def counting(count, x):
+    count.assign_add(1)
+    return x
+
+
+def narrow(w, b, x):
+    return tf.linalg.matmul(tf.cast(x, tf.float32), w, transpose_b=True) + b
 
 
 def rnn(w, recurrent, b, x):
@@ -61,6 +71,10 @@ LAYERS = {
     "tanh": tf.tanh,
     "gelu": lambda x: 0.5 * x * (1 + tf.math.erf(x / math.sqrt(2))),  # its own is of float32
     "sum": lambda a, b: a + b,
+    "relu_": tf.nn.relu,
+    "dropout": tf.identity,
+    "counting": counting,
+    "narrow": narrow,
 }
 OPERATIONS = {
     "add": tf.add,
@@ -76,6 +90,7 @@ OPERATIONS = {
     ),
     "first": lambda parts: parts[0],
     "softmax": lambda x: tf.nn.softmax(x, axis=1),
+    "wide": lambda x: tf.cast(x, tf.float64),
 }
 
 
@@ -86,24 +101,34 @@ KINDS = {k: type(k.title().replace("_", ""), (Layer,), {}) for k in LAYERS}
 class Zoo(tf.Module):
     """A model of the zoo; its layers are attributes, in order."""
 
-    def __init__(self, architecture, dtype):
+    def __init__(self, architecture, dtype, weights=None):
         super().__init__(name=architecture.name)
         self.architecture = architecture
-        weights = architecture.weights()
-        for name, (kind, *_) in architecture.layers.items():
+        weights = architecture.weights() if weights is None else weights
+        for name, (kind, *sizes) in architecture.layers.items():
             own = {
-                full: np.asarray(w, dtype)
+                full.partition(".")[2]: np.asarray(w, "float32" if kind == "narrow" else dtype)
                 for full, w in weights.items()
                 if full.partition(".")[0] == name
             }
-            setattr(self, name, KINDS[kind](LAYERS[kind], own, name))
+            named = {f"{name}.{weight}": w for weight, w in own.items()}
+            block = kind == "block"
+            layer = Block(*sizes, dtype, own) if block else KINDS[kind](LAYERS[kind], named, name)
+            setattr(self, name, layer)
 
     def evaluate(self, args, kwargs):
-        def run(name, operands):
+        def run(name, operands, **keywords):
             layer = name in self.architecture.layers
-            return (getattr(self, name) if layer else OPERATIONS[name])(*operands)
+            return (getattr(self, name) if layer else OPERATIONS[name])(*operands, **keywords)
 
         return self.architecture.run(args, kwargs, run)
+
+
+class Block(Zoo):
+    """Layers inside of a layer."""
+
+    def __call__(self, *args, **kwargs):
+        return self.evaluate(args, kwargs)
 
 
 def build(architecture, dtype="float64"):

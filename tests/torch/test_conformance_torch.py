@@ -6,15 +6,20 @@ from pathlib import Path
 import torch
 
 from trulens_core.testing.conformance import Conformance
+from trulens_core.testing.zoo import LAYERED
 
 ZOO_TORCH = runpy.run_path(str(Path(__file__).with_name("zoo_torch.py")))  # tests are no package
 
 
 class TestTorch(Conformance):
     backend_name = "torch"
+    layered = tuple(LAYERED)
 
     def build(self, architecture, dtype):
         return ZOO_TORCH["build"](architecture, dtype)
+
+    def elsewhere(self, x):
+        return x.to("meta")
 
     def state(self, model):
         return {

@@ -11,6 +11,25 @@ class Sum(nn.Module):
         return a + b
 
 
+class Counting(nn.Module):
+    """Counts its calls, in evaluation mode too."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x):
+        self.count += 1
+        return x
+
+
+class Narrow(nn.Linear):
+    """Of float32, whatever the model is."""
+
+    def forward(self, x):
+        return super().forward(x.float())
+
+
 LAYERS = {
     "dense": nn.Linear,
     "conv": lambda i, o, k: nn.Conv2d(i, o, k, padding="same"),
@@ -25,6 +44,10 @@ LAYERS = {
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
     "sum": Sum,
+    "relu_": lambda: nn.ReLU(inplace=True),
+    "dropout": nn.Dropout,
+    "counting": Counting,
+    "narrow": Narrow,
 }
 OPERATIONS = {
     "add": torch.add,
@@ -36,6 +59,7 @@ OPERATIONS = {
     "attend": lambda q, k, v: torch.softmax(q @ k.mT / math.sqrt(q.shape[-1]), -1) @ v,
     "first": lambda parts: parts[0],
     "softmax": lambda x: torch.softmax(x, 1),
+    "wide": torch.Tensor.double,
 }
 NAMES = {
     "mean": "running_mean",
@@ -56,11 +80,21 @@ class Zoo(nn.Module):
             setattr(self, name, LAYERS[kind](*sizes))
 
     def evaluate(self, *args, **kwargs):
-        def call(name, operands):
+        def call(name, operands, **keywords):
             layer = name in self.architecture.layers
-            return (getattr(self, name) if layer else OPERATIONS[name])(*operands)
+            return (getattr(self, name) if layer else OPERATIONS[name])(*operands, **keywords)
 
         return self.architecture.run(args, kwargs, call)
+
+
+class Block(Zoo):
+    """Layers inside of a layer."""
+
+    def forward(self, *args, **kwargs):
+        return self.evaluate(*args, **kwargs)
+
+
+LAYERS["block"] = Block
 
 
 def build(architecture, dtype="float64"):
@@ -72,14 +106,23 @@ def build(architecture, dtype="float64"):
     forward.__signature__ = architecture.signature()
     kind = type(architecture.name, (Zoo,), {"forward": forward})
     model = kind(architecture).to(getattr(torch, dtype))
-    for layer in model.children():
+    for layer in model.modules():
         if isinstance(layer, nn.RNN):
             nn.init.zeros_(layer.bias_hh_l0)
+        if isinstance(layer, Narrow):
+            layer.float()
     state = model.state_dict()
     for full, values in architecture.weights().items():
-        name, _, weight = full.partition(".")
-        kind = architecture.layers[name][0]
+        name, _, weight = full.rpartition(".")
+        kind = kind_of(architecture, name)
         weight = NAMES.get((kind, weight), NAMES.get(weight, weight))
         state[f"{name}.{weight}"].copy_(torch.from_numpy(values))
     model.load_state_dict(state)
     return model.train()
+
+
+def kind_of(architecture, path):
+    """The kind of a layer, maybe inside of others."""
+    name, _, rest = path.partition(".")
+    kind, *sizes = architecture.layers[name]
+    return kind_of(sizes[0], rest) if rest else kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 import trulens_core
 from trulens_core.plugins import BackendInfo
 from trulens_core.testing.conformance.harness import DEVIATIONS, LAW
+from trulens_core.testing.zoo import KINDS
 
 TYPES = ("float64", "float32")
 
@@ -95,6 +96,14 @@ def versions(info: BackendInfo, frameworks: Iterable[str]) -> list[str]:
         "framework: " + (", ".join(f"{n} {_version(n)}" for n in names) or "none"),
         f"with: {', '.join(with_)}",
     ]
+
+
+def tried(layered: Collection[str], repeats_bits: bool) -> list[str]:
+    """What the models' layers were made of, and what was not tried of them."""
+    left_out = [words for name, words in KINDS.items() if name not in layered]
+    missing = f"; not tried: {'; '.join(left_out)}" if left_out else ""
+    lines = [f"layers: {'of the framework' if layered else 'functions'}{missing}"]
+    return lines if repeats_bits else [*lines, "bits: not repeated; compared to rounding"]
 
 
 def _required(distribution: str | None) -> list[str]:

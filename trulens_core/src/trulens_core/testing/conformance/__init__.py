@@ -22,6 +22,7 @@ from trulens_core.testing.conformance.forms import Forms as Forms
 from trulens_core.testing.conformance.harness import Harness as Harness
 from trulens_core.testing.conformance.inputs import Inputs as Inputs
 from trulens_core.testing.conformance.laws import Laws as Laws
+from trulens_core.testing.conformance.layered import OwnLayers as OwnLayers
 from trulens_core.testing.conformance.methods import Methods as Methods
 from trulens_core.testing.conformance.namespace import BackendFunctions as BackendFunctions
 from trulens_core.testing.conformance.namespace import Namespace as Namespace
@@ -49,9 +50,10 @@ class Conformance(
     Methods,
     Results,
     NoTrace,
-    Namespace,
-    BackendFunctions,
-    Through,
+    OwnLayers,
     FrameworkIndependence,
+    Through,
+    BackendFunctions,
+    Namespace,
 ):
-    """Everything."""
+    """Everything. pytest runs the last part first: the functions that all others use."""

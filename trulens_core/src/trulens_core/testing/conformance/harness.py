@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from trulens_core import get_model_wrapper
 from trulens_core.backends import Backend
 from trulens_core.models import ModelWrapper
 from trulens_core.testing.conformance.compare import EXACT, Array, arrays, deviation, precision
-from trulens_core.testing.zoo import ZOO, Architecture
+from trulens_core.testing.zoo import KINDS, LAYERED, ZOO, Architecture
 
 Call = tuple[list[Any], dict[str, Any]]
 """Positional and keyword arguments."""
@@ -32,6 +32,16 @@ def checks(law: str) -> Callable[[Test], Test]:
     return marked
 
 
+def needs(model: str) -> Callable[[Test], Test]:
+    """Say which model of `LAYERED` a test is about; without it, the test does not apply."""
+
+    def marked(test: Test) -> Test:
+        test.needs = model  # type: ignore[attr-defined]
+        return test
+
+    return marked
+
+
 class Harness:
     """A backend under test.
 
@@ -43,6 +53,9 @@ class Harness:
             fail: one that passes after all fails the suite.
         frameworks: distributions whose versions the certificate tells; none: those that the
             backend's own distribution requires.
+        layered: which models of `LAYERED` it builds, of the framework's own layers; the others,
+            all of them where its layers are functions, are not tried, as the certificate says.
+        repeats_bits: whether an evaluation gives the same bits each time, as it does not on GPUs.
         law: what the tests of a class check.
     """
 
@@ -50,6 +63,8 @@ class Harness:
     channels_last: ClassVar[bool] = False
     expected_failures: ClassVar[Mapping[str, str]] = {}
     frameworks: ClassVar[tuple[str, ...]] = ()
+    layered: ClassVar[Collection[str]] = ()
+    repeats_bits: ClassVar[bool] = True
     law: ClassVar[str] = "the suite itself"
 
     def build(self, architecture: Architecture, dtype: str) -> Any:
@@ -64,6 +79,14 @@ class Harness:
         """
         raise NotImplementedError
 
+    def layer_name(self, path: str) -> str:
+        """The name of a layer inside of others, whose path in the zoo is `"block.layer"`."""
+        return path
+
+    def elsewhere(self, x: Any) -> Any:  # noqa: ARG002 - a hook
+        """A tensor on another device than `x` and of its type; None where there is no other."""
+        return None
+
     # -- shared ------------------------------------------------------------------------------
 
     @pytest.fixture(autouse=True)
@@ -72,6 +95,17 @@ class Harness:
             if name in self.expected_failures:
                 reason = self.expected_failures[name]
                 request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+    @pytest.fixture(autouse=True)
+    def _needs(self, request: pytest.FixtureRequest) -> None:
+        if not self.applies(request.function):
+            pytest.skip(f"{KINDS[request.function.needs]}: not tried")
+
+    @classmethod
+    def applies(cls, test: Any) -> bool:
+        """Whether a test is about no model of `LAYERED` that this harness does not build."""
+        needed = getattr(test, "needs", None)
+        return needed is None or needed in cls.layered
 
     @pytest.fixture(autouse=True)
     def _report(self, request: pytest.FixtureRequest) -> None:
@@ -126,7 +160,7 @@ class Harness:
 
     def records(self, name: str, n: int, dtype: str = "float64", seed: int = 0) -> Call:
         """Arguments of n records for a model of the zoo."""
-        args, kwargs = ZOO[name].inputs(n, dtype, seed)
+        args, kwargs = architecture(name).inputs(n, dtype, seed)
         return [self._laid_out(a) for a in args], {k: self._laid_out(v) for k, v in kwargs.items()}
 
     def _laid_out(self, value: Any) -> Any:
@@ -154,19 +188,31 @@ class Harness:
         assert error <= tolerance, f"{what}: relative error {error:.2g}, allowed {tolerance:.2g}"
         return True
 
+    def repeated(self, found: Any, expected: Any, what: str = "a result") -> bool:
+        """Whether two results of one evaluation are the same: to the bit, where those repeat."""
+        wide = precision(expected, self.backend) == "float64"
+        return self.close(
+            found, expected, 0.0 if self.repeats_bits else (EXACT if wide else 1e-5), what
+        )
+
     def measured(self, error: float, dtype: str | None = "float64") -> None:
         """Note a deviation for the certificate."""
         if dtype is not None:
             self._deviations.append((dtype, float(error)))
 
 
+def architecture(name: str) -> Architecture:
+    """The architecture of a name, of `ZOO` or of `LAYERED`."""
+    return ZOO[name] if name in ZOO else LAYERED[name]
+
+
 @functools.cache
 def _model(cls: Any, name: str, dtype: str) -> Any:
-    return cls().build(ZOO[name], dtype)
+    return cls().build(architecture(name), dtype)
 
 
 @functools.cache
 def _wrapper(cls: Any, name: str, dtype: str) -> ModelWrapper:
-    shared = {a.name: False for a in ZOO[name].arguments if not a.batched}
+    shared = {a.name: False for a in architecture(name).arguments if not a.batched}
     wrapper: ModelWrapper = cls.wrapped(name, dtype, batched=shared)
     return wrapper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from trulens_core import (
     get_model_wrapper,
 )
 from trulens_core.testing.conformance.harness import Harness
+from trulens_core.testing.conformance.snapshots import assert_same, copied, same
 from trulens_core.testing.conformance.subjects import SUBJECTS, Product, Subject, distributions
 from trulens_core.testing.zoo import ZOO
 
@@ -36,33 +37,6 @@ class FailedError(Exception):
     """A mistake in a user's function."""
 
 
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray):
-        return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
-    if isinstance(a, Mapping):
-        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
-    return bool(a == b)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, Mapping):
-        return {k: _copied(v) for k, v in value.items()}
-    return [_copied(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def _assert_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    changed = [
-        f"{k} ({before.get(k)!r:.60} before, {after.get(k)!r:.60} after)"
-        for k in {**before, **after}
-        if k not in before or k not in after or not _same(before[k], after[k])
-    ]
-    assert not changed, "a call left changed: " + ", ".join(changed)
-
-
 class NoTrace(Harness):
     """What a call must leave as it was."""
 
@@ -71,15 +45,15 @@ class NoTrace(Harness):
     def _state(self, name: str) -> dict[str, Any]:
         """All of a model, and what is global, with its outputs."""
         args, kwargs = self.records(name, 2)
-        model = _copied(self.state(self.model(name)))
+        model = copied(self.state(self.model(name)))
         generator: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - the global one
         return {
             **model,
-            "NumPy's random state": _copied(generator["state"]),
+            "NumPy's random state": copied(generator["state"]),
             "NumPy's errors": np.geterr(),
             # a framework that imports more of itself may add some for its own categories
             "warnings": [f for f in warnings.filters if f[2].__module__ == "builtins"],
-            "output": _copied(self.wrapper(name)(*args, **kwargs)),
+            "output": copied(self.wrapper(name)(*args, **kwargs)),
         }
 
     @pytest.fixture
@@ -92,28 +66,28 @@ class NoTrace(Harness):
         before = self._state(name)
         yield
         after = self._state(name)
-        _assert_same(before, after)
+        assert_same(before, after)
 
     def test_a_state_tells_changes(self) -> None:
         """The comparison itself: of weights, and of what the backend lists besides."""
         before = self._state("mlp")
         assert [k for k in before if "weight" in k.lower() or "kernel" in k.lower()]
-        other = _copied(before)
+        other = copied(before)
         for k, v in other.items():
             if isinstance(v, np.ndarray) and v.size and v.dtype.kind == "f":
                 v.flat[0] += 1e-12
-                assert not _same(before[k], v)
+                assert not same(before[k], v)
 
     @pytest.mark.parametrize("name", ["mlp", "resnet"])
     def test_after_the_first_call(self, name: str) -> None:
         """Of a model that nobody has called: a flag may change once and for all."""
         model = self.build(ZOO[name], "float64")
         self.state(model)
-        before = _copied(self.state(model))
+        before = copied(self.state(model))
         args, kwargs = self.records(name, 2)
         wrapper = get_model_wrapper(model, backend=self.backend_name)
         InternalInfluence(wrapper, SUBJECTS[name].inner, "max", "linear").explain(*args, **kwargs)
-        _assert_same(before, _copied(self.state(model)))
+        assert_same(before, copied(self.state(model)))
 
     @EVERY
     @pytest.mark.usefixtures("unchanged")
@@ -161,10 +135,10 @@ class NoTrace(Harness):
             method = InternalInfluence(
                 wrapper, ("hidden", Cut("second", accessor=fail)), 0, "point"
             )
-        before = _copied(self.state(self.model("mlp")))
+        before = copied(self.state(self.model("mlp")))
         with pytest.raises(error, match="on purpose"):
             method.attributions(x)
-        _assert_same(before, _copied(self.state(self.model("mlp"))))  # the next call may mend it
+        assert_same(before, copied(self.state(self.model("mlp"))))  # the next call may mend it
         again = InternalInfluence(wrapper, "second", Product(), "linear").attributions(x)
         assert self.close(again, expected, 0.0)
 
@@ -217,4 +191,4 @@ class NoTrace(Harness):
             found = list(pool.map(explained, list(range(6)) * 5))
         for i, result in enumerate(found):
             assert self.close(result, expected[i % 6], 1e-12)
-        _assert_same(before, self._state("shared"))
+        assert_same(before, self._state("shared"))

@@ -46,6 +46,9 @@ class ReferenceBackend(Backend):
     def stop_gradient(self, x: Tensor) -> Tensor:
         return Tensor(x.data)
 
+    def fresh(self, x: Tensor) -> Tensor:
+        return Tensor(x.data.copy(), (x, lambda g: g))
+
     def through(self, x: Tensor, pull: Callable[..., Tensor], *held: Tensor) -> Tensor:
         known = [self.stop_gradient(h) for h in held]
 
@@ -66,7 +69,7 @@ class ReferenceBackend(Backend):
         def tap(z: list[Tensor]) -> list[Tensor]:
             new = [leaf(t) for t in z]
             leaves.extend(new)
-            return new
+            return [self.fresh(t) for t in new]  # a layer may change them in place
 
         quantities = run(tap)
         found = [

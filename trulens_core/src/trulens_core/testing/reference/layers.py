@@ -128,6 +128,31 @@ def total(a: Tensor, b: Tensor, w: Weights) -> Tensor:
     return a + b
 
 
+def relu_(x: Tensor, w: Weights) -> Tensor:
+    """The same in place: `x` becomes it."""
+    y = relu(Tensor(x.data.copy(), *x.sources), w)
+    x.data[...] = y.data
+    x.sources, x.depth = y.sources, y.depth
+    return x
+
+
+def same(x: Tensor, w: Weights) -> Tensor:
+    """What dropout does at evaluation."""
+    del w
+    return x
+
+
+def counting(x: Tensor, w: Weights) -> Tensor:
+    """What it is given; the count is one more."""
+    w["count"].data[...] += 1
+    return x
+
+
+def narrow(x: Tensor, w: Weights) -> Tensor:
+    """A dense layer of float32."""
+    return dense(xp.astype(x, xp.float32), w)
+
+
 LAYERS: dict[str, Callable[..., Any]] = {
     "dense": dense,
     "relu": relu,
@@ -142,6 +167,10 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "avg_pool": avg_pool,
     "rnn": rnn,
     "sum": total,
+    "relu_": relu_,
+    "dropout": same,
+    "counting": counting,
+    "narrow": narrow,
 }
 
 
@@ -182,4 +211,5 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "attend": attend,
     "first": lambda parts: parts[0],
     "softmax": lambda x: softmax(x, axis=1),
+    "wide": lambda x: xp.astype(x, xp.float64),
 }

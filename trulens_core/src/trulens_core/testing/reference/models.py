@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from trulens_core.backends import Backend, Tap
 from trulens_core.inputs import ModelInputs
@@ -14,10 +18,13 @@ from trulens_core.plugins import BackendDescription, LoadedBackend, register_bac
 from trulens_core.slices import Cut
 from trulens_core.testing.reference.backend import BACKEND
 from trulens_core.testing.reference.layers import LAYERS, OPERATIONS
+from trulens_core.testing.reference.modes import IN_TRAINING
 from trulens_core.testing.reference.tensors import Array, Tensor
 from trulens_core.testing.zoo import Architecture
 
 At = Callable[[Place, Any], Any]
+_LOCK = threading.RLock()
+"""Models may share layers, so that one is explained at a time; a thread may do so inside of it."""
 
 
 def _unseen(place: Place, value: Any) -> Any:
@@ -34,6 +41,9 @@ class ReferenceModel:
 
     Attributes:
         weights: by the names that the architecture gives them.
+        training: whether its layers are in training mode: dropout is random then, and batch
+            normalisation is by the batch and writes its statistics.
+        random: what dropout draws from.
 
     Example:
         >>> from trulens_core import get_model_wrapper
@@ -47,7 +57,11 @@ class ReferenceModel:
     def __init__(self, architecture: Architecture, dtype: str = "float64") -> None:
         self.architecture = architecture
         weights = architecture.weights()
-        self.weights: dict[str, Array] = {n: w.astype(dtype) for n, w in weights.items()}
+        self.weights: dict[str, Array] = {
+            n: np.asarray(w, _type(architecture, n, dtype)) for n, w in weights.items()
+        }
+        self.training: bool = False
+        self.random: np.random.Generator = np.random.default_rng(0)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The output for tensors."""
@@ -55,20 +69,53 @@ class ReferenceModel:
 
     def run(self, args: Sequence[Any], kwargs: Mapping[str, Any], at: At) -> Any:
         """The output, with `at` shown every layer's input and output, which it may replace."""
+        return self._run(self.architecture, "", args, kwargs, at)
 
-        def call(name: str, operands: list[Any]) -> Any:
-            if name not in self.architecture.layers:
+    def _run(
+        self,
+        architecture: Architecture,
+        prefix: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        at: At,
+    ) -> Any:
+        def call(name: str, operands: list[Any], **keywords: Any) -> Any:
+            if name not in architecture.layers:
                 return OPERATIONS[name](*operands)
-            operands, _ = at((name, "in"), (tuple(operands), {}))
-            weights = {
-                n.partition(".")[2]: Tensor(w)
-                for n, w in self.weights.items()
-                if n.partition(".")[0] == name
-            }
-            layer = LAYERS[self.architecture.layers[name][0]]
-            return at((name, "out"), layer(*operands, weights))
+            path, (kind, *sizes) = prefix + name, architecture.layers[name]
+            given, named = at((path, "in"), (tuple(operands), keywords))
+            if kind == "block":
+                output = self._run(sizes[0], f"{path}.", given, named, at)
+            elif self.training and kind in IN_TRAINING:
+                output = IN_TRAINING[kind](*given, self._of(path), self.random)
+            else:
+                output = LAYERS[kind](*given, self._of(path))
+            return at((path, "out"), output)
 
-        return self.architecture.run(args, kwargs, call)
+        return architecture.run(args, kwargs, call)
+
+    def _of(self, path: str) -> dict[str, Tensor]:
+        """The weights of a layer, as tensors that share their memory."""
+        return {
+            n.rpartition(".")[2]: Tensor(w)
+            for n, w in self.weights.items()
+            if n.rpartition(".")[0] == path
+        }
+
+
+def _type(architecture: Architecture, weight: str, dtype: str) -> str:
+    """The type of a weight: that of the model, but in layers of a type of their own."""
+    kind, *_ = architecture.layers[weight.partition(".")[0]]
+    return "float32" if kind == "narrow" else dtype
+
+
+def _listed(architecture: Architecture, prefix: str = "") -> Iterator[Layer]:
+    """All layers, those inside of a layer after it."""
+    calls = Counter(step[1] for step in architecture.steps)
+    for name, (kind, *sizes) in architecture.layers.items():
+        yield Layer(prefix + name, str(kind), calls=calls[name])
+        if kind == "block":
+            yield from _listed(sizes[0], f"{prefix}{name}.")
 
 
 class ReferenceWrapper(ModelWrapper):
@@ -82,12 +129,22 @@ class ReferenceWrapper(ModelWrapper):
         self.parameters: Sequence[str] = model.architecture.parameters
 
     def layers(self) -> Sequence[Layer]:
-        architecture = self.model.architecture
-        calls = Counter(step[1] for step in architecture.steps)
-        return [
-            Layer(name, str(kind), calls=calls[name])
-            for name, (kind, *_) in architecture.layers.items()
-        ]
+        return list(_listed(self.model.architecture))
+
+    @contextlib.contextmanager
+    def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
+        """The model in evaluation mode, for one thread at a time; what it writes is put back."""
+        del inputs, at
+        model = self.model
+        with _LOCK:
+            mode, before = model.training, {n: w.copy() for n, w in model.weights.items()}
+            model.training = False
+            try:
+                yield
+            finally:
+                model.training = mode
+                for name, values in before.items():
+                    model.weights[name][...] = values
 
     def forward(
         self,
@@ -102,7 +159,10 @@ class ReferenceWrapper(ModelWrapper):
         return p.leave(self.model.run(inputs.args, inputs.kwargs, p.at))
 
     def like(self) -> Tensor | None:
-        return next((Tensor(w) for w in self.model.weights.values()), None)
+        return next(self.floating_weights(), None)
+
+    def floating_weights(self) -> Iterator[Tensor]:
+        return iter({w.dtype: Tensor(w) for w in reversed(self.model.weights.values())}.values())
 
 
 DESCRIPTION = BackendDescription(

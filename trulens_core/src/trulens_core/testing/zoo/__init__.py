@@ -14,9 +14,17 @@ for layers and operations by name and nothing else. Layers, by kind and sizes:
     sum                  of two tensors
     rnn(i, h)            tanh cell from zeros; gives (all states, the last one), or more after it
 
+Models of `LAYERED` have more, which a framework builds of its own layers:
+
+    dropout(p), batch_norm(c)    with modes; the model is left in training mode
+    relu_                        in place, where the framework has such layers
+    counting                     adds one to its count at every call, and gives what it is given
+    narrow(i, o)                 a dense layer of float32 in a model of another type
+    block(architecture)          layers inside of a layer, which may take keyword arguments
+
 Operations: add, multiply, concat (axis 1), mean (over axis 1), image_mean (over height and width),
 masked_mean (of x where the mask is 1, over axis 1), swap (axes 0 and 1), attend (q, k, v),
-first (of a tuple) and softmax (axis 1).
+first (of a tuple), softmax (axis 1) and wide (in float64).
 
 Images are (records, channels, height, width). A framework whose images have their channels last
 builds models that take them so, and flattens them channels first all the same, so that the
@@ -25,4 +33,6 @@ weights fit; the conformance suite moves the axis (`channels_last = True`).
 
 from trulens_core.testing.zoo.architecture import Architecture as Architecture
 from trulens_core.testing.zoo.architecture import Argument as Argument
+from trulens_core.testing.zoo.layered import KINDS as KINDS
+from trulens_core.testing.zoo.layered import LAYERED as LAYERED
 from trulens_core.testing.zoo.models import ZOO as ZOO

@@ -14,7 +14,10 @@ Array = np.ndarray[Any, Any]
 LayerSpec = tuple[Any, ...]
 """A layer's kind and its sizes, such as `("dense", 5, 4)`."""
 StepSpec = tuple[str, ...]
-"""The name of a result, the layer or operation that gives it, and the names of its operands."""
+"""The name of a result, the layer or operation that gives it, and the names of its operands.
+
+One that is given by keyword is written `"seen=mask"`.
+"""
 
 _SHAPES: dict[str, Callable[..., dict[str, tuple[int, ...]]]] = {
     "dense": lambda i, o: {"weight": (o, i), "bias": (o,)},
@@ -23,6 +26,8 @@ _SHAPES: dict[str, Callable[..., dict[str, tuple[int, ...]]]] = {
     "layer_norm": lambda d: {"weight": (d,), "bias": (d,)},
     "batch_norm": lambda c: {"weight": (c,), "bias": (c,), "mean": (c,), "variance": (c,)},
     "rnn": lambda i, h: {"weight": (h, i), "recurrent": (h, h), "bias": (h,)},
+    "narrow": lambda i, o: {"weight": (o, i), "bias": (o,)},
+    "counting": lambda: {"count": ()},
 }
 
 
@@ -72,7 +77,8 @@ class Architecture:
         name: of the model.
         arguments: what it is called with, in order.
         layers: the kind and sizes of each layer, by the name that a cut takes. A layer may be
-            called several times, or not at all.
+            called several times, or not at all. A `"block"` has an architecture of layers inside
+            in the place of sizes.
         steps: the computation, in order. An operand `"batch.left"` is the member `left` of the
             dict `batch`.
         output: the name of the result, or a dict or tuple of names.
@@ -106,20 +112,26 @@ class Architecture:
         return inspect.Signature([inspect.Parameter(n, kind) for n in ("self", *self.parameters)])
 
     def weights(self) -> dict[str, Array]:
-        """The weights as `"layer.weight"`, float64, always the same.
+        """The weights as `"layer.weight"`, float64, always the same; `"block.layer.weight"` inside.
 
         Dense weights are (out, in), kernels of convolutions (out, in, height, width), those of a
         recurrent layer (units, in) and (units, units).
         """
         rng = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
-        weights = {
-            f"{layer}.{name}": _drawn(name, shape, rng)
-            for layer, (kind, *sizes) in self.layers.items()
-            if kind in _SHAPES
-            for name, shape in _SHAPES[kind](*sizes).items()
-        }
+        weights = self._weights(rng)
         for name, column in self.unused:
             weights[name][:, column] = 0
+        return weights
+
+    def _weights(self, rng: np.random.Generator) -> dict[str, Array]:
+        weights: dict[str, Array] = {}
+        for layer, (kind, *sizes) in self.layers.items():
+            if kind == "block":
+                inside = sizes[0]._weights(rng)
+            else:
+                shapes = _SHAPES[kind](*sizes) if kind in _SHAPES else {}
+                inside = {name: _drawn(name, shape, rng) for name, shape in shapes.items()}
+            weights |= {f"{layer}.{name}": values for name, values in inside.items()}
         return weights
 
     def inputs(
@@ -136,14 +148,15 @@ class Architecture:
         self,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
-        call: Callable[[str, list[Any]], Any],
+        call: Callable[..., Any],
     ) -> Any:
         """Evaluate the model in any framework.
 
         Args:
             args: positional arguments.
             kwargs: keyword arguments.
-            call: evaluates the layer, or the operation, of a name for operands.
+            call: evaluates the layer, or the operation, of a name for a list of operands, and for
+                those that are given by keyword.
         """
         values = {**dict(zip(self.parameters, args, strict=False)), **kwargs}
 
@@ -152,7 +165,9 @@ class Architecture:
             return values[whole][member] if member else values[whole]
 
         for result, name, *operands in self.steps:
-            values[result] = call(name, [value(o) for o in operands])
+            named = dict(o.split("=") for o in operands if "=" in o)
+            plain = [value(o) for o in operands if "=" not in o]
+            values[result] = call(name, plain, **{k: value(o) for k, o in named.items()})
         if isinstance(self.output, str):
             return values[self.output]
         if isinstance(self.output, Mapping):
@@ -162,6 +177,8 @@ class Architecture:
 
 def _drawn(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     drawn = rng.standard_normal(shape)
+    if name == "count":
+        return np.zeros(shape)
     if name == "variance":
         return 0.5 + np.abs(drawn)
     if name == "weight" and len(shape) == 1:  # of a normalisation

@@ -71,6 +71,7 @@ def operations(xp: Any) -> dict[str, Function]:
         "attend": attend,
         "first": lambda parts: parts[0],
         "softmax": lambda x: softmax(xp, x, 1),
+        "wide": lambda x: xp.astype(x, xp.float64),
     }
 
 
@@ -106,6 +107,7 @@ def layers(xp: Any, erf: Function) -> dict[str, Function]:
 
     return {
         "dense": dense,
+        "narrow": lambda w, b, x: dense(*(xp.astype(t, xp.float32) for t in (w, b, x))),
         "layer_norm": layer_norm,
         "batch_norm": batch_norm,
         "embedding": embedding,
@@ -114,11 +116,18 @@ def layers(xp: Any, erf: Function) -> dict[str, Function]:
         "max_pool": lambda x: _max_pool(xp, x),
         "avg_pool": lambda x: xp.mean(_windows(xp, x), axis=-1),
         "flatten": lambda x: xp.reshape(x, (x.shape[0], -1)),
-        "relu": lambda x: xp.where(x > 0, x, xp.zeros_like(x)),
+        "relu": lambda x: _relu(xp, x),
+        "relu_": lambda x: _relu(xp, x),
+        "dropout": lambda x: x,
+        "counting": lambda _, x: x,
         "tanh": xp.tanh,
         "gelu": lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2))),
         "sum": lambda a, b: a + b,
     }
+
+
+def _relu(xp: Any, x: Any) -> Any:
+    return xp.where(x > 0, x, xp.zeros_like(x))
 
 
 def _conv(xp: Any, w: Any, b: Any, x: Any) -> Any:
