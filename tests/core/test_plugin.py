@@ -2,9 +2,11 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -12,82 +14,20 @@ from trulens_core.errors import NoBackendError
 from trulens_core.testing.conformance import Conformance
 from trulens_core.testing.plugin import suite
 
-MUTANTS = Path(__file__).with_name("mutants.py")
-FINDS = {
-    "GradientScaled": (
-        "test_gradients_are_differences[inner-mlp]",
-        r"the gradients at .*'second'.* are, per record, 2, 2, 2 times the difference quotients",
-    ),
-    "BatchMixed": (
-        "test_any_rebatch_size_gives_the_same[mlp]",
-        r"records one by one, against one batch: does a record see the others\?: relative error",
-    ),
-    "SecondCallIgnored": (
-        "test_a_path_at_a_call",
-        r"the value put in at Cut\('cell'.*call=1.*\), as the model goes on with it",
-    ),
-    "SecondEvaluationIgnored": (
-        "test_replaced_again",
-        r"what follows the second value put in at Cut\('hidden'\): relative error",
-    ),
-    "EvalLeft": (
-        "test_after_the_first_call[mlp]",
-        r"a call left changed: training \(True before, False after\)",
-    ),
-    "LastOfTies": (
-        "test_ties_go_to_the_first",
-        r"`max` of equal scores, where the first counts: relative error 1,",
-    ),
-    "DtypeWidened": (
-        "test_arrays_and_tensors[float32]",
-        r"float32 made a tensor, and that an array, is float64",
-    ),
-    # beyond the six
-    "SilentZeros": (
-        "test_a_quantity_that_does_not_depend_on_the_source",
-        r"zero everywhere|DID NOT RAISE .*NotConnectedError",
-    ),
-    "RecordByRecord": (
-        "test_rows_and_points",
-        r"copies of all rows, point by point: relative error",
-    ),
-    "FirstCall": ("test_calls_are_told_apart", r"at Cut\('cell', anchor='in'.*call=1.*relative"),
-    "LeftBehind": (
-        "test_after_an_error[quantity-FailedError]",
-        r"a call left changed: opened \(None before, array\(\[1\.\]\) after\)",
-    ),
-    "KeysSorted": (
-        "test_outputs_by_names_of_their_own",
-        r"all tensors of an output, in the order of insertion: relative error inf",
-    ),
-    "LessExact": (
-        "test_gradients_at_a_call",
-        r"the gradient at call 2: relative error .*e-0[5-9], allowed 1e-10",
-    ),
-    "OthersHeldFixed": (
-        "test_layers_that_depend_on_each_other[mlp-layers0]",
-        r"the gradient at 'hidden' in Cut\(\['hidden', 'second'\]\): relative error 1,",
-    ),
-    "WeightsIgnored": (
-        "test_rows_and_points",
-        r"a sum over points, with their weights: relative error",
-    ),
-    "SumsNarrow": ("test_numbers_for_distributions[float64-mlp]", r"[1-9.]+e-0[78] from InputCut"),
-    "QuantitiesTurned": (
-        "test_several_quantities_are_columns_of_each_other",
-        r"one quantity among several, in their order, and by itself: relative error",
-    ),
-    "AllButTheFirstLost": ("test_contracting_is_summing_afterwards[text]", r"Not equal to tol"),
-    "CapturedBefore": (
-        "test_values_at_two_cuts",
-        r"a value put in at a cut, as the same pass shows it: relative error",
-    ),
-    "NothingPulled": ("test_through_pulls", r"a cotangent that was pulled: relative error"),
-    "EachUserPulled": (
-        "test_through_pulls_the_sum_over_its_users",
-        r"the cotangents of two users, summed and then pulled: relative error",
-    ),
-}
+SUITE = Path(__file__).with_name("mutated_suite.py")
+HARNESSES = Path(__file__).with_name("mutant_harnesses.py")
+DEFECTS = runpy.run_path(str(SUITE.with_name("mutants.py")))["DEFECTS"]
+FRAMEWORKS = "reference", "torch"
+DUTIES = """
+evaluation mode · eval restored · hooks removed, also after errors · order replace, tap, capture ·
+looking changes nothing · layer keyword arguments · nested layers listed · nested layers cut · a
+layer called several times · rows point by point · repeat order of per-record data · shared inputs
+not repeated · weights of points · dtype kept · float64 sums · device kept · random state restored ·
+gradients None where unconnected · total derivative of several layers · quantities in order ·
+per-record arrays of a quantity · seeds equal to other backends' · `through` pulls · caller's code
+not kept · buffers restored · errors named · gradients of sums over rows · ties go to the first ·
+containers in order
+"""
 
 
 def run(*arguments):
@@ -102,51 +42,90 @@ def run(*arguments):
     )
 
 
-def chosen(test):
-    """An expression for `-k`: the test, and of its cases that one."""
-    name, _, case = test.rstrip("]").partition("[")
-    return f"{name} and {case.replace('-', ' and ')}" if case else name
+def found(framework, folder, **environment):
+    """What each test of the mutated suite says, by class and name; None where it passes."""
+    report = folder / f"{framework}.xml"
+    defects = [d for d in DEFECTS.values() if framework in d.frameworks]
+    asked = [(d.__name__, d.test) for d in defects] + [("Defect", d.test) for d in defects]
+    nodes = [f"{SUITE}::Test_{framework}_{kind}::{test}" for kind, test in asked]
+    options = ("-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore")
+    command = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}"]
+    done = subprocess.run(
+        [*command, *(nodes if not environment else [SUITE])],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TRULENS_MUTATED": framework, **environment},
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        kind = case.get("classname").rpartition(f"Test_{framework}_")[2]
+        texts = [f"{x.get('message')}\n{x.text}" for x in case if x.tag in ("failure", "error")]
+        said[kind, case.get("name")] = "\n".join(texts) or None
+    return said
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What the suite prints for each mutant; one process imports everything, and is forked."""
     folder = tmp_path_factory.mktemp("mutants")
-    every = " or ".join(f"({chosen(test)})" for test, _ in FINDS.values())
-    asked = [
-        ("Sound", every),
-        ("NoThrough", "test_through or test_sensitivity"),
-        *((name, chosen(test)) for name, (test, _) in FINDS.items()),
-    ]
-    command = [
-        sys.executable,
-        str(MUTANTS),
-        str(folder),
-        *(word for pair in asked for word in pair),
-    ]
-    subprocess.run(command, check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return {name: (folder / name).read_text() for name, _ in asked}
+    return {framework: found(framework, folder) for framework in FRAMEWORKS}
 
 
-@pytest.mark.parametrize("name", FINDS)
-def test_every_defect_is_found(outcomes, name):
-    test, message = FINDS[name]
-    lines = outcomes[name].splitlines()
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    assert lines[-1] == "exit code 1", outcomes[name]
-    assert any(f"::{test}" in line for line in failed), outcomes[name]
-    assert re.search(message, outcomes[name]), outcomes[name]
-    assert "NOT CERTIFIED" in lines
+@pytest.mark.parametrize(
+    ("framework", "name"), [(f, n) for n, d in DEFECTS.items() for f in d.frameworks]
+)
+def test_every_defect_is_found(outcomes, framework, name):
+    defect = DEFECTS[name]
+    said = outcomes[framework][name, defect.test]
+    assert said is not None, f"{name}, which neglects {defect.duty!r}, is certified"
+    assert re.search(defect.message, said), said
 
 
-def test_nothing_is_found_without_a_defect(outcomes):
-    assert outcomes["Sound"].splitlines()[-1] == "exit code 0", outcomes["Sound"]
-    assert "failed 0" in outcomes["Sound"]
+def test_every_duty_has_a_defect_on_two_backends():
+    """But for that of devices, of which the reference has one."""
+    duties = [" ".join(d.split()) for d in DUTIES.split("·")]
+    assert sorted(set(duties)) == sorted({d.duty for d in DEFECTS.values()})
+    alone = {d.duty for d in DEFECTS.values() if d.frameworks != FRAMEWORKS}
+    assert alone == {"device kept"}
 
 
-def test_a_backend_without_through_is_certified_and_says_so(outcomes):
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_nothing_is_found_without_a_defect(outcomes, framework):
+    said = {name: text for (kind, name), text in outcomes[framework].items() if kind == "Defect"}
+    assert len(said) > 25
+    assert {name: text for name, text in said.items() if text} == {}
+
+
+@pytest.mark.skipif(not os.environ.get("TRULENS_EVERY"), reason="each against the whole suite")
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_defect_against_the_whole_suite(framework, tmp_path):
+    """Each is found there too, and nothing is without a defect."""
+    said = found(framework, tmp_path, TRULENS_MUTATED_WHOLE="1")
+    failed = {kind for (kind, _), text in said.items() if text}
+    assert failed == {n for n, d in DEFECTS.items() if framework in d.frameworks}
+
+
+@pytest.mark.parametrize("harness", ["RunsThrice", "OwnBits"])
+def test_what_a_backend_may_do(harness):
+    """`run` called as often as it likes; other bits at each evaluation, where it says so."""
+    options = ("--trulens-backend", "allowed", "--trulens-harness", f"{HARNESSES}:{harness}")
+    text = run(*options, "--trulens-quick").stdout
+    assert re.search(r"passed \d\d\d, failed 0, ", text), text
+    assert ("bits: not repeated; compared to rounding" in text) == (harness == "OwnBits")
+
+
+def test_the_certificate_of_a_defect():
+    options = ("--trulens-backend", "allowed", "--trulens-harness", f"{HARNESSES}:Scaled")
+    text = run(*options, "-k", "test_gradients_are_differences and inner and mlp").stdout
+    assert "2, 2, 2 times the difference quotients" in text
+    assert "\nNOT CERTIFIED" in text
+
+
+def test_a_backend_without_through_is_certified_and_says_so():
     """As those of 0.1 are, which run unchanged; nothing that was asked for fails."""
-    text = outcomes["NoThrough"]
+    options = ("--trulens-backend", "allowed", "--trulens-harness", f"{HARNESSES}:NoThrough")
+    text = run(*options, "-k", "test_through or test_sensitivity").stdout
     reason = r"does not apply: rules of the backward pass: not served: (test_through_\w+.*)$"
     (tests,) = re.findall(rf"(?m)^  {reason}", text)
     assert (
@@ -154,7 +133,6 @@ def test_a_backend_without_through_is_certified_and_says_so(outcomes):
         == sum(name.startswith("test_through") for name in dir(Conformance)) + 2
     )  # cases
     assert "failed 0" in text
-    assert text.splitlines()[-1] == "exit code 0"
     assert "`through` pulls" not in text
 
 
@@ -170,6 +148,7 @@ def test_the_certificate():
     assert "not supported: nothing" in text
     assert re.search(r"passed 6, failed 0, expected to fail 0, .*not run \d\d\d", text)
     assert "\nNOT CERTIFIED" in text
+    assert "\nlayers: of the framework\ndevices: one\n" in text
 
 
 def test_what_is_not_supported_is_told_with_its_reason(tmp_path):
@@ -179,6 +158,7 @@ def test_what_is_not_supported_is_told_with_its_reason(tmp_path):
         "from trulens_core.testing.plugin import Reference\n"
         "class Some(Reference):\n"
         "    frameworks = ('pluggy', 'no-such-framework')\n"
+        "    layered = ('types',)\n"
         "    expected_failures = {'test_sensitivity': 'it does not feel', "
         "'test_expected_failures_are_of_tests_that_exist': 'a test of the test'}\n"
         "    def build(self, architecture, dtype):\n"
@@ -189,6 +169,11 @@ def test_what_is_not_supported_is_told_with_its_reason(tmp_path):
     options = ("--trulens-backend", "reference", "--trulens-harness", f"{harness}:Some")
     text = run(*options, "-k", "test_sensitivity or test_expected").stdout
     assert re.search(r"framework: pluggy 1\.\S+, no-such-framework \(not installed\)", text)
+    not_tried = (
+        "layers: of the framework; not tried: layers with modes, state, or work done in place; "
+        "layers inside of layers, with keyword arguments\n"
+    )
+    assert not_tried in text
     assert "not supported:\n  it does not feel: test_sensitivity\n" in text
     assert re.search(r"(?m)^sensitivity +0 +0 +1$", text)
     assert "passed 0, failed 1, expected to fail 1" in text
@@ -203,8 +188,11 @@ def test_what_is_not_supported_is_told_with_its_reason(tmp_path):
             "nowhere.at_all:Mine",
             "cannot be imported: No module named 'nowhere'",
         ),
-        (f"{MUTANTS}:Mine", "no Harness called 'Mine'"),
-        (f"{MUTANTS}:Sound", "the harness Sound is of the backend 'mutant', not 'reference'"),
+        (f"{HARNESSES}:Mine", "no Harness called 'Mine'"),
+        (
+            f"{HARNESSES}:Allowed",
+            "the harness Allowed is of the backend 'allowed', not 'reference'",
+        ),
     ],
     ids=["file", "module", "class", "backend"],
 )

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from trulens_core.testing.conformance import Conformance
+from trulens_core.testing.conformance import Conformance, Harness
 from trulens_core.testing.zoo import LAYERED
 
 ZOO_TORCH = runpy.run_path(str(Path(__file__).with_name("zoo_torch.py")))  # tests are no package
 
 
-class TestTorch(Conformance):
+class Torch(Harness):
     backend_name = "torch"
     layered = tuple(LAYERED)
 
@@ -37,3 +37,7 @@ class TestTorch(Conformance):
             "gradient mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
             "fast path": torch.backends.mha.get_fastpath_enabled(),
         }
+
+
+class TestTorch(Torch, Conformance):
+    pass

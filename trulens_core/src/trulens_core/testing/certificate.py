@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 import trulens_core
 from trulens_core.plugins import BackendInfo
-from trulens_core.testing.conformance.harness import DEVIATIONS, LAW
+from trulens_core.testing.conformance.harness import DEVIATIONS, LAW, Harness
 from trulens_core.testing.zoo import KINDS
 
 TYPES = ("float64", "float32")
@@ -98,12 +98,16 @@ def versions(info: BackendInfo, frameworks: Iterable[str]) -> list[str]:
     ]
 
 
-def tried(layered: Collection[str], repeats_bits: bool) -> list[str]:
-    """What the models' layers were made of, and what was not tried of them."""
-    left_out = [words for name, words in KINDS.items() if name not in layered]
+def tried(tests: type[Harness]) -> list[str]:
+    """What the models' layers were made of, what was not tried, and what was compared less well."""
+    left_out = [words for name, words in KINDS.items() if name not in tests.layered]
     missing = f"; not tried: {'; '.join(left_out)}" if left_out else ""
-    lines = [f"layers: {'of the framework' if layered else 'functions'}{missing}"]
-    return lines if repeats_bits else [*lines, "bits: not repeated; compared to rounding"]
+    lines = [f"layers: {'of the framework' if tests.layered else 'functions'}{missing}"]
+    if tests.elsewhere is Harness.elsewhere:
+        lines.append("devices: one")
+    if not tests.repeats_bits:
+        lines.append("bits: not repeated; compared to rounding")
+    return lines
 
 
 def _required(distribution: str | None) -> list[str]:

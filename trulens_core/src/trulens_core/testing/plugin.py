@@ -105,7 +105,7 @@ class Certificate:
             warnings.simplefilter("ignore", TrulensWarning)  # other backends may be broken
             infos = list_backends()
         head = versions(infos[self.tests.backend_name], self.tests.frameworks)
-        head += tried(self.tests.layered, self.tests.repeats_bits)
+        head += tried(self.tests)
         terminalreporter.section("certificate")
         for line in certificate(terminalreporter.stats, head):
             terminalreporter.write_line(line)

@@ -145,7 +145,8 @@ class Inputs(Harness):
         assert found.dtype == dtype
         exact = method.attributions(x.astype("float64"))
         assert exact.dtype == "float64"
-        assert self.close(found, exact.astype(dtype), 0.0)
+        narrow = min(model, dtype, key=lambda t: np.dtype(t).itemsize)
+        assert self.repeated(found, exact.astype(dtype), dtype=narrow)
         explained = method.explain(x)
         assert explained.quantity.dtype == dtype
 
@@ -202,7 +203,7 @@ class Inputs(Harness):
             np.add(o, 1.0, out=o)
         assert (x == kept).all()
         again = [wrapper(x), wrapper.fprop(x, to_cut=InputCut()), self._saliency("linear", x)]
-        assert all((a == c).all() for a, c in zip(again, copies, strict=True))
+        assert self.repeated(again, copies, "the same calls again")
 
     # -- what cannot be explained ------------------------------------------------------------
 

@@ -21,16 +21,22 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "sum": (lambda xp, x: xp.sum(x), (X,)),
     "mean": (lambda xp, x: xp.mean(x, axis=0), (X,)),
     "sum of an axis": (lambda xp, x: xp.sum(x, axis=1), (X,)),
+    "sum of an axis kept": (lambda xp, x: xp.sum(x, axis=1, keepdims=True), (X,)),
     "sum kept": (lambda xp, x: xp.sum(x, axis=(1, 2), keepdims=True), (X,)),
+    "mean of an axis kept": (lambda xp, x: xp.mean(x, axis=1, keepdims=True), (X,)),
     "mean kept": (lambda xp, x: xp.mean(x, axis=(1, 2), keepdims=True), (X,)),
     "maximum": (lambda xp, x: xp.maximum(x, xp.zeros_like(x)), (X,)),
     "sum of axes": (lambda xp, x: xp.sum(x, axis=(1, 2)), (X,)),
     "reshape": (lambda xp, x: xp.reshape(x, (-1, 2)), (X,)),
     "reshape to rows": (lambda xp, x: xp.reshape(x, (x.shape[0], -1)), (X,)),
+    "reshape of one integer": (lambda xp, i: xp.reshape(i[0], (1,)), (INDEX,)),
     "expand_dims": (lambda xp, x: xp.expand_dims(x, axis=0), (X,)),
+    "expand_dims of integers": (lambda xp, i: xp.expand_dims(i, axis=0), (INDEX,)),
     "squeeze": (lambda xp, x: xp.squeeze(x[:, :1], axis=1), (X,)),
     "permute_dims": (lambda xp, x: xp.permute_dims(x, (2, 0, 1)), (X,)),
     "broadcast_to": (lambda xp, x: xp.broadcast_to(x[:1], (5, 4, 2)), (X,)),
+    "broadcast_to of integers": (lambda xp, i: xp.broadcast_to(i, (2, 3)), (INDEX,)),
+    "concat of a tuple": (lambda xp, x: xp.concat((x, x[:1]), axis=0), (X,)),
     "concat": (lambda xp, x: xp.concat([x, x[:, 1:]], axis=1), (X,)),
     "stack": (lambda xp, x: xp.stack([x, 2 * x]), (X,)),
     "stack last": (lambda xp, x: xp.stack([x[0], x[1]], axis=1), (X,)),
@@ -42,12 +48,15 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "sign": (lambda xp, x: xp.sign(x - x[:1]), (X,)),
     "where": (lambda xp, x: xp.where(x > 0, x, -x), (X,)),
     "where of integers": (lambda xp, i: xp.where(i < 1, i + 4, i), (INDEX,)),
+    "where of one integer": (lambda xp, i: xp.where(i[0] < 3, i[0] + 4, i[0]), (INDEX,)),
     "where of one row": (lambda xp, x: xp.where(xp.abs(x[0]) > 0.5, x, xp.zeros_like(x)), (X,)),
     "isfinite": (lambda xp, x: xp.isfinite(x), (np.asarray([1.0, np.nan, np.inf, -np.inf]),)),
     "all": (lambda xp, x: xp.all(xp.isfinite(x), axis=(1, 2)), (np.where(X > 1.5, np.nan, X),)),
+    "all of everything": (lambda xp, x: xp.all(xp.isfinite(x)), (X,)),
     "zeros_like": (lambda xp, x: xp.zeros_like(x), (X,)),
     "full_like": (lambda xp, x: xp.full_like(x, 0.5), (X,)),
     "take": (lambda xp, x, i: xp.take(x, i, axis=1), (X, INDEX)),
+    "take of integers": (lambda xp, i: xp.take(i, i, axis=0), (INDEX,)),
     "take_along_axis": (lambda xp, x, i: xp.take_along_axis(x, i, axis=1), (X, ALONG)),
     "argmax": (lambda xp, x: xp.argmax(x, axis=1), (X,)),
     "argmax kept": (lambda xp, x: xp.argmax(x, axis=1, keepdims=True), (X,)),
@@ -58,7 +67,18 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
         ),
         (X, ALONG),
     ),
+    "take_along_axis at argmax": (
+        lambda xp, x: xp.take_along_axis(x, xp.argmax(x, axis=1, keepdims=True), axis=1),
+        (X,),
+    ),
     "isdtype": (lambda xp, x: x * float(xp.isdtype(x.dtype, "real floating")), (X,)),
+    "isdtype of types": (
+        lambda xp, x: x * (1.0 + xp.isdtype(x.dtype, (xp.float32, xp.float64))),
+        (X,),
+    ),
+    "isdtype of integers": (lambda xp, i: i + int(xp.isdtype(i.dtype, "integral")), (INDEX,)),
+    "astype of booleans": (lambda xp, x: x * xp.astype(x > 0, x.dtype), (X,)),
+    "astype of one integer": (lambda xp, x, i: x * xp.astype(i[0], x.dtype), (X, INDEX)),
     "astype of integers": (lambda xp, x, i: x * xp.astype(i, x.dtype), (X, ALONG)),
     "astype": (lambda xp, x: xp.astype(x, xp.float32), (X,)),
     "float32": (lambda xp, x: x if x.dtype == xp.float32 else xp.astype(x, xp.float32), (X,)),
@@ -94,6 +114,14 @@ class Namespace(Harness):
             assert array.dtype == expected.dtype, f"{name} of {dtype} is {array.dtype}"
         what = f"xp: {name} of {dtype}"
         assert self.close(array, expected, 1e-6 if dtype == "float32" else 1e-14, what)
+
+    def test_a_tensor_as_a_number(self) -> None:
+        """`float(tensor)`, `int(tensor)` and `bool(tensor)` of what has no axes."""
+        xp, x, i = self.backend.xp, self.tensor(X), self.tensor(INDEX)
+        assert float(xp.sum(xp.abs(x))) == pytest.approx(np.abs(X).sum(), rel=1e-12)
+        assert int(i[0]) == 2
+        assert bool(xp.all(xp.isfinite(x)))
+        assert not bool(xp.all(x > 0))
 
     @pytest.mark.parametrize("name", FUNCTIONS)
     def test_gradients_of_functions(self, name: str) -> None:
@@ -252,10 +280,27 @@ class BackendFunctions(Harness):
             assert backend.cast(cast, reference) is cast
 
     def test_types_for_sums(self) -> None:
-        """At least float32, and wider where the tensor is."""
+        """At least float32, and wider where the tensor is; sums of float64 are of float64."""
         for given, wide in (("float16", "float32"), ("float32", "float32"), ("float64", "float64")):
-            found = self.backend.accumulator(self.tensor(X.astype(given)))
-            assert self.backend.to_numpy(found).dtype == wide
+            x = X.astype(given)
+            found = self.backend.to_numpy(self.backend.accumulator(self.tensor(x)))
+            assert found.dtype == wide
+            assert (found == x).all(), f"{given} made ready for sums is less exact"
+
+    def test_devices_are_kept(self) -> None:
+        """What takes a tensor's type takes its device too; on the only one, where there is one."""
+        backend, x = self.backend, self.tensor(X)
+        other = self.elsewhere(x)
+        other = x if other is None else other
+        for found in (
+            backend.from_numpy(X, like=other),
+            backend.cast(x, other),
+            backend.placed(x, other),
+            backend.given(x, other),
+            backend.filled(other, 1.0),
+        ):
+            device, expected = (getattr(t, "device", None) for t in (found, other))
+            assert device == expected, f"a tensor on {device} in the place of {expected}"
 
     def test_rows_and_points(self) -> None:
         """Row p·b + r is point p of record r."""
@@ -265,9 +310,10 @@ class BackendFunctions(Harness):
         assert self.close(backend.repeat(x, 1), X, 0.0)
         rows = backend.repeat(x, 2)
         assert self.close(backend.split_points(rows, 2), np.stack([X, X]), 0.0)
-        weights = np.asarray([0.5, -1.0])
-        both = np.stack([X, X**2])
-        found = backend.weighted_sum(self.tensor(both), self.tensor(weights))
+
+    def test_weights_of_points(self) -> None:
+        weights, both = np.asarray([0.5, -1.0]), np.stack([X, X**2])
+        found = self.backend.weighted_sum(self.tensor(both), self.tensor(weights))
         assert self.close(found, 0.5 * X - X**2, what="a sum over points, with their weights")
 
     def test_containers_are_taken_apart(self) -> None:
