@@ -18,6 +18,7 @@ import optree
 from trulens_core.errors import UnknownLayerError
 from trulens_core.passes import Pass
 from trulens_core.testing import ReferenceModel
+from trulens_core.testing.reference import Tensor
 from trulens_core.trees import Tree
 
 DEFECTS = {}
@@ -577,6 +578,28 @@ class NothingPulled(Defect):
     class Backend:
         def through(self, x, pull, *held):
             return x
+
+
+@neglects(
+    "`through` pulls",
+    "test_through_pulls_the_sum_over_its_users",
+    r"the cotangents of two users, summed and then pulled: relative error",
+    "reference",
+)
+class EachUserPulled(Defect):
+    """`through` pulls what comes from each user of its result, before the sum."""
+
+    class Backend:
+        def through(self, x, pull, *held):
+            def once():
+                return super(EachUserPulled.Backend, self).through(x, pull, *held)
+
+            class PerUser(Tensor):
+                def __mul__(self, other):
+                    return once() * other
+
+            same = once()
+            return PerUser(same.data, *same.sources)
 
 
 @neglects(

@@ -1,5 +1,6 @@
 """The conformance kit itself: that it tests what core uses, loses no test, and can fail."""
 
+import ast
 import itertools
 import re
 from pathlib import Path
@@ -9,23 +10,66 @@ import pytest
 
 import trulens_core
 from trulens_core.testing import ZOO, ReferenceModel, relative_error, small_model
-from trulens_core.testing.conformance import Conformance, Harness
-from trulens_core.testing.conformance.namespace import FUNCTIONS
+from trulens_core.testing.conformance import (
+    BackendFunctions,
+    Conformance,
+    Harness,
+    Namespace,
+    Through,
+)
+from trulens_core.testing.conformance.namespace import CONSTANT, FUNCTIONS, NUMBERS
 from trulens_core.testing.conformance.subjects import SUBJECTS
 
 CORE = Path(trulens_core.__file__).parent
+NAMESPACE = CORE / "testing" / "conformance" / "namespace.py"
 
 
 # -- the suite ------------------------------------------------------------------------------------
 
 
-def test_every_function_that_core_uses_is_tested():
+def calls(path):
+    """The calls of functions of xp in a file: name, number of arguments, names of those named."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        of = getattr(getattr(node, "func", None), "value", None)
+        if isinstance(node, ast.Call) and "xp" in (getattr(of, "id", ""), getattr(of, "attr", "")):
+            yield node.func.attr, len(node.args), tuple(sorted(k.arg for k in node.keywords))
+
+
+def test_every_form_in_which_core_calls_a_function_is_tested():
     sources = [p for p in CORE.rglob("*.py") if "testing" not in p.parts]
-    used = {name for p in sources for name in re.findall(r"\bxp\.(\w+)", p.read_text())}
-    tested = Path(CORE / "testing/conformance/namespace.py").read_text()
-    assert len(used) > 15
-    assert sorted(n for n in used if not re.search(rf"\bxp\.{n}\b", tested)) == []
-    assert len(FUNCTIONS) > len(used)
+    used = {form for p in sources for form in calls(p)}
+    tested = set(calls(NAMESPACE))
+    assert len(used) > 25
+    assert used - tested == set()
+    text = "".join(p.read_text() for p in sources)
+    types = set(re.findall(r"\bxp\.((?:float|int)\d+|bool)\b", text))
+    assert types <= set(re.findall(r"\bxp\.(\w+)", NAMESPACE.read_text()))
+
+
+def rows():
+    """The table of the page: each call that is tested, and whether its gradient is."""
+    for node in ast.parse(NAMESPACE.read_text()).body:
+        table = getattr(getattr(node, "target", None), "id", "")
+        if table not in ("FUNCTIONS", "NUMBERS"):
+            continue
+        for key, value in zip(node.value.keys, node.value.values, strict=True):
+            function, given = {**FUNCTIONS, **NUMBERS}[key.value]
+            found = getattr(function(np, *given), "dtype", np.dtype(bool))
+            gradient = "yes" if given[0].dtype.kind == found.kind == "f" else ""
+            gradient = "none" if key.value in CONSTANT else gradient
+            yield f"| {key.value} | `{ast.unparse(value.elts[0].body)}` | {gradient} |"
+
+
+def test_the_page_of_calls_lists_all_that_are_tested():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "xp.md"
+    expected = list(rows())
+    listed = [x for x in page.read_text().splitlines() if x.startswith("| ")][2:]
+    assert listed == expected, "the table is now:\n" + "\n".join(expected)
+
+
+def test_functions_of_xp_are_tested_before_anything_else():
+    """So that what is wrong with one is told by its name, not by all that is made of it."""
+    assert Conformance.__mro__[-5:-2] == (Through, BackendFunctions, Namespace)
 
 
 def test_no_part_of_the_suite_hides_another():

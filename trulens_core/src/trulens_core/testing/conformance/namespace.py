@@ -52,7 +52,6 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "where of one row": (lambda xp, x: xp.where(xp.abs(x[0]) > 0.5, x, xp.zeros_like(x)), (X,)),
     "isfinite": (lambda xp, x: xp.isfinite(x), (np.asarray([1.0, np.nan, np.inf, -np.inf]),)),
     "all": (lambda xp, x: xp.all(xp.isfinite(x), axis=(1, 2)), (np.where(X > 1.5, np.nan, X),)),
-    "all of everything": (lambda xp, x: xp.all(xp.isfinite(x)), (X,)),
     "zeros_like": (lambda xp, x: xp.zeros_like(x), (X,)),
     "full_like": (lambda xp, x: xp.full_like(x, 0.5), (X,)),
     "take": (lambda xp, x, i: xp.take(x, i, axis=1), (X, INDEX)),
@@ -88,6 +87,12 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "indexing": (lambda _, x: x[1:, ..., 0][:, None, -1], (X,)),
 }
 """By name, a function over xp and its arguments; it must equal itself over NumPy."""
+NUMBERS: dict[str, tuple[Function, tuple[Any, ...]]] = {
+    "a sum as a number": (lambda xp, x: float(xp.sum(xp.abs(x))), (X,)),
+    "an index as a number": (lambda _, i: int(i[0]), (INDEX,)),
+    "a finding as a number": (lambda xp, x: bool(xp.all(xp.isfinite(x))), (X,)),
+}
+"""The same, which give a number of Python's; nothing is differentiated."""
 CONSTANT = {"sign", "zeros_like", "full_like"}
 
 
@@ -115,13 +120,12 @@ class Namespace(Harness):
         what = f"xp: {name} of {dtype}"
         assert self.close(array, expected, 1e-6 if dtype == "float32" else 1e-14, what)
 
-    def test_a_tensor_as_a_number(self) -> None:
+    def test_tensors_as_numbers(self) -> None:
         """`float(tensor)`, `int(tensor)` and `bool(tensor)` of what has no axes."""
-        xp, x, i = self.backend.xp, self.tensor(X), self.tensor(INDEX)
-        assert float(xp.sum(xp.abs(x))) == pytest.approx(np.abs(X).sum(), rel=1e-12)
-        assert int(i[0]) == 2
-        assert bool(xp.all(xp.isfinite(x)))
-        assert not bool(xp.all(x > 0))
+        for name, (function, given) in NUMBERS.items():
+            found = function(self.backend.xp, *map(self.tensor, given))
+            assert found == pytest.approx(function(np, *given), rel=1e-12), name
+        assert not bool(self.backend.xp.all(self.tensor(X) > 0))
 
     @pytest.mark.parametrize("name", FUNCTIONS)
     def test_gradients_of_functions(self, name: str) -> None:
