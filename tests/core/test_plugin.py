@@ -26,7 +26,7 @@ not repeated · weights of points · dtype kept · float64 sums · device kept �
 gradients None where unconnected · total derivative of several layers · quantities in order ·
 per-record arrays of a quantity · seeds equal to other backends' · `through` pulls · caller's code
 not kept · buffers restored · errors named · gradients of sums over rows · ties go to the first ·
-containers in order
+containers in order · weights read at every call · arguments of every call · both sides of a layer
 """
 
 

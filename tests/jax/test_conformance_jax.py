@@ -30,6 +30,10 @@ class TestNnx(Conformance):
     def build(self, architecture, dtype):
         return ZOO_NNX["build"](architecture, dtype)
 
+    def trained(self, model, factor):
+        state = nnx.state(model, nnx.Param)
+        nnx.update(model, jax.tree.map(lambda w: w * factor, state))
+
     def state(self, model):
         graph, state = nnx.split(model)
         leaves = {jax.tree_util.keystr(p): x for p, x in jax.tree_util.tree_leaves_with_path(state)}

@@ -103,6 +103,8 @@ def tried(tests: type[Harness]) -> list[str]:
     left_out = [words for name, words in KINDS.items() if name not in tests.layered]
     missing = f"; not tried: {'; '.join(left_out)}" if left_out else ""
     lines = [f"layers: {'of the framework' if tests.layered else 'functions'}{missing}"]
+    if tests.trained is Harness.trained:
+        lines.append("weights: not changed between calls")
     if tests.elsewhere is Harness.elsewhere:
         lines.append("devices: one")
     if not tests.repeats_bits:

@@ -132,6 +132,10 @@ class Reference(Harness):
         model.training = True
         return model
 
+    def trained(self, model: ReferenceModel, factor: float) -> None:
+        for name in model.weights:
+            model.weights[name] *= factor
+
     def state(self, model: ReferenceModel) -> Mapping[str, Any]:
         random = model.random.bit_generator.state
         return {**model.weights, "training": model.training, "random": random}

@@ -16,8 +16,9 @@ from trulens_core import (
     ModelWrapper,
     QoiError,
     get_backend,
+    get_model_wrapper,
 )
-from trulens_core.testing.conformance.harness import Harness
+from trulens_core.testing.conformance.harness import Harness, needs
 from trulens_core.testing.conformance.subjects import Product, Scaled, Several
 from trulens_core.testing.zoo import ZOO
 
@@ -66,6 +67,19 @@ class Evaluation(Harness):
         text = repr(wrapper)
         assert all(name in text for name in names)
         assert wrapper.model is self.model("cnn")
+
+    @needs("trained")
+    def test_weights_are_read_at_every_call(self) -> None:
+        """What training changes after a model was wrapped counts, by one wrapper and a new one."""
+        (x,), _ = self.records("linear", 2)
+        model = self.build(ZOO["linear"], "float64")
+        wrapper = get_model_wrapper(model, backend=self.backend_name)
+        before = wrapper.qoi_bprop(ClassQoI(1), x)
+        self.trained(model, 3.0)
+        again = get_model_wrapper(model, backend=self.backend_name)
+        for found in (wrapper, again):
+            gradients = found.qoi_bprop(ClassQoI(1), x)
+            assert self.close(gradients, 3 * before, what="gradients after the weights changed")
 
     # -- interventions -----------------------------------------------------------------------
 
@@ -120,6 +134,10 @@ class Evaluation(Harness):
             there, wrapper.fprop(x, doi_cut="hidden", to_cut="second", intervention=z)
         )
         assert self.close(y, wrapper.fprop(x, doi_cut="second", intervention=there))
+        given = Cut("second", anchor="in")
+        both = wrapper.fprop(x, to_cut="second", attribution_cut=given)
+        alone = [wrapper.fprop(x, to_cut=cut) for cut in ("second", given)]
+        assert self.close(list(both), alone, what="both sides of a layer, seen in one pass")
         y, there = wrapper.fprop(x, attribution_cut=InputCut())
         assert self.close([y, there], [wrapper(x), x])
         _, same = wrapper.fprop(x, doi_cut="hidden", attribution_cut="hidden", intervention=z)

@@ -37,7 +37,10 @@ def checks(law: str) -> Callable[[Test], Test]:
 
 
 def needs(model: str) -> Callable[[Test], Test]:
-    """Say which model of `LAYERED` a test is about; without it, the test does not apply."""
+    """Say which model of `LAYERED` a test is about; without it, the test does not apply.
+
+    `"trained"`: that it changes weights, which a harness need not be able to.
+    """
 
     def marked(test: Test) -> Test:
         test.needs = model  # type: ignore[attr-defined]
@@ -87,6 +90,10 @@ class Harness:
         """The name of a layer inside of others, whose path in the zoo is `"block.layer"`."""
         return path
 
+    def trained(self, model: Any, factor: float) -> None:
+        """Multiply a model's weights where they are, as training changes them."""
+        raise NotImplementedError
+
     def elsewhere(self, x: Any) -> Any:  # noqa: ARG002 - a hook
         """A tensor on another device than `x` and of its type; None where there is no other."""
         return None
@@ -110,12 +117,15 @@ class Harness:
     @pytest.fixture(autouse=True)
     def _needs(self, request: pytest.FixtureRequest) -> None:
         if not self.applies(request.function):
-            pytest.skip(f"{KINDS[request.function.needs]}: not tried")
+            what = KINDS.get(request.function.needs, "weights that change between calls")
+            pytest.skip(f"{what}: not tried")
 
     @classmethod
     def applies(cls, test: Any) -> bool:
         """Whether a test is about no model of `LAYERED` that this harness does not build."""
         needed = getattr(test, "needs", None)
+        if needed == "trained":
+            return cls.trained is not Harness.trained
         return needed is None or needed in cls.layered
 
     @pytest.fixture(autouse=True)

@@ -120,7 +120,7 @@ class Namespace(Harness):
         what = f"xp: {name} of {dtype}"
         assert self.close(array, expected, 1e-6 if dtype == "float32" else 1e-14, what)
 
-    def test_tensors_as_numbers(self) -> None:
+    def test_what_is_asked_of_a_tensor(self) -> None:
         """`float(tensor)`, `int(tensor)` and `bool(tensor)` of what has no axes."""
         for name, (function, given) in NUMBERS.items():
             found = function(self.backend.xp, *map(self.tensor, given))
