@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from trulens_core import InputAttribution, IntegratedGradients, InternalInfluence, TrulensWarning
+from trulens_core import (
+    InputAttribution,
+    IntegratedGradients,
+    InternalInfluence,
+    LinearDoi,
+    TrulensWarning,
+)
 
 torch.manual_seed(0)
 X = torch.randn(3, 4)
@@ -64,3 +70,21 @@ def test_what_is_not_finite_is_said_instead():
     with pytest.warns(TrulensWarning, match="not finite") as found:
         InternalInfluence(model, None, 0, "point").attributions(X)
     assert len(found) == 1
+
+
+class Centred(nn.Module):
+    """Rows less their mean: they see one another, and a single one has no gradient."""
+
+    def forward(self, x):
+        return x - x.mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize("cut", [None, "0"])
+def test_zeros_alone_are_compared_with_the_block(cut):
+    model = nn.Sequential(nn.Linear(4, 3), Centred(), nn.Linear(3, 2)).double()
+    qoi = lambda y: (y * y).sum(1)
+    doi = LinearDoi(0.5, 6, cut=cut, rule="midpoint")
+    method = InternalInfluence(model, cut, qoi, doi)
+    with pytest.warns(TrulensWarning) as said:
+        assert not method.attributions(X[:1].double()).any()
+    assert any("rows see one another" in str(w.message) for w in said)

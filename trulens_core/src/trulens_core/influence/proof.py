@@ -74,19 +74,20 @@ class ProvedBlocks:
         kept = block._replace(points=[self._backend.fresh(p) for p in block.points])
         seen = self._verdict.proofs.get(key, 0)
         k = len(block.weights)
-        got = self._looked_at(block, kept, k // 2 if seen == 0 else k - 1)
-        if got is None:
-            return self._over(self._want, "full")(kept)
-        self._verdict.proofs[key] = seen + 1
+        told, got = self._looked_at(block, kept, k // 2 if seen == 0 else k - 1)
+        if told:
+            self._verdict.proofs[key] = seen + 1
         return got
 
     # -- looking -----------------------------------------------------------------------------
 
-    def _looked_at(self, block: Block, kept: Block, j: int) -> Gradients | None:
+    def _looked_at(self, block: Block, kept: Block, j: int) -> tuple[bool, Gradients]:
         """The gradients of a block, of which `kept` is a copy, if point j in it is as it is alone.
 
-        None where that cannot be told, and so nothing is known of a narrow pass: no gradient, or
-        numbers that are not finite.
+        And whether that tells anything. Of a narrow pass nothing is known where there is no
+        gradient, or numbers are not finite: the block is then evaluated without. The comparison
+        is made all the same, since zeros alone may be others in a block of rows that see one
+        another.
         """
         verdict = self._verdict
         alone, trace = self._alone(kept, j)
@@ -94,10 +95,11 @@ class ProvedBlocks:
             verdict.random, verdict.narrows = trace.drew, False
             raise Refused
         got = self._whole(block)
-        if not alone.tells(self._backend):
-            return None if self._way == "narrow" else self._as_wanted(got, block)
+        told = alone.tells(self._backend) or self._way != "narrow"
+        if not told:
+            got = self._over(self._look, "full")(kept)
         if self._same(alone, self._inside(got, kept, j), kept, j):
-            return self._as_wanted(got, block)
+            return told, self._as_wanted(got, block)
         if self._way == "narrow":
             raise Refused
         again, _ = self._alone(kept, j, aside=False)
