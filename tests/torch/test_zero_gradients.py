@@ -11,6 +11,7 @@ from trulens_core import (
     LinearDoi,
     TrulensWarning,
 )
+from trulens_core.testing import relative_error
 
 torch.manual_seed(0)
 X = torch.randn(3, 4)
@@ -88,3 +89,20 @@ def test_zeros_alone_are_compared_with_the_block(cut):
     with pytest.warns(TrulensWarning) as said:
         assert not method.attributions(X[:1].double()).any()
     assert any("rows see one another" in str(w.message) for w in said)
+
+
+@pytest.mark.parametrize("cut", [None, "0"])
+@pytest.mark.parametrize("points", [3, 7])
+def test_the_middle_of_a_line_does_not_speak_for_it(cut, points):
+    """The mean of a block's rows is that of its middle point, which is as it is alone."""
+    model = nn.Sequential(nn.Linear(4, 3), Centred(), nn.Linear(3, 2)).double()
+    x = X.double()
+    doi = LinearDoi(0.5, points, cut=cut, rule="midpoint")
+    method = InternalInfluence(model, "2", lambda y: y[:, 0] ** 2, doi, statistic="path")
+    with pytest.warns(TrulensWarning, match="rows see one another"):
+        found = method.attributions(x)
+    z, after = (x, model) if cut is None else (model[0](x), model[1:])
+    places = torch.linspace(1, 0, 2 * points + 1, dtype=torch.float64)
+    at = [after(a * z + (1 - a) * 0.5) for a in places]
+    steps = [2 * at[i][:, 0] * (at[i - 1] - at[i + 1])[:, 0] for i in range(1, 2 * points, 2)]
+    assert relative_error(found[:, 0], sum(steps).detach()) <= 1e-10
