@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from trulens_core import (
+    Cut,
     DoI,
     InputAttribution,
     IntegratedGradients,
@@ -163,6 +164,33 @@ def test_another_thread_may_use_the_model_meanwhile():
     assert torch.equal(model(X).detach(), expected)
     through.set()
     assert explaining.result(PATIENCE).shape == X.shape
+
+
+@pytest.mark.parametrize("anchor", ["in", "out"])
+def test_another_thread_meets_a_hook_that_is_being_removed(anchor):
+    """Between torch's two steps a hook is called without the keyword arguments it asked for."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    found, expected = [], model(X).detach()
+
+    def use():
+        for kinds in ("_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs"):
+            getattr(model[0], kinds).clear()
+        found.append(model(X).detach())
+
+    class Used(DoI):
+        def __call__(self, z):
+            return [z, z / 2]
+
+    def quantity(y):
+        if not found:
+            thread = threading.Thread(target=use)
+            thread.start()
+            thread.join()
+        return y[:, 0]
+
+    cut = Cut("0", anchor)
+    InternalInfluence(model, cut, quantity, Used(cut), rebatch_size=3).attributions(X)
+    assert torch.equal(found[0], expected)
 
 
 def test_a_thread_that_failed_holds_nobody_up():

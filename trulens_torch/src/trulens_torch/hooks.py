@@ -56,7 +56,11 @@ def show(p: Pass, place: Place, module: nn.Module, stop: Stop, undo: Undo) -> No
 
 
 class _Shown:
-    """The hooks at one side of a layer."""
+    """The hooks at one side of a layer.
+
+    Another thread may call a layer between the two steps in which torch adds or removes a hook
+    that takes keyword arguments: the hook is then called without them.
+    """
 
     def __init__(self, p: Pass, place: Place, stop: Stop) -> None:
         self._pass, self._place, self._stop = p, place, stop
@@ -77,13 +81,14 @@ class _AtOutput(_Shown):
             _before(module, self._before, undo)
         _after(module, self._after, undo)
 
-    def _before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+    def _before(self, module: nn.Module, args: Any, kwargs: Any = None) -> None:
         del module
         if not self._strange:
             self._given = Given((args, kwargs))
 
-    def _after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        del module, args, kwargs
+    def _after(self, module: nn.Module, args: Any, *kwargs_output: Any) -> Any:
+        del module, args
+        output = kwargs_output[-1]
         if self._strange:
             return self._again.value()
         new = self._pass.at(self._place, output)
@@ -105,7 +110,7 @@ class _AtInput(_Shown):
         if self._pass.changes(self._place):
             _after(module, self._after, undo, first=True)
 
-    def _before(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
+    def _before(self, module: nn.Module, args: Any, kwargs: Any = None) -> Any:
         del module
         if self._strange:
             return self._again.value()
@@ -113,8 +118,9 @@ class _AtInput(_Shown):
         self._under_way.append(Exchange((args, kwargs), new, self._place[0]))
         return new
 
-    def _after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        del module, args, kwargs
+    def _after(self, module: nn.Module, args: Any, *kwargs_output: Any) -> Any:
+        del module, args
+        output = kwargs_output[-1]
         if self._strange or not self._under_way:
             return None
         return self._under_way.pop().returned(output)
