@@ -27,7 +27,7 @@ BACKENDS := $(filter-out $(CORE),$(PACKAGES))
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test test-all demo demo-jax demo-keras docs bench clean
+.PHONY: help install lint format test test-all fuzz demo demo-jax demo-keras docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,12 @@ test: lint ## lint, then run every test
 
 test-all: ## the same with every case of the conformance suite on every framework; takes hours
 	TRULENS_EVERY=1 $(MAKE) test
+
+# What to tell the fuzzer: make fuzz FUZZ="--framework jax --cases 500 --seed 7"
+FUZZ ?= --framework torch --cases 1000
+
+fuzz: $(INSTALLED) ## random networks x random explanations against plain autograd; FUZZ="..." chooses
+	$(ONE_THREAD) $(BIN)/python tests/fuzz/fuzz.py $(FUZZ)
 
 demo: $(INSTALLED) ## run the example on PyTorch; its pictures go to demo/
 	@mkdir -p demo

@@ -187,7 +187,13 @@ def _like(part: Any, z: Tensor, records: Records) -> Tensor:
 
 
 def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
-    array = np.asarray(part)
+    try:
+        array = np.asarray(part)
+    except ValueError as error:
+        raise DoiError(
+            f"baseline is a list of {len(part)} arrays of different shapes, but its cut holds one "
+            f"tensor here, of shape {tuple(z.shape)}; give an array for each tensor of the cut"
+        ) from error
     if array.dtype.kind in "iub":
         array = array.astype("float64")
     found = array.dtype if hasattr(part, "dtype") else type(part).__name__
