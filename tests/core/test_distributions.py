@@ -6,7 +6,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from trulens_core import Cut, DoI, GaussianDoi, LinearDoi, PointDoi, Points
+from trulens_core import Cut, DoI, DoiError, GaussianDoi, LinearDoi, PointDoi, Points
 from trulens_core.distributions import as_doi
 from trulens_core.distributions.quadrature import EQUAL, RULES, nodes
 
@@ -93,6 +93,11 @@ def test_noise_over_strict_arrays(strict, dtype):
     bits = np.random.Philox(key=5, counter=[0, 0, 0, 2])
     expected = np.random.Generator(bits).standard_normal((1, 4)) * 0.5
     np.testing.assert_allclose(noise[2, :1], expected, rtol=1e-5)
+
+
+def test_a_baseline_for_each_of_several_tensors_is_none_for_one():
+    with pytest.raises(DoiError, match=r"2 arrays of different shapes.*one tensor"):
+        LinearDoi([np.ones((3, 4)), np.ones(2)], 2)(NUMBERS)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from collections import Counter
 
 import networks
 import numpy as np
-from explanations import Chooser, Places
+from explanations import Chooser
 from oracle import Oracle
+from places import Places
 from plain_runs import INPUT, Site
 
 from trulens_core import LambdaQoI, ModelInputs, TrulensError

@@ -203,6 +203,8 @@ class Keras:
         for node in self.network.nodes:
             args = [env[n] for n in node.inputs]
             inner = self.layers[node.layer] if node.layer else None
+            if node.kind == "act" and not inner:  # some functions take no symbolic values
+                inner = LAYERS["act"](**node.sizes, dtype=self.dtype)
             env[node.name] = inner(*args) if inner else function(node, args)
         listed = list(inputs.values())
         return keras.Model(
