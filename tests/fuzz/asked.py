@@ -7,7 +7,7 @@ from typing import Any
 import oracle as o
 from distributions import Distribution
 from plain_runs import Site
-from quantities import Quantity
+from targets import Quantity
 
 
 @dataclasses.dataclass

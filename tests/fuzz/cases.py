@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import io
+import re
 import traceback
 import warnings
 from collections import Counter
 
-import networks
+import drawing
 import numpy as np
 from explanations import Chooser
 from oracle import Oracle
@@ -48,7 +49,7 @@ class Case:
     def __init__(self, framework, seed):
         self.seed = seed
         self.rng = rng = np.random.default_rng([seed, 20])
-        self.network = networks.network(rng, framework.abilities)
+        self.network = drawing.network(rng, framework.abilities)
         self.dtype = "float64" if rng.random() < 0.93 else "float32"
         self.fw = framework(self.network, rng, self.dtype)
         self.n = int(rng.choice([1, 4]) if framework.abilities.few else rng.integers(1, 8))
@@ -312,6 +313,13 @@ def flat(value):
     return [value]
 
 
+def in_general(message):
+    """A message without the names and numbers of its case."""
+    for particular in (r"<(locals|lambda)>", r"<[^<>]*>", r"'[^']*'", r"\d+"):
+        message = re.sub(particular, "…", message)
+    return message[:150]
+
+
 def damage(before, after, path=""):
     """Where two states differ."""
     if isinstance(before, dict) and isinstance(after, dict):
@@ -355,5 +363,5 @@ class Tally:
         yield f"largest relative error: {worst:.1e}"
         for name, n in sorted(Counter(x for o in told for x in set(o.options)).items()):
             yield f"  {n:6d}  {name}"
-        for kind, n in Counter(o.refusal[:110] for o in told if o.refusal).most_common():
+        for kind, n in Counter(in_general(o.refusal) for o in told if o.refusal).most_common():
             yield f"  refused {n}: {kind}"

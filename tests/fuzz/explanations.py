@@ -31,7 +31,7 @@ class Chooser(OfLayers):
             return None
         kinds = ["internal"] * 6 + ["input"] * 3 + ["ig"] * 3 + ["saliency", "saliency"]
         kinds += ["smooth", "smooth", "var", "expected", "expected"]
-        kinds += ["conductance", "conductance", "neuron", "neuron", "cam", "cam"]
+        kinds += ["conductance", "conductance", "neuron", "neuron", "cam", "cam", "cam"]
         found = getattr(self, f"_{self.one(kinds)}")(source, target, to)
         if found is not None:
             found.options = [
@@ -58,6 +58,9 @@ class Chooser(OfLayers):
                 "data",
                 "curve",
                 "own",
+                "own",
+                "own",
+                "short",
                 "short",
             ]
         )

@@ -2,7 +2,8 @@
 
 import distributions as d
 from plain_runs import INPUT, OUTPUT, Looking, Site, dependencies, leaves, meant
-from quantities import Target, quantity
+from quantities import quantity
+from targets import Target
 
 from trulens_core import Cut, InputCut, LogitCut, OutputCut
 
