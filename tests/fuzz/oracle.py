@@ -4,7 +4,7 @@ Rows that see one another go together; everything else is one row at a time.
 """
 
 import numpy as np
-from plain_runs import OUTPUT, Looking, Site
+from plain_runs import Looking
 
 
 class Oracle:
@@ -154,9 +154,6 @@ class Oracle:
         return [a for values in found for a in values]
 
 
-OUTPUT_SITE = Site(OUTPUT)
-
-
 # -- methods: how gradients become attributions ---------------------------------------------------
 
 
@@ -260,7 +257,7 @@ def _along(oracle, idx, z, act, data, number, line):
     return [[contracted(t, asked.contract) for t in ts] for ts in total]
 
 
-def maps(kind, relu, axis, line_of=None):
+def maps(kind, relu, axis):
     """Class activation maps of one layer, by their formulas; channels on an axis."""
 
     def method(oracle, idx, z, act, data):
