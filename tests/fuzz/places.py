@@ -68,7 +68,7 @@ class Places:
 def _members(v):
     if hasattr(v, "args"):
         return [*v.args, *v.kwargs.values()]
-    return list(v.values()) if isinstance(v, dict) else list(v)
+    return leaves(v)[0]
 
 
 class Choosing:
