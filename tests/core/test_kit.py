@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import trulens_core
-from trulens_core.testing import ZOO, ReferenceModel, relative_error, small_model
+from trulens_core.testing import ZOO, ReferenceModel, certificate, relative_error, small_model
 from trulens_core.testing.conformance import (
     BackendFunctions,
     Conformance,
@@ -19,6 +19,7 @@ from trulens_core.testing.conformance import (
 )
 from trulens_core.testing.conformance.namespace import CONSTANT, FUNCTIONS, NUMBERS
 from trulens_core.testing.conformance.subjects import SUBJECTS
+from trulens_core.testing.plugin import Reference
 
 CORE = Path(trulens_core.__file__).parent
 NAMESPACE = CORE / "testing" / "conformance" / "namespace.py"
@@ -162,3 +163,25 @@ def test_relative_error_is_of_the_worst_record():
     a = b.copy()
     a[3] *= 1.01
     assert relative_error(a, b) == pytest.approx(0.01)
+
+
+def test_a_declared_tolerance():
+    """It takes the place of a smaller one, but not of equality, and is told."""
+
+    class Coarse(Reference):
+        tolerance = 1e-6
+
+    x = np.ones((2, 3))
+    near = x * (1 + 1e-7)
+    for harness, allowed in ((Reference(), False), (Coarse(), True)):
+        harness._deviations = []
+        for tolerance in (None, 1e-12):
+            if allowed:
+                assert harness.close(near, x, tolerance)
+            else:
+                with pytest.raises(AssertionError, match="relative error 1e-07, allowed 1e-1"):
+                    harness.close(near, x, tolerance)
+        with pytest.raises(AssertionError, match="allowed 0"):
+            harness.close(near, x, 0.0)
+    assert "tolerance: 1e-06 of float64 results" in certificate.tried(Coarse)
+    assert "tolerance: 1e-10 of float64 results" in certificate.tried(Reference)

@@ -107,6 +107,7 @@ def tried(tests: type[Harness]) -> list[str]:
         lines.append("weights: not changed between calls")
     if tests.elsewhere is Harness.elsewhere:
         lines.append("devices: one")
+    lines.append(f"tolerance: {tests.tolerance:.0e} of float64 results")
     if not tests.repeats_bits:
         lines.append("bits: not repeated; compared to rounding")
     return lines

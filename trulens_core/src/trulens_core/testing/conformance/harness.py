@@ -63,6 +63,8 @@ class Harness:
         layered: which models of `LAYERED` it builds, of the framework's own layers; the others,
             all of them where its layers are functions, are not tried, as the certificate says.
         repeats_bits: whether an evaluation gives the same bits each time, as it does not on GPUs.
+        tolerance: the largest relative error of float64 results, `EXACT` = 1e-10; a framework that
+            computes them less exactly declares by how much, and the certificate says it.
         law: what the tests of a class check.
     """
 
@@ -72,6 +74,7 @@ class Harness:
     frameworks: ClassVar[tuple[str, ...]] = ()
     layered: ClassVar[Collection[str]] = ()
     repeats_bits: ClassVar[bool] = True
+    tolerance: ClassVar[float] = EXACT
     law: ClassVar[str] = "the suite itself"
 
     def build(self, architecture: Architecture, dtype: str) -> Any:
@@ -194,19 +197,23 @@ class Harness:
         return [a for _, a in arrays(value, self.backend)]
 
     def close(
-        self, found: Any, expected: Any, tolerance: float = EXACT, what: str = "a result"
+        self, found: Any, expected: Any, tolerance: float | None = None, what: str = "a result"
     ) -> bool:
         """Whether two results have one structure and agree; the certificate tells how well.
 
         Args:
             found: arrays and tensors, in lists and dicts.
             expected: the same.
-            tolerance: the largest relative error that is allowed.
+            tolerance: the largest relative error that is allowed; None: `EXACT`. A larger one that
+                the harness declares takes its place, but not that of equality.
             what: what was found, for the message.
         """
         error = deviation(found, expected, self.backend)
         self.measured(error, precision(found, self.backend))
-        assert error <= tolerance, f"{what}: relative error {error:.2g}, allowed {tolerance:.2g}"
+        allowed = EXACT if tolerance is None else tolerance
+        if allowed and self.tolerance > EXACT:
+            allowed = max(allowed, self.tolerance)
+        assert error <= allowed, f"{what}: relative error {error:.2g}, allowed {allowed:.2g}"
         return True
 
     def repeated(
