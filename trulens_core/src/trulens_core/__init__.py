@@ -79,8 +79,27 @@ if TYPE_CHECKING:
         SmoothGrad,
         VarGrad,
     )
-    from trulens_core.distributions import Baselines, DataDoi, PathDoi
+    from trulens_core.distributions import (
+        Baselines,
+        Blurred,
+        ChannelMean,
+        DataDoi,
+        Marginal,
+        MaskDoi,
+        PathDoi,
+    )
     from trulens_core.influence.statistics import Parts, Running, Statistic
+    from trulens_core.perturbation import (
+        LIME,
+        RISE,
+        Ablation,
+        KernelSHAP,
+        Occlusion,
+        Perturbation,
+        ScoreCAM,
+        ShapleyValues,
+        Sobol,
+    )
     from trulens_core.segments import Segments
 
 __all__ = [
@@ -115,7 +134,11 @@ __all__ = [
     "GaussianDoi",
     "PathDoi",
     "DataDoi",
+    "MaskDoi",
     "Baselines",
+    "Marginal",
+    "ChannelMean",
+    "Blurred",
     "Points",
     "Segments",
     "AttributionMethod",
@@ -129,6 +152,15 @@ __all__ = [
     "Conductance",
     "NeuronConductance",
     "GradCAM",
+    "Perturbation",
+    "Ablation",
+    "Occlusion",
+    "ShapleyValues",
+    "KernelSHAP",
+    "LIME",
+    "RISE",
+    "Sobol",
+    "ScoreCAM",
     "Statistic",
     "Running",
     "Parts",
@@ -173,8 +205,27 @@ _ON_USE = {
         "SmoothGrad",
         "VarGrad",
     ),
-    "trulens_core.distributions": ("Baselines", "DataDoi", "PathDoi"),
+    "trulens_core.distributions": (
+        "Baselines",
+        "Blurred",
+        "ChannelMean",
+        "DataDoi",
+        "Marginal",
+        "MaskDoi",
+        "PathDoi",
+    ),
     "trulens_core.influence.statistics": ("Parts", "Running", "Statistic"),
+    "trulens_core.perturbation": (
+        "Ablation",
+        "KernelSHAP",
+        "LIME",
+        "Occlusion",
+        "Perturbation",
+        "RISE",
+        "ScoreCAM",
+        "ShapleyValues",
+        "Sobol",
+    ),
     "trulens_core.segments": ("Segments",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import optree
 
 Unflatten = Callable[[list[Any]], Any]
@@ -75,6 +76,30 @@ def _only(leaves: list[Any]) -> Any:
     return leaves[0]
 
 
+class _Table:
+    """Makes tables of numbers with some columns, as pandas has them."""
+
+    def __init__(self, kind: type, columns: Any) -> None:
+        self._kind, self._columns = kind, columns
+
+    def __call__(self, new: list[Any]) -> Any:
+        """A table of an array; a tensor of a framework as it is."""
+        values = new[0]
+        if not isinstance(values, np.ndarray):
+            return values
+        return self._kind(np.asarray(values), columns=self._columns)
+
+
+def _table(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
+    """A pandas DataFrame of numbers as an array; what has other columns stays a leaf."""
+    kind = type(value)
+    named = kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
+    if not named or any(getattr(t, "kind", "O") not in "fiub" for t in value.dtypes):
+        return None
+    key = kind, tuple(value.columns), tuple(map(str, value.dtypes))
+    return [value.to_numpy()], key, _Table(kind, value.columns)
+
+
 def _opened(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
     """One level of a list, tuple or mapping; None for everything else."""
     kind = type(value)
@@ -83,7 +108,7 @@ def _opened(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
     if isinstance(value, tuple) and hasattr(kind, "_make"):
         return value, kind, kind._make
     if not isinstance(value, Mapping):
-        return None
+        return _table(value)
     names = list(value.keys())
     put = _filled if isinstance(value, MutableMapping) else _made
     return [value[n] for n in names], (kind, *names), lambda new: put(value, names, new)

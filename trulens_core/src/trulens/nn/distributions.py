@@ -2,11 +2,15 @@
 
 from trulens_core import (
     Baselines,
+    Blurred,
+    ChannelMean,
     DataDoi,
     DoI,
     DoiCutSupportError,
     GaussianDoi,
     LinearDoi,
+    Marginal,
+    MaskDoi,
     PathDoi,
     PointDoi,
     Points,
@@ -19,7 +23,11 @@ __all__ = [
     "GaussianDoi",
     "PathDoi",
     "DataDoi",
+    "MaskDoi",
     "Baselines",
+    "Marginal",
+    "ChannelMean",
+    "Blurred",
     "Points",
     "DoiCutSupportError",
 ]

@@ -19,6 +19,7 @@ from trulens_core.influence.statistics import Mean, Statistic
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.conversion import CallerKind
+from trulens_core.models.functions import refuse_gradients
 from trulens_core.results import AttributionResult
 from trulens_core.results.from_answers import Assembly
 from trulens_core.slices import InputCut
@@ -198,6 +199,8 @@ class AttributionMethod(ABC):
         """What is asked of the model; errors are those of the parts that it is made of."""
         if self._asked is None:
             asked = self._question()
+            if asked.statistic.gradients:
+                refuse_gradients(self.model.backend)
             if self.contract is not None:
                 self._check_contraction(asked)
                 asked = dataclasses.replace(asked, contract=self.contract)

@@ -87,8 +87,8 @@ def of_tolerance(question: Question, found: Sequence[Answer]) -> None:
     if question.tolerance is not None and open_:
         warnings.warn(
             f"{open_} of {sum(map(len, met))} records do not meet tolerance="
-            f"{question.tolerance.error} with {question.tolerance.max_resolution} points; raise "
-            "max_resolution=, or look at their residual and baseline",
+            f"{question.tolerance.error} {question.tolerance.limit}, or look at their residual "
+            "and baseline",
             TrulensWarning,
             stacklevel=_CALLER,
         )

@@ -42,6 +42,7 @@ class Backend(ABC):
             step, so that a new one compiles nothing; needs `halves`.
         maps_points: whether a block's points are evaluated apart from one another, so that rows of
             one cannot see those of another.
+        has_gradients: whether models have gradients; without, `differentiate` raises.
         channel_axis: the axis of channels in images (rank 4 and 5) unless a wrapper knows better;
             None where the framework has no custom.
 
@@ -59,6 +60,7 @@ class Backend(ABC):
     traces: ClassVar[bool] = False
     splits: ClassVar[bool] = False
     maps_points: ClassVar[bool] = False
+    has_gradients: ClassVar[bool] = True
     channel_axis: ClassVar[int | None] = None
 
     @abstractmethod
@@ -168,6 +170,10 @@ class Backend(ABC):
     def is_floating(self, x: Tensor) -> bool:
         """Whether `x` holds real floating numbers, of any width."""
         return bool(self.xp.isdtype(x.dtype, "real floating"))
+
+    def varies(self, x: Tensor) -> bool:
+        """Whether other numbers may take the place of those of `x`; as a rule of floats."""
+        return self.is_floating(x)
 
     def magnitude(self, x: Tensor) -> float:
         """Σ |x|: 0 where all of `x` is, not finite where some of it is not or the sum overflows."""

@@ -211,7 +211,7 @@ def _forget(cls: type[DoI], form: str, first: type) -> None:
 def check_floating(doi: DoI, z: list[Tensor], cut: Cut, backend: Backend) -> None:
     """Raise where the distribution would move values that are integers."""
     for t in z:
-        if not backend.is_floating(t):
+        if not backend.varies(t):
             raise DoiCutSupportError(
                 f"{type(doi).__name__} moves the value at {cut}, which is {t.dtype}, and nothing "
                 "is cast to integers; give the distribution the cut= of an embedding's output"

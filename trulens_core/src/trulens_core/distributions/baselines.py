@@ -109,6 +109,16 @@ class Source:
         rows = [p[i : i + 1] for p in self.parts]
         return rows if self._several else rows[0]
 
+    def check(self, z: Sequence[Tensor]) -> None:
+        """Raise where the rows are not like the records' values z."""
+        found = [tuple(p.shape[1:]) for p in self.parts]
+        shapes = [tuple(t.shape[1:]) for t in z]
+        if shapes not in (found, found * len(z)):  # one for all tensors may be given
+            raise DoiError(
+                f"the rows of data have shape {', '.join(map(str, found))}, but a record's value "
+                f"at the cut has shape {', '.join(map(str, shapes))}; give data of such values"
+            )
+
 
 def resolved(given: Any, records: Records) -> list[Tensor]:
     """The baseline as tensors shaped like the values of the records.

@@ -12,7 +12,6 @@ from trulens_core.distributions.base import DoI, check_floating
 from trulens_core.distributions.baselines import Source, resolved
 from trulens_core.distributions.points import LazyPoints, Points, Records
 from trulens_core.distributions.quadrature import positive_int
-from trulens_core.errors import DoiError
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut, InputCut
 
@@ -83,7 +82,7 @@ class DataDoi(DoI):
         del baseline
         backend, n = records.backend, self.samples
         xp, wide = backend.xp, backend.accumulator
-        self._check(records.z)
+        self._source.check(records.z)
         draws = [self._source.draw(self.seed, i) for i in range(n)]
 
         def drawn(i: int, j: int) -> list[Tensor]:
@@ -105,13 +104,3 @@ class DataDoi(DoI):
 
         weights = (1 / n,) * n
         return LazyPoints(weights, stack, multipliers, baselines=drawn)
-
-    def _check(self, z: list[Tensor]) -> None:
-        """Raise where the rows are not like records."""
-        found = [tuple(p.shape[1:]) for p in self._source.parts]
-        shapes = [tuple(t.shape[1:]) for t in z]
-        if shapes not in (found, found * len(z)):  # one for all tensors may be given
-            raise DoiError(
-                f"the rows of data have shape {', '.join(map(str, found))}, but a record's value "
-                f"at the cut has shape {', '.join(map(str, shapes))}; give data of such values"
-            )

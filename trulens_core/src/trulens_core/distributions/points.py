@@ -75,6 +75,7 @@ class LazyPoints(NamedTuple):
             ends, stacked likewise. The first begins at the value, each of the others where the
             one before it ends.
         baselines: of points that have one each, stacked likewise.
+        plan: of points that are masked values, what a solver needs of the masks: a `Masking`.
     """
 
     weights: tuple[float, ...]
@@ -83,6 +84,7 @@ class LazyPoints(NamedTuple):
     factors: Stack | None = None
     ends: Stack | None = None
     baselines: Stack | None = None
+    plan: Any = None
 
 
 def as_points(given: Any, records: Records, name: str, n: int | None = None) -> LazyPoints:

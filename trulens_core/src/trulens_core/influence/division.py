@@ -16,6 +16,9 @@ from trulens_core.slices import InputCut
 
 _ELEMENTS_PER_PASS = 2**21
 _ROWS_PER_PASS = (8, 256)
+_ELEMENTS_FORWARD = 2**18
+_ROWS_FORWARD = (8, 8192)
+"""Without gradients nothing is kept for a backward pass: blocks are as large as a cache bears."""
 
 _MIXES = (
     "the model's rows see one another (as in batch statistics, or in a graph of all records): a "
@@ -117,8 +120,10 @@ class Division:
         sizes: list[int] = [math.prod(x.value.shape[1:]) for x in leaves if x.role == BATCHED]
         if self._narrow and self.verdict.size is not None:
             sizes = [self.verdict.size]
-        few, many = _ROWS_PER_PASS
-        chosen = max(few, min(many, _ELEMENTS_PER_PASS // max(1, *sizes, 1)))
+        (few, many), elements = _ROWS_PER_PASS, _ELEMENTS_PER_PASS
+        if not self.question.statistic.gradients:
+            (few, many), elements = _ROWS_FORWARD, _ELEMENTS_FORWARD
+        chosen = max(few, min(many, elements // max(1, *sizes, 1)))
         if way != "narrow":
             chosen = max(chosen, self._total)
         return max(1, chosen // self._divisor)

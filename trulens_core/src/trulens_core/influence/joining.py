@@ -29,6 +29,7 @@ def joined(found: list[Answer], backend: Backend) -> Answer:
     sizes = [int(a.attributions[0][0].shape[0]) for a in found]
     starts = np.cumsum([0, *sizes])
     known = [a.converged for a in found if a.converged is not None]
+    evaluated = [a.n_evaluations for a in found if a.n_evaluations is not None]
     counts = [np.broadcast_to(a.n_points, n) for a, n in zip(found, sizes, strict=True)]
     return Answer(
         table([a.attributions for a in found]) or [],
@@ -41,4 +42,7 @@ def joined(found: list[Answer], backend: Backend) -> Answer:
         converged=np.concatenate(known) if known else None,
         zero=all(a.zero for a in found),
         standard_error=table([a.standard_error for a in found]),
+        residual=join([a.residual for a in found]),
+        n_evaluations=np.concatenate(evaluated) if evaluated else None,
+        regions=[own for a in found for own in a.regions or ()] or None,
     )

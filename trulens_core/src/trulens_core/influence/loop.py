@@ -9,6 +9,7 @@ with the number of points, unless single points' gradients are asked for.
 from __future__ import annotations
 
 from trulens_core.influence.division import Division
+from trulens_core.influence.forward_group import ForwardGroup
 from trulens_core.influence.order import check_apart
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.record_group import RecordGroup
@@ -25,11 +26,12 @@ def answers(question: Question, inputs: ModelInputs, request: Request) -> list[A
 
 def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     division = Division(question, request, inputs)
+    group = RecordGroup if question.statistic.gradients else ForwardGroup
     found: list[Answer] = []
     first, total = 0, inputs.n_records
     while first < total:
         part = division.part(first)
-        run = RecordGroup(question, request, inputs, part, division.verdict)
+        run = group(question, request, inputs, part, division.verdict)
         try:
             found.append(run.answer() if division.settled(part) else _apart(run, division))
         except Refused:

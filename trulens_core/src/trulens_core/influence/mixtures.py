@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
+from trulens_core.influence.doubling import doubled_answers
 from trulens_core.influence.joining import joined
 from trulens_core.influence.loop import answers
 from trulens_core.influence.questions import Answer, Question, Request
@@ -21,7 +22,9 @@ Computed = Callable[[Question, ModelInputs, Request], list[Answer]]
 
 def answered(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     """The answers for all records: to a number of points or an error, over one or a mixture."""
-    computed: Computed = adaptive_answers if question.tolerance else answers
+    computed: Computed = answers
+    if question.tolerance is not None:
+        computed = adaptive_answers if question.statistic.gradients else doubled_answers
     members = question.doi.members()
     if len(members) == 1:
         return computed(question, inputs, request)

@@ -178,7 +178,8 @@ class ProvedBlocks:
         return bool(told)
 
     def _limits(self, point: _Point) -> Rounding:
-        return rounding(point.gradients[0], self._question.wrapper.like())
+        of = point.gradients or point.quantities
+        return rounding(of[0], self._question.wrapper.like())
 
     def _noise(self, inside: _Point, block: Block, j: int) -> tuple[float, float]:
         """How far a point's numbers depend on where in the block its rows stand."""
@@ -204,7 +205,10 @@ class _Point:
     size: float
 
     def tells(self, backend: Backend) -> bool:
-        """Whether something can be told from it: it is finite, and some gradient is not zero."""
+        """Whether something can be told from it: it is finite, and some gradient is not zero.
+
+        Without gradients, some quantity.
+        """
         arrays = [backend.to_numpy(t) for t in (*self.quantities, *self.gradients)]
-        gradients = arrays[len(self.quantities) :]
-        return all(np.isfinite(a).all() for a in arrays) and any(a.any() for a in gradients)
+        telling = arrays[len(self.quantities) :] or arrays
+        return all(np.isfinite(a).all() for a in arrays) and any(a.any() for a in telling)

@@ -41,6 +41,35 @@ class Tolerance:
         if self.max_resolution < _LEAST_POINTS:
             raise ValueError(f"max_resolution is {self.max_resolution}; it must be at least 3")
 
+    @property
+    def limit(self) -> str:
+        """What is raised where the error is not met, for messages."""
+        return f"with {self.max_resolution} points; raise max_resolution="
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleTolerance:
+    """A stated standard error.
+
+    Attributes:
+        error: of the worst segment, as a part of q(x) − q(baseline).
+        first: how many samples are taken first; then twice as many.
+        max_samples: the most there may be.
+    """
+
+    error: float
+    first: int
+    max_samples: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.error < 1:
+            raise ValueError(f"tolerance is {self.error!r}; it must lie between 0 and 1")
+
+    @property
+    def limit(self) -> str:
+        """What is raised where the error is not met, for messages."""
+        return f"with {self.max_samples} samples; raise max_samples="
+
 
 @dataclasses.dataclass(frozen=True)
 class Question:
@@ -56,7 +85,8 @@ class Question:
         multiply: whether the activation's multiplier is applied.
         statistic: how what the points give becomes one answer.
         contract: the axes of the value at the source cut that attributions are summed over.
-        tolerance: instead of a number of points, the error that is accepted; of paths alone.
+        tolerance: instead of a number of points, the error that is accepted; of paths, and of
+            solvers with a standard error.
     """
 
     wrapper: ModelWrapper
@@ -67,7 +97,7 @@ class Question:
     doi_cut: Cut
     multiply: bool = True
     statistic: Statistic = dataclasses.field(default_factory=Mean)
-    tolerance: Tolerance | None = None
+    tolerance: Tolerance | SampleTolerance | None = None
     contract: tuple[int, ...] | None = None
 
     @property
@@ -131,6 +161,9 @@ class Answer:
         converged: whether a stated tolerance was met, per record; None where none was stated.
         zero: whether all gradients of all records are zero.
         standard_error: of the attributions, shaped as they are; None where points are not random.
+        residual: n tensors (b,), where the statistic gives it.
+        n_evaluations: how many points of each record were evaluated, where that is not `n_points`.
+        regions: of each record, what was kept or removed together.
     """
 
     attributions: list[list[Tensor]]
@@ -143,6 +176,9 @@ class Answer:
     converged: np.ndarray[Any, Any] | None = None
     zero: bool = False
     standard_error: list[list[Tensor]] | None = None
+    residual: list[Tensor] | None = None
+    n_evaluations: np.ndarray[Any, Any] | None = None
+    regions: Sequence[Any] | None = None
 
     def mapped(self, function: Callable[[Tensor, int], Tensor]) -> Answer:
         """The answer with `function(tensor, axis of the records)` in place of each tensor."""
@@ -157,5 +193,6 @@ class Answer:
             points=each(self.points, 1),
             quantity=each(self.quantity),
             baseline_quantity=each(self.baseline_quantity),
+            residual=each(self.residual),
             standard_error=self.standard_error and [each(ts) for ts in self.standard_error],
         )

@@ -41,6 +41,12 @@ class Parts(NamedTuple):
         total: [quantity][tensor] of (b, …), to which the activation's multiplier is applied where
             points have none of their own.
         standard_error: of it, alike, where the points are drawn at random.
+        quantity: n tensors (b,), at the unmodified records, where the points tell it; as are
+            `baseline_quantity` and `residual`, what is left of their difference.
+        baseline_quantity: at what the difference is from.
+        residual: quantity − baseline quantity − Σ of what the statistic gives.
+        n_evaluations: how many points of each record were evaluated, (b,) ints (NumPy).
+        regions: of each record, what was kept or removed together.
 
     Example:
         >>> Parts([[np.ones((2, 5))]]).standard_error is None
@@ -49,6 +55,11 @@ class Parts(NamedTuple):
 
     total: Table
     standard_error: Table | None = None
+    quantity: list[Tensor] | None = None
+    baseline_quantity: list[Tensor] | None = None
+    residual: list[Tensor] | None = None
+    n_evaluations: np.ndarray[Any, Any] | None = None
+    regions: Sequence[Any] | None = None
 
 
 class Running(Protocol):
@@ -101,6 +112,8 @@ class Statistic(ABC):
         nests: whether a rule of 3n points refines one of n: then `tolerance=` adds points; else it
             begins anew with three times as many.
         complete: whether attributions add up to q(x) − q(baseline), where the distribution's do.
+        gradients: whether it takes gradients. If not, points are evaluated forward only: `got` has
+            the "quantities", (k, b), and nothing else, and the answer is not multiplied.
         follows_path: whether each point is multiplied with the step that the value at the source
             cut takes over the point's part of a path, instead of with the activation.
 
@@ -141,6 +154,7 @@ class Statistic(ABC):
     linear: ClassVar[bool] = False
     nests: ClassVar[bool] = False
     complete: ClassVar[Complete] = None
+    gradients: ClassVar[bool] = True
     follows_path: ClassVar[bool] = False
 
     @abstractmethod

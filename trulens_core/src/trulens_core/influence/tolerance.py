@@ -48,7 +48,7 @@ def adaptive_answers(question: Question, inputs: ModelInputs, request: Request) 
     """One answer for all records, each with its own number of points."""
     tolerance = question.tolerance
     assert isinstance(question.doi, LinearDoi)
-    assert tolerance is not None
+    assert isinstance(tolerance, Tolerance)
     backend = question.wrapper.backend
     left = _Open(np.arange(inputs.n_records), inputs, question.qoi, question.doi)
     done: list[tuple[np.ndarray[Any, Any], Answer]] = []
@@ -92,7 +92,7 @@ def _refined(old: Answer | None, new: Answer, n: int, question: Question) -> Ans
             [a / 3 + b for a, b in zip(olds, news, strict=True)]
             for olds, news in zip(old.attributions, new.attributions, strict=True)
         ]
-    assert question.tolerance is not None
+    assert isinstance(question.tolerance, Tolerance)
     return dataclasses.replace(
         old,
         attributions=attributions,

@@ -322,7 +322,7 @@ class ModelInputs:
             return self._accessed(cut, backend)
         leaves = self.leaves
         tensors = [i for i, x in enumerate(leaves) if backend.is_tensor(x.value)]
-        floats = [i for i in tensors if backend.is_floating(leaves[i].value)]
+        floats = [i for i in tensors if backend.varies(leaves[i].value)]
         if cut.names is not None:
             return self._named(cut.names, floats, names)
         # positional arguments come first

@@ -38,6 +38,7 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
         model: a model of any installed framework.
         backend: the backend's name, where the model does not tell: "torch" or "pytorch", "tf" or
             "tensorflow", "keras", "tf_keras" or "tf.keras", "jax", or any registered name.
+            "function" is any function of NumPy arrays, for methods that need no gradients.
         **options: of the frameworks; one of another framework is ignored at its default.
 
             - `logit_layer`: the layer that `LogitCut` means (every framework).

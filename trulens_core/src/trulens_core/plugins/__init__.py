@@ -14,6 +14,7 @@ from trulens_core.plugins.discovery import hookspec as hookspec
 from trulens_core.plugins.frameworks import framework as framework
 from trulens_core.plugins.frameworks import qualified_names as qualified_names
 from trulens_core.plugins.frameworks import roots as roots
+from trulens_core.plugins.functions import Values as Values
 from trulens_core.plugins.register import Registry as Registry
 from trulens_core.plugins.register import get_backend as get_backend
 from trulens_core.plugins.register import list_backends as list_backends

@@ -21,6 +21,7 @@ from trulens_core.errors import (
 from trulens_core.plugins import frameworks
 from trulens_core.plugins.descriptions import BackendDescription, BackendInfo
 from trulens_core.plugins.discovery import GROUP, Found, discover, names_of, without_duplicates
+from trulens_core.plugins.functions import FUNCTION
 
 
 class Registry:
@@ -87,6 +88,8 @@ class Registry:
 
     def named(self, name: str) -> BackendDescription:
         """The backend that `backend=name` means."""
+        if str(name).casefold() == FUNCTION.name:
+            return FUNCTION
         every = self.found()
         for f in every:
             if str(name).casefold() in names_of(f):
@@ -116,6 +119,8 @@ class Registry:
     def of_tensor(self, x: object) -> Backend:
         """The backend whose tensor `x` is."""
         backend = self._by_type.get(type(x))
+        if FUNCTION.claims_tensor(x):
+            return FUNCTION.loaded().backend
         if backend is None:
             claims, silent = self._claims(lambda d: d.claims_tensor(x))
             chosen = _foremost(claims)

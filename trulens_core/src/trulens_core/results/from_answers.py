@@ -41,6 +41,7 @@ class Assembly:
         residual = self._residual
         errors = [a.standard_error for a in self._found if a.standard_error is not None]
         stated = [a.converged for a in self._found if a.converged is not None]
+        evaluated = [a.n_evaluations for a in self._found if a.n_evaluations is not None]
         sizes = [a.attributions[0][0].shape[0] for a in self._found]
         return AttributionResult(
             attributions=self.attributions(),
@@ -54,6 +55,8 @@ class Assembly:
             ),
             converged=np.concatenate(stated) if stated else None,
             standard_error=self._nested(errors, leading=0) if errors else None,
+            n_evaluations=np.concatenate(evaluated) if evaluated else None,
+            segments=self._segments,
         )
 
     def residual_advice(self) -> str | None:
@@ -111,6 +114,8 @@ class Assembly:
     @functools.cached_property
     def _residual(self) -> Tensor | None:
         """q(x) − q(baseline) − Σ attributions, where the law of completeness holds."""
+        if self._found[0].residual is not None:
+            return self._column([a.residual for a in self._found])
         q, b = self._quantity, self._baseline_quantity
         if self._question.complete is None or q is None or b is None:
             return None
@@ -128,6 +133,16 @@ class Assembly:
             return None
         columns = [xp.concat(parts, axis=0) for parts in zip(*held, strict=True)]
         return columns[0] if len(columns) == 1 else xp.stack(columns, axis=1)
+
+    @property
+    def _segments(self) -> Any:
+        """Of each record its regions, one for all where they are the same.
+
+        A tuple of them where the cut holds several tensors.
+        """
+        found = [own for a in self._found for own in a.regions or ()]
+        each = [own[0] if len(own) == 1 else own for own in found]
+        return each[0] if each and all(own is found[0] for own in found) else each or None
 
     def _numpy(self, x: Tensor) -> np.ndarray[Any, Any]:
         return self._backend.to_numpy(x).astype("float64")

@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Regions:
     """Which elements of one record's value, in one tensor, belong to which segment.
 
@@ -47,6 +47,9 @@ class Regions:
     members: npt.NDArray[np.bool_] | None = None
     first: int = 0
     names: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"Regions({self.n} segments of {self.shape})"
 
     @classmethod
     def of_labels(

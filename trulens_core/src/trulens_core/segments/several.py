@@ -78,3 +78,59 @@ def _joined(parts: tuple[Regions, ...]) -> tuple[Regions, ...]:
         spans = zip(parts, firsts, strict=False)
         names = tuple(name for p, a in spans for name in p.names or map(str, range(a, a + p.n)))
     return tuple(p.placed(a, firsts[-1], names) for p, a in zip(parts, firsts, strict=False))
+
+
+def without(
+    regions: tuple[Regions, ...], still: Sequence[np.ndarray[Any, Any]]
+) -> tuple[Regions, ...]:
+    """One record's regions less the segments all of whose elements are True in `still`.
+
+    Args:
+        regions: one per tensor of the value, numbered on from tensor to tensor.
+        still: booleans of the shape of the record's value, one per tensor.
+
+    Returns:
+        The same object where no segment is left out; else the others, numbered anew.
+
+    Example:
+        >>> ((own,),) = resolved(None, [np.zeros((1, 3))])
+        >>> ((found,),) = [without((own,), [np.array([False, True, False])])]
+        >>> found.labels.tolist()
+        [0, -1, 1]
+    """
+    kept = [_moving(own, s) for own, s in zip(regions, still, strict=True)]
+    if all(k.all() for k in kept):
+        return regions
+    parts = [_chosen(p, k) for p, k in zip(regions, kept, strict=True)]
+    names = np.asarray(regions[0].names or ())
+    told = tuple(map(str, names[np.concatenate(kept)])) if len(names) else None
+    n, first, found = sum(p.n for p in parts), 0, []
+    for part in parts:
+        found.append(part.placed(first, n, told))
+        first += part.n
+    return tuple(found)
+
+
+def _moving(own: Regions, still: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Which of one tensor's own segments have an element that is not still."""
+    moves = ~still
+    if own.labels is None:
+        assert own.members is not None
+        flat = np.broadcast_to(own.members, (len(own.members), *own.shape))
+        return np.asarray((flat & moves).reshape(len(flat), -1).any(axis=1))
+    n = int(own.labels.max()) + 1 - own.first if (own.labels >= 0).any() else 0
+    found = np.zeros(max(n, 0), bool)
+    at = np.broadcast_to(own.labels, own.shape)[moves]
+    found[at[at >= 0] - own.first] = True
+    return found
+
+
+def _chosen(own: Regions, kept: np.ndarray[Any, Any]) -> Regions:
+    """One tensor's regions, numbered from 0, of the segments that are kept."""
+    if own.labels is None:
+        assert own.members is not None
+        if kept.any():
+            return Regions.of_members(own.members[kept], own.shape)
+        return Regions.of_labels(np.full((1,) * len(own.shape), -1), own.shape)
+    among = np.append(kept, False)[np.where(own.labels < 0, len(kept), own.labels - own.first)]
+    return Regions.of_labels(np.where(among, own.labels, -1), own.shape)

@@ -1,0 +1,152 @@
+"""Where segments are in a value, and the value with some of them removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from trulens_core.backends import Backend, Tensor
+from trulens_core.distributions.designs import Array
+from trulens_core.segments import Regions
+
+
+class Placement(Protocol):
+    """Where in one tensor of b records' values their segments are.
+
+    Records whose masks are of one kind, since they have equally many segments, share them.
+    """
+
+    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
+        """The value with segments removed, (k, b, …).
+
+        Args:
+            z: the value, (b, …).
+            base: what takes the place of what is removed, (k or 1, b or 1, …).
+            masks: of each kind, (k, segments).
+        """
+
+
+def placement(
+    regions: Sequence[Regions], kinds: Array, like: Tensor, backend: Backend
+) -> Placement:
+    """The placement of b records' segments in one tensor.
+
+    Args:
+        regions: of each record.
+        kinds: of each record, which of the kinds of masks is its own.
+        like: the value.
+        backend: of it.
+    """
+    if all(r.labels is not None for r in regions):
+        return _Labels(regions, kinds, like, backend)
+    if all(r is regions[0] for r in regions):
+        return _Members(regions[0], int(kinds[0]), like, backend)
+    return _Each(regions, kinds, backend)
+
+
+class _Labels:
+    """No two segments share an element: their masks are taken by number, on the device."""
+
+    def __init__(
+        self, regions: Sequence[Regions], kinds: Array, like: Tensor, backend: Backend
+    ) -> None:
+        self._backend = backend
+        sizes = {int(kind): r.n for kind, r in zip(kinds, regions, strict=True)}
+        starts = np.cumsum([0, *(sizes[kind] + 1 for kind in sorted(sizes))])
+        shared = all(r is regions[0] for r in regions)
+        alike = len({r.labels.shape for r in regions if r.labels is not None}) == 1
+        found = []
+        for kind, r in list(zip(kinds, regions, strict=True))[: 1 if shared else None]:
+            assert r.labels is not None
+            # behind the masks of each kind stands one that keeps what is in no segment
+            own = np.where(r.labels < 0, r.n, r.labels) + starts[sorted(sizes).index(int(kind))]
+            found.append(own if alike else np.broadcast_to(own, r.shape))
+        at = np.ascontiguousarray(np.stack(found).astype("int32"))
+        self._at = backend.from_numpy(at, like=like)
+
+    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
+        always = np.ones((len(masks[0]), 1), masks[0].dtype)
+        given = np.concatenate([part for m in masks for part in (m, always)], axis=1)
+        m = self._backend.from_numpy(given, like=z)
+        function = _kept if given.dtype.kind == "b" else _blended
+        return self._backend.pure(function)(z, base, m, self._at)
+
+
+class _Members:
+    """Segments that overlap, the same for all records: an element is removed with any of them."""
+
+    def __init__(self, regions: Regions, kind: int, like: Tensor, backend: Backend) -> None:
+        assert regions.members is not None
+        self._backend, self._regions, self._kind = backend, regions, kind
+        flat = regions.members.reshape(len(regions.members), -1).astype("float64")
+        self._members = backend.from_numpy(flat, like=like)
+        self._shape = np.zeros((1, *regions.members.shape[1:]), "int32")
+
+    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
+        r, own = self._regions, masks[self._kind]
+        backend = self._backend
+        if own.dtype.kind != "b":
+            return of_elements(z, base, r.mask(own)[:, np.newaxis], backend)
+        assert r.members is not None
+        removed = 1.0 - own[:, r.first : r.first + len(r.members)].astype("float64")
+        m = backend.from_numpy(removed, like=z)
+        shape = backend.from_numpy(self._shape, like=z)
+        return backend.pure(_uncovered)(z, base, m, self._members, shape)
+
+
+class _Each:
+    """Any regions of each record: their masks are laid out on the host."""
+
+    def __init__(self, regions: Sequence[Regions], kinds: Array, backend: Backend) -> None:
+        self._regions, self._kinds, self._backend = regions, kinds, backend
+
+    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
+        pairs = zip(self._regions, self._kinds, strict=True)
+        found = np.stack([r.mask(masks[int(kind)]) for r, kind in pairs], axis=1)
+        return of_elements(z, base, found, self._backend)
+
+
+def of_elements(z: Tensor, base: Tensor, kept: Array, backend: Backend) -> Tensor:
+    """The value with elements removed, for masks (k, b or 1, …) of elements."""
+    m = backend.from_numpy(np.ascontiguousarray(kept), like=z)
+    function = _where if kept.dtype.kind == "b" else _mixed
+    return backend.pure(function)(z, base, m)
+
+
+# -- over xp -----------------------------------------------------------------------------------
+
+
+def _kept(backend: Backend, z: Tensor, base: Tensor, m: Tensor, at: Tensor) -> Tensor:
+    return _where(backend, z, base, _taken(backend, m, at))
+
+
+def _blended(backend: Backend, z: Tensor, base: Tensor, m: Tensor, at: Tensor) -> Tensor:
+    return _mixed(backend, z, base, _taken(backend, m, at))
+
+
+def _taken(backend: Backend, m: Tensor, at: Tensor) -> Tensor:
+    """The masks (k, columns) at the columns `at`, (k, *at.shape)."""
+    xp = backend.xp
+    return xp.reshape(xp.take(m, xp.reshape(at, (-1,)), axis=1), (m.shape[0], *at.shape))
+
+
+def _uncovered(
+    backend: Backend, z: Tensor, base: Tensor, m: Tensor, members: Tensor, like: Tensor
+) -> Tensor:
+    xp = backend.xp
+    removed = xp.reshape(xp.matmul(m, members), (m.shape[0], *like.shape))
+    return _where(backend, z, base, removed < 0.5)
+
+
+def _where(backend: Backend, z: Tensor, base: Tensor, kept: Tensor) -> Tensor:
+    xp = backend.xp
+    return xp.where(kept, xp.expand_dims(z, axis=0), base)
+
+
+def _mixed(backend: Backend, z: Tensor, base: Tensor, m: Tensor) -> Tensor:
+    """What is kept whole or not at all is exactly that, also beside NaN."""
+    xp = backend.xp
+    m, near = backend.cast(m, base), xp.expand_dims(z, axis=0)
+    return xp.where(m >= 1, near, xp.where(m <= 0, base, m * near + (1 - m) * base))

@@ -1,0 +1,179 @@
+"""Weighted least squares over masks: KernelSHAP's, which is efficient, and LIME's, a ridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from trulens_core.distributions import Masks
+from trulens_core.perturbation.kernel import Pairs
+from trulens_core.perturbation.solvers import Array, Solved, Solver
+
+_ROWS = 4096
+"""Masks that are drawn again together."""
+
+
+class Regression(Solver):
+    """What keeps the quantities at all masks, since errors are of their residuals.
+
+    They take 8 bytes for each mask and record; masks are drawn again, which is cheaper than to
+    keep them.
+    """
+
+    def __init__(self, masks: Masks, records: int) -> None:
+        super().__init__(masks, records)
+        self.q: Array = np.zeros((masks.n, records))
+
+    def add(self, first: int, q: Array) -> None:
+        self.q[first : first + len(q)] = q
+
+
+class ShapleyRegression(Regression):
+    """Shapley values by weighted least squares with Σ values = q(x) − q(baseline).
+
+    (Lundberg and Lee, 2017; the standard error is that of Covert and Lee, 2021, by the sandwich
+    over pairs with as many degrees of freedom as there are pairs beyond segments.)
+    """
+
+    def __init__(self, masks: Pairs, records: int) -> None:
+        super().__init__(masks, records)
+        self._start = masks.head + len(masks.fixed)
+        units = self.q[self._start :].reshape(masks.pairs, masks.size, records)
+        self._empties: Array = units[:, 0] if masks.drawn else self.q[1:2]
+        self._pairs = units[:, masks.drawn :]
+
+    def finish(self) -> Solved:
+        masks, full = self.masks, self.q[0]
+        empty = self._empties.mean(axis=0)
+        delta = full - empty
+        if masks.n_segments < 2:
+            values = np.broadcast_to(delta, self.zeros().shape)
+            error = np.broadcast_to(self._spread_of_empties(), values.shape)
+            return self._shares(values, error, full, empty)
+        a, b = self._sums(empty)
+        inverse = _inverse(a, f"samples={masks.n}")
+        ones = inverse.sum(axis=1)
+        share = ones / ones.sum()
+        # C 1 = 0: what all coalitions have in common does not count, nor does a pair's sum
+        c = inverse - np.outer(ones, ones) / ones.sum()
+        values = c @ b + np.outer(share, delta)
+        error = self._error(c, share, values, empty) if masks.pairs else np.zeros_like(values)
+        return self._shares(values, error, full, empty)
+
+    def _shares(self, values: Array, error: Array, full: Array, empty: Array) -> Solved:
+        return Solved(values.T, error.T, full, empty, full - empty - values.sum(axis=0))
+
+    def _sums(self, empty: Array) -> tuple[Array, Array]:
+        """Σ w z zᵀ and Σ w z (q − q(baseline))."""
+        masks = self.masks
+        z = masks.fixed.astype("float64")
+        weighted = z * masks.weights[:, np.newaxis]
+        a, b = weighted.T @ z, weighted.T @ (self.q[masks.head : self._start] - empty)
+        weight = masks.mass / max(1, 2 * masks.pairs)
+        for z, q in self._drawn():
+            a += weight * (z.T @ z + (1 - z).T @ (1 - z))
+            b += weight * (z.T @ (q[:, 0] - empty) + (1 - z).T @ (q[:, 1] - empty))
+        return a, b
+
+    def _drawn(self) -> Iterator[tuple[Array, Array]]:
+        """The pairs' first coalitions and the quantities at both."""
+        for i in range(0, self.masks.pairs, _ROWS):
+            j = min(i + _ROWS, self.masks.pairs)
+            yield self.masks.coalitions(i, j).astype("float64"), self._pairs[i:j]
+
+    def _error(self, c: Array, share: Array, values: Array, empty: Array) -> Array:
+        """The sandwich: Σ (C z d − share · e)² over pairs, less the square of its mean.
+
+        d is half of the difference of a pair's residuals and e what its own baseline's quantity
+        is above the mean.
+        """
+        masks, n = self.masks, self.masks.pairs
+        squares, means, at = self.zeros(), self.zeros(), 0
+        delta = values.sum(axis=0)
+        for z, q in self._drawn():
+            r = q - empty - np.stack([z @ values, delta - z @ values], axis=1)
+            d, cz = masks.mass * (r[:, 0] - r[:, 1]) / 2, z @ c
+            squares += (cz**2).T @ d**2
+            means += cz.T @ d
+            if masks.drawn:
+                e = self._empties[at : at + len(z)] - empty
+                squares -= 2 * share[:, np.newaxis] * (cz.T @ (d * e))
+                squares += np.outer(share**2, (e**2).sum(axis=0))
+                means -= np.outer(share, e.sum(axis=0))
+            at += len(z)
+        df = n - masks.n_segments
+        if df < 1:
+            return np.full_like(squares, np.nan)
+        return np.asarray(np.sqrt(np.maximum(squares - means**2 / n, 0) / (n * df)))
+
+    def _spread_of_empties(self) -> Array:
+        e = self._empties
+        n = len(e)
+        return e.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros(self.records)
+
+
+class Ridge(Regression):
+    """LIME's weighted ridge with an intercept: argmin Σ w (q − φ₀ − z φ)² + α ‖φ‖².
+
+    Args:
+        masks: of the records.
+        records: how many.
+        kernel: the weights of masks (k, segments), by how far they are from all segments.
+        alpha: of the ridge.
+    """
+
+    def __init__(
+        self, masks: Masks, records: int, kernel: Callable[[Array], Array], alpha: float
+    ) -> None:
+        super().__init__(masks, records)
+        self._kernel, self._alpha = kernel, alpha
+
+    def finish(self) -> Solved:
+        full = self.q[0].copy()
+        values, error = self._fitted(self.q - full)
+        return Solved(values.T, error.T, full)
+
+    def _blocks(self) -> Iterator[tuple[Array, Array, slice]]:
+        for i in range(0, self.masks.n, _ROWS):
+            at = slice(i, min(i + _ROWS, self.masks.n))
+            z = self.masks(at.start, at.stop).astype("float64")
+            yield z, self._kernel(z), at
+
+    def _fitted(self, y: Array) -> tuple[Array, Array]:
+        k = self.masks.n_segments
+        mass, at, of_y = 0.0, np.zeros(k), np.zeros(self.records)
+        for z, w, rows in self._blocks():
+            mass, at, of_y = mass + w.sum(), at + w @ z, of_y + w @ y[rows]
+        at, of_y = at / mass, of_y / mass
+        a, b = self._alpha * np.eye(k), self.zeros()
+        for z, w, rows in self._blocks():
+            off = (z - at) * w[:, np.newaxis]
+            a += off.T @ (z - at)
+            b += off.T @ (y[rows] - of_y)
+        inverse = _inverse(a, f"samples={self.masks.n}")
+        values = inverse @ b
+        return values, self._error(inverse, values, at, of_y, y)
+
+    def _error(self, inverse: Array, values: Array, at: Array, of_y: Array, y: Array) -> Array:
+        """The sandwich over masks."""
+        squares, n = self.zeros(), self.masks.n
+        for z, w, rows in self._blocks():
+            off = z - at
+            r = (y[rows] - of_y - off @ values) * w[:, np.newaxis]
+            squares += ((off @ inverse) ** 2).T @ r**2
+        df = n - self.masks.n_segments - 1
+        if df < 1:
+            return np.full_like(squares, np.nan)
+        return np.asarray(np.sqrt(squares * (n / df)))
+
+
+def _inverse(a: Array, what: str) -> Array:
+    try:
+        found: Any = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        found = None
+    if found is None or not np.isfinite(found).all() or np.linalg.cond(a) > 1e13:
+        raise ValueError(f"the regression over masks is not determined with {what}; give more")
+    return np.asarray(found)

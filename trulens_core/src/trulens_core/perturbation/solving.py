@@ -1,0 +1,152 @@
+"""A solver as a statistic: the quantities at masked points become attributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from trulens_core.backends import Backend, Gradients, Tensor
+from trulens_core.distributions import Masking
+from trulens_core.distributions.points import LazyPoints
+from trulens_core.influence.statistics import Evaluated, Parts, Running, Statistic
+from trulens_core.perturbation.solvers import Array, Solved, Solver
+
+_HELD = 2**16
+"""Numbers that wait on the device until they go to the host together."""
+
+Made = Callable[..., Solver]
+
+
+class Solve(Statistic):
+    """What a solver makes of the quantities at the points of a `MaskDoi`.
+
+    Each element of a segment has the segment's whole value, so that it is the sum over segments
+    that may be q(x) − q(baseline): the solver says what is left of that, the residual.
+
+    Args:
+        solver: a class of solvers, or a function of masks and a number of records that makes one.
+    """
+
+    gradients: ClassVar[bool] = False
+
+    def __init__(self, solver: Made) -> None:
+        self.solver: Made = solver
+
+    def __repr__(self) -> str:
+        made = getattr(self.solver, "func", self.solver)
+        return f"Solve({getattr(made, '__name__', made)})"
+
+    def start(self, backend: Backend, points: LazyPoints) -> Running:
+        plan = points.plan
+        assert isinstance(plan, Masking), "the points of a MaskDoi"
+        return Solving(self.solver, backend, plan)
+
+
+class Solving:
+    """Solvers at work: one for each quantity and each kind of masks."""
+
+    def __init__(self, solver: Made, backend: Backend, plan: Masking) -> None:
+        self._made, self._backend, self._plan = solver, backend, plan
+        self._members = [np.flatnonzero(plan.kind_of == i) for i in range(len(plan.kinds))]
+        self._solvers: list[list[Solver]] = []
+        self._held: list[list[Tensor]] = []
+        self._size = self._next = 0
+        self._rest: list[Array] = []
+
+    def add(self, got: Gradients, seen: Evaluated, /) -> None:
+        del seen
+        self._held.append(got.quantities)
+        self._size += sum(int(q.shape[0]) * int(q.shape[1]) for q in got.quantities)
+        if self._size >= _HELD:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Hand what waits to the solvers, a mean over the points of each mask."""
+        if not self._held:
+            return
+        columns = list(zip(*self._held, strict=True))
+        self._held, self._size = [], 0
+        if not self._solvers:
+            b = [len(members) for members in self._members]
+            self._solvers = [
+                [self._made(m, n) for m, n in zip(self._plan.kinds, b, strict=True)]
+                for _ in columns
+            ]
+            self._rest = [np.zeros((0, len(self._plan.kind_of))) for _ in columns]
+        copies, n = self._plan.copies, 0
+        for i, column in enumerate(columns):
+            host = [np.asarray(self._backend.to_numpy(q), "float64") for q in column]
+            q = np.concatenate([self._rest[i], *host])
+            n = len(q) // copies
+            self._rest[i] = q[n * copies :]
+            means = q[: n * copies].reshape(n, copies, -1).mean(axis=1) if copies > 1 else q
+            self._solve(self._solvers[i], means)
+        self._next += n
+
+    def _solve(self, solvers: list[Solver], q: Array) -> None:
+        for solver, members in zip(solvers, self._members, strict=True):
+            most = solver.masks.n - self._next
+            if most > 0 and len(q):
+                solver.add(self._next, q[:most, members])
+
+    def finish(self) -> Parts:
+        self._flush()
+        found = [[s.finish() for s in solvers] for solvers in self._solvers]
+        return Parts(
+            [self._spread([s.values for s in each]) for each in found],
+            self._errors(found),
+            quantity=self._columns(found, "quantity"),
+            baseline_quantity=self._columns(found, "baseline"),
+            residual=self._columns(found, "residual"),
+            n_evaluations=np.array([m.n for m in self._plan.kinds])[self._plan.kind_of]
+            * self._plan.copies,
+            regions=self._plan.regions,
+        )
+
+    def _errors(self, found: list[list[Solved]]) -> list[list[Tensor]] | None:
+        tables = [[s.error for s in each if s.error is not None] for each in found]
+        if any(len(t) < len(self._members) for t in tables):
+            return None
+        return [self._spread(t) for t in tables]
+
+    def _columns(self, found: list[list[Solved]], name: str) -> list[Tensor] | None:
+        """One number per record and quantity, (b,) each."""
+        columns = []
+        for each in found:
+            parts = [getattr(s, name) for s in each]
+            if any(p is None for p in parts):
+                return None
+            columns.append(self._tensor(self._by_record(parts)))
+        return columns
+
+    def _by_record(self, parts: list[Array]) -> Array:
+        """Arrays for the records of each kind as one for all, in their order."""
+        order = np.argsort(np.concatenate(self._members), kind="stable")
+        return np.asarray(np.concatenate(parts)[order])
+
+    def _spread(self, values: list[Array]) -> list[Tensor]:
+        """Numbers of segments as tensors like the value; matrices of pairs as they are."""
+        if values[0].ndim == 3:
+            if len(values) > 1:
+                raise ValueError(
+                    "interactions are a matrix for each record, and these records have different "
+                    "numbers of segments; explain them one by one"
+                )
+            return [self._tensor(values[0])]
+        regions, found = self._plan.regions, []
+        for t, like in enumerate(self._plan.like):
+            whole = np.zeros(tuple(int(n) for n in like.shape))
+            for members, own in zip(self._members, values, strict=True):
+                if all(regions[r][t] is regions[members[0]][t] for r in members):
+                    whole[members] = regions[members[0]][t].spread(own)
+                else:
+                    for r, value in zip(members, own, strict=True):
+                        whole[r] = regions[r][t].spread(value)
+            found.append(self._tensor(whole))
+        return found
+
+    def _tensor(self, array: Array) -> Any:
+        """In float64, or where the framework has none by default, in what it has."""
+        return self._backend.from_numpy(np.ascontiguousarray(array))
