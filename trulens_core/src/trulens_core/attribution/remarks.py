@@ -60,8 +60,15 @@ def of_gradients(question: Question, found: Sequence[Answer]) -> None:
     for a in found:
         records += [first + i for i in a.not_finite]
         first += int(a.attributions[0][0].shape[0])
-    if records:
-        shown = ", ".join(map(str, records[:10])) + (", …" if len(records) > 10 else "")
+    shown = ", ".join(map(str, records[:10])) + (", …" if len(records) > 10 else "")
+    if records and not question.statistic.gradients:
+        warnings.warn(
+            f"the quantities with segments removed are not finite for the records {shown}; neither "
+            "are the attributions. Where NaN stands for what is missing the model must take it",
+            TrulensWarning,
+            stacklevel=_CALLER,
+        )
+    elif records:
         warnings.warn(
             f"the gradients at {question.source} are not finite for the records {shown}; neither "
             "are the attributions there. Look for a division by zero, a root or a logarithm at 0, "

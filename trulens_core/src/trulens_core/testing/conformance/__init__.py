@@ -28,6 +28,7 @@ from trulens_core.testing.conformance.namespace import BackendFunctions as Backe
 from trulens_core.testing.conformance.namespace import Namespace as Namespace
 from trulens_core.testing.conformance.outputs import Outputs as Outputs
 from trulens_core.testing.conformance.parity import FrameworkIndependence as FrameworkIndependence
+from trulens_core.testing.conformance.perturbation import Perturbations as Perturbations
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
 from trulens_core.testing.conformance.state import NoTrace as NoTrace
@@ -48,6 +49,7 @@ class Conformance(
     Distributions,
     Statistics,
     Methods,
+    Perturbations,
     Results,
     NoTrace,
     OwnLayers,
