@@ -3,11 +3,14 @@
 import pytest
 
 from trulens_core import (
+    LIME,
+    Ablation,
     ExpectedGradients,
     GradCAM,
     InputAttribution,
     IntegratedGradients,
     InternalInfluence,
+    KernelSHAP,
     SmoothGrad,
 )
 from trulens_core.testing import small_model
@@ -28,6 +31,9 @@ MODEL, X = small_model()
         ),
         (lambda: SmoothGrad(MODEL, nt_samples=3, stdevs=0.1), "resolution= here; .*var="),
         (lambda: ExpectedGradients(MODEL, X, nsamples=3), "samples="),
+        (lambda: Ablation(MODEL, feature_mask=X), "segments="),
+        (lambda: KernelSHAP(MODEL, nsamples=100, l1_reg="aic"), "samples=.*left out"),
+        (lambda: LIME(MODEL, num_samples=100), "samples="),
         (lambda: GradCAM(MODEL, "hidden", operator=None), "qoi="),
         (lambda: IntegratedGradients(MODEL, qio=1), r"takes no qio=$"),
     ],

@@ -83,9 +83,10 @@ class _Table:
         self._kind, self._columns = kind, columns
 
     def __call__(self, new: list[Any]) -> Any:
-        """A table of an array; a tensor of a framework as it is."""
+        """A table of an array with these columns; tensors and other arrays as they are."""
         values = new[0]
-        if not isinstance(values, np.ndarray):
+        fits = isinstance(values, np.ndarray) and values.shape[1:] == (len(self._columns),)
+        if not fits:
             return values
         return self._kind(np.asarray(values), columns=self._columns)
 

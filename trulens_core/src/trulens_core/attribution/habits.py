@@ -6,6 +6,13 @@ from collections.abc import Iterable
 
 _OURS = {
     "target": "Captum's target= is qoi= here",
+    "feature_mask": "Captum's feature_mask= is segments= here, Segments.of(mask)",
+    "sliding_window_shapes": "Captum's sliding_window_shapes= is Occlusion's size= here",
+    "strides": "Captum's strides= is Occlusion's stride= here",
+    "perturbations_per_eval": "Captum's perturbations_per_eval= is rebatch_size= here, in rows",
+    "num_samples": "lime's num_samples= is samples= here",
+    "l1_reg": "SHAP's l1_reg= has no like here: no segment is left out",
+    "max_evals": "SHAP's max_evals= is samples= here: permutations",
     "n_steps": "Captum's n_steps= is resolution= here",
     "baselines": "Captum's baselines= is baseline= here",
     "internal_batch_size": "Captum's internal_batch_size= is rebatch_size= here",

@@ -19,9 +19,12 @@ from trulens_core.distributions.placements import Placement, placement
 from trulens_core.distributions.points import LazyPoints, Records
 from trulens_core.distributions.replacements import Replacement, replacement
 from trulens_core.inputs import ModelInputs
-from trulens_core.segments import Regions, Segments, resolved, without
+from trulens_core.segments import Regions, Segments, resolved
+from trulens_core.segments.several import without
 from trulens_core.slices import Cut
 
+_AHEAD = 2**16
+"""Numbers of masks that are made at a time."""
 Each = Segments | None
 Record = tuple[Regions, ...]
 """The regions of one record, one per tensor of the value."""
@@ -58,6 +61,22 @@ class Masking:
         """The draws that the masks i to j go with, (j − i,), or (j − i, b) where they differ."""
         each = np.stack([masks.draws(i, j) for masks in self.kinds], axis=1)
         return each[:, 0] if len(self.kinds) == 1 else each[:, self.kind_of]
+
+
+class _Ahead:
+    """The masks of a masking, made for several blocks at a time: making few takes as long."""
+
+    def __init__(self, plan: Masking) -> None:
+        self._plan = plan
+        self._n = _AHEAD // max(1, *(masks.n_segments for masks in plan.kinds))
+        self._first = self._last = 0
+        self._made: list[Array] = []
+
+    def __call__(self, i: int, j: int) -> list[Array]:
+        if not self._first <= i <= j <= self._last:
+            self._first, self._last = i, max(j, i + self._n)
+            self._made = self._plan.masks(self._first, self._last)
+        return [m[i - self._first : j - self._first] for m in self._made]
 
 
 class MaskDoi(DoI):
@@ -139,7 +158,7 @@ class MaskDoi(DoI):
         del baseline
         put = replacement(self._baseline, records, self.design.random, self.seed)
         plan = self._masking(records, put)
-        columns = zip(*plan.regions, strict=True)
+        columns, made = zip(*plan.regions, strict=True), _Ahead(plan)
         places: list[Placement] = [
             placement(own, plan.kind_of, z, records.backend)
             for own, z in zip(columns, records.z, strict=True)
@@ -147,11 +166,12 @@ class MaskDoi(DoI):
 
         def stack(i: int, j: int) -> list[Tensor]:
             first, last = i // plan.copies, (j - 1) // plan.copies + 1
-            at = np.arange(i, j) // plan.copies - first
-            masks = [m[at] for m in plan.masks(first, last)] if plan.copies > 1 else []
+            masks = made(first, last)
+            if plan.copies > 1:
+                at = np.arange(i, j) // plan.copies - first
+                masks = [m[at] for m in masks]
             draws = plan.draws(i, j) if put.drawn else None
             values = put.values(i, j, draws)
-            masks = masks or plan.masks(i, j)
             each = zip(places, records.z, values, strict=True)
             return [p.points(z, base, masks) for p, z, base in each]
 

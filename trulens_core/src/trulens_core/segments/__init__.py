@@ -3,4 +3,3 @@
 from trulens_core.segments.regions import Regions as Regions
 from trulens_core.segments.segments import Segments as Segments
 from trulens_core.segments.several import resolved as resolved
-from trulens_core.segments.several import without as without
