@@ -54,7 +54,7 @@ class Blurred:
 
     Example:
         >>> Blurred(1.0)(np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])).round(2).tolist()
-        [[0.06, 0.24, 0.4, 0.24, 0.06]]
+        [[0.08, 0.26, 0.4, 0.26, 0.08]]
     """
 
     sigma: float
