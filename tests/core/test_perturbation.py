@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -453,6 +454,23 @@ def test_data_frames_keep_their_columns():
     assert np.abs(drawn.explain(frame).residual).max() < 1e-12
 
 
+def test_a_function_has_the_numbers_of_the_model_that_it_calls():
+    model, x = small_model()
+    wrapper = get_model_wrapper(model)
+    same = function(wrapper)
+    for make in (
+        lambda m: Ablation(m, qoi=1),
+        lambda m: ShapleyValues(m, samples=6, qoi="max"),
+        lambda m: KernelSHAP(m, samples=26, qoi="predicted"),
+        lambda m: LIME(m, samples=50, qoi=(0, 2)),
+        lambda m: RISE(m, samples=20, cells=3, qoi=1),
+        lambda m: Sobol(m, samples=8, qoi=1),
+        lambda m: KernelSHAP(m, samples=60, qoi=1, baseline=Marginal(DATA[:, :5])),
+    ):
+        found, expected = make(same).attributions(x), make(wrapper).attributions(x)
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
 # -- options and errors ------------------------------------------------------------------------
 
 
@@ -548,3 +566,19 @@ def test_standard_errors_of_rise_are_honest():
         r = RISE(f, samples=200, cells=4, seed=seed, qoi=first).explain(x)
         inside.append(np.abs(r.attributions - true) <= 2 * r.standard_error)
     assert 0.9 <= np.mean(inside) <= 0.99
+
+
+def test_memory_does_not_grow_with_permutations():
+    """Above what the masks of one block and the numbers that wait take."""
+    model = function(lambda x: x.sum(axis=1))
+
+    def peak(samples):
+        tracemalloc.start()
+        ShapleyValues(model, samples=samples, qoi=first).attributions(X)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(100)
+    # a Python number for each point, its weight, is kept: 8 bytes of the 240 that its q would take
+    assert peak(12_000) < 1.5 * peak(4_000)

@@ -186,10 +186,10 @@ class _Weighing:
 
     def finish(self) -> Parts:
         columns = [np.concatenate(parts) for parts in zip(*self._q, strict=True)]
-        tensor = self._backend.from_numpy
+        like = self._backend.accumulator(self._maps.maps[:0])
         return Parts(
             [[self._map(q)] for q in columns],
-            quantity=[tensor(q[0]) for q in columns],
+            quantity=[self._backend.from_numpy(q[0], like=like) for q in columns],
             n_evaluations=np.full(columns[0].shape[1], len(columns[0])),
         )
 

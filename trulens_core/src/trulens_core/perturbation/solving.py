@@ -148,5 +148,6 @@ class Solving:
         return found
 
     def _tensor(self, array: Array) -> Any:
-        """In float64, or where the framework has none by default, in what it has."""
-        return self._backend.from_numpy(np.ascontiguousarray(array))
+        """On the value's device, and of its type where that is wide enough for sums."""
+        like = self._backend.accumulator(self._plan.like[0][:0])
+        return self._backend.from_numpy(np.ascontiguousarray(array), like=like)
