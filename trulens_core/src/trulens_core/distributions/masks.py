@@ -15,7 +15,7 @@ from trulens_core.distributions.base import DoI
 from trulens_core.distributions.baselines import Baselines, by_record
 from trulens_core.distributions.designs import Array, Design, Masks
 from trulens_core.distributions.marginal import Marginal
-from trulens_core.distributions.placements import Placement, placement
+from trulens_core.distributions.placements import Placement, one_object, placement
 from trulens_core.distributions.points import LazyPoints, Records
 from trulens_core.distributions.replacements import Replacement, replacement
 from trulens_core.inputs import ModelInputs
@@ -191,11 +191,11 @@ class MaskDoi(DoI):
         if self._drops:
             regions = self._moved(regions, records, put)
         made: dict[int, Masks] = {}
-        for own in regions:
+        for own in regions[: 1 if one_object(regions) else None]:
             if own[0].n not in made:
                 made[own[0].n] = self.design.masks(own, put.drawn)
-        kinds = list(made)
-        kind_of = np.array([kinds.index(own[0].n) for own in regions])
+        places = {n: i for i, n in enumerate(made)}
+        kind_of = np.array([places[own[0].n] for own in regions])
         parts = tuple(regions), tuple(made.values()), kind_of, put.copies, records.z
         return Masking(*parts)
 

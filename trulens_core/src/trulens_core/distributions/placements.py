@@ -39,11 +39,19 @@ def placement(
         like: the value.
         backend: of it.
     """
+    shared = one_object(regions)
+    if shared:  # what holds for one record holds for all
+        regions, kinds = regions[:1], kinds[:1]
     if all(r.labels is not None for r in regions):
         return _Labels(regions, kinds, like, backend)
-    if all(r is regions[0] for r in regions):
+    if shared:
         return _Members(regions[0], int(kinds[0]), like, backend)
     return _Each(regions, kinds, backend)
+
+
+def one_object(values: Sequence[object]) -> bool:
+    """Whether all are the same object, as records' regions mostly are."""
+    return len(set(map(id, values))) == 1
 
 
 class _Labels:
@@ -55,10 +63,9 @@ class _Labels:
         self._backend = backend
         sizes = {int(kind): r.n for kind, r in zip(kinds, regions, strict=True)}
         starts = np.cumsum([0, *(sizes[kind] + 1 for kind in sorted(sizes))])
-        shared = all(r is regions[0] for r in regions)
         alike = len({r.labels.shape for r in regions if r.labels is not None}) == 1
         found = []
-        for kind, r in list(zip(kinds, regions, strict=True))[: 1 if shared else None]:
+        for kind, r in zip(kinds, regions, strict=True):
             assert r.labels is not None
             # behind the masks of each kind stands one that keeps what is in no segment
             own = np.where(r.labels < 0, r.n, r.labels) + starts[sorted(sizes).index(int(kind))]

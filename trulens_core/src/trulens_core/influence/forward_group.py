@@ -16,11 +16,10 @@ from trulens_core.influence.record_group import RecordGroup
 from trulens_core.influence.statistics import Evaluated, Parts
 from trulens_core.influence.ways import Way
 from trulens_core.inputs.rows import repeated
-from trulens_core.quantities import QoI
+from trulens_core.quantities import QoI, evaluate
 from trulens_core.slices import Cut
 from trulens_core.steps.block import Block
-
-Values = Callable[[QoI, list[Tensor]], list[Tensor]]
+from trulens_core.steps.quantity_data import with_tensors
 
 
 class ForwardGroup(RecordGroup):
@@ -85,12 +84,19 @@ class ForwardGroup(RecordGroup):
         """The quantities as a function of blocks, (k, b) each."""
         q, backend = self._question, self._backend
         values = q.wrapper.values_over_blocks(self._inputs, of=q.target, narrow=way == "narrow")
+        made: dict[int, QoI] = {}  # of this call's blocks, which have one or two sizes
+
+        def of_rows(k: int) -> QoI:
+            if k not in made:
+                wide = qoi.mapped(functools.partial(repeated, k=k, backend=backend))
+                placed = wide.with_channel_axis(q.wrapper.channel_axis(q.target))
+                made[k] = with_tensors(placed, self._inputs, q.wrapper)
+            return made[k]
 
         def over(block: Block) -> Gradients:
             k = len(block.weights)
             y = [backend.merge_points(t) for t in values(block)]
-            of_rows = qoi.mapped(functools.partial(repeated, k=k, backend=backend))
-            found = self._quantities_of(of_rows, y)
+            found = evaluate(of_rows(k), y, int(y[0].shape[0]), backend)
             return Gradients([backend.split_points(x, k) for x in found], [], [])
 
         return over

@@ -9,6 +9,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor
 from trulens_core.distributions import Masking
+from trulens_core.distributions.placements import one_object
 from trulens_core.distributions.points import LazyPoints
 from trulens_core.influence.statistics import Evaluated, Parts, Running, Statistic
 from trulens_core.perturbation.solvers import Array, Solved, Solver
@@ -139,7 +140,7 @@ class Solving:
         for t, like in enumerate(self._plan.like):
             whole = np.zeros(tuple(int(n) for n in like.shape))
             for members, own in zip(self._members, values, strict=True):
-                if all(regions[r][t] is regions[members[0]][t] for r in members):
+                if one_object([regions[r] for r in members]):
                     whole[members] = regions[members[0]][t].spread(own)
                 else:
                     for r, value in zip(members, own, strict=True):

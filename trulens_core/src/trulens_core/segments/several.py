@@ -56,6 +56,8 @@ def resolved(
         _elements(t) if own is None else own.resolved(t, **options)  # type: ignore[arg-type]  # by name
         for own, t in zip(each, z, strict=True)
     ]
+    if all(len(set(map(id, own))) == 1 for own in found):  # as those of most recipes are
+        return (_joined(tuple(own[0] for own in found)),) * len(found[0])
     made: dict[tuple[int, ...], tuple[Regions, ...]] = {}
     return tuple(
         made[key] if (key := tuple(map(id, own))) in made else made.setdefault(key, _joined(own))
