@@ -20,9 +20,10 @@ import measure
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
-PACKAGES = ("numpy", "torch", "captum", "tensorflow", "keras", "jax")
+PACKAGES = ("numpy", "torch", "captum", "shap", "tensorflow", "keras", "jax")
 TABLES = {
     "PyTorch: beside loops written by hand and Captum": "torch_speed.py",
+    "Without gradients: beside loops written by hand, Captum and shap": "torch_masks.py",
     "Keras on TensorFlow: beside a traced loop written by hand, and Xplique": "keras_ig.py",
     "JAX: beside a jitted loop written by hand": "jax_cost.py",
 }
