@@ -37,6 +37,7 @@ from trulens_core.errors import (
     QoiError,
     TrulensError,
     TrulensWarning,
+    UncoveredOperationError,
     UnknownLayerError,
     UnsupportedModelError,
 )
@@ -67,10 +68,16 @@ from trulens_core.slices import Cut, InputCut, LogitCut, OutputCut, Slice
 
 if TYPE_CHECKING:
     from trulens_core.attribution import (
+        LRP,
+        AttnLRP,
         AttributionMethod,
         Conductance,
+        Deconvolution,
+        DeepLIFT,
+        DeepSHAP,
         ExpectedGradients,
         GradCAM,
+        GuidedBackprop,
         InputAttribution,
         IntegratedGradients,
         InternalInfluence,
@@ -81,6 +88,7 @@ if TYPE_CHECKING:
     )
     from trulens_core.distributions import Baselines, DataDoi, PathDoi
     from trulens_core.influence.statistics import Parts, Running, Statistic
+    from trulens_core.rules import Rule, RuleSet
     from trulens_core.segments import Segments
 
 __all__ = [
@@ -129,6 +137,14 @@ __all__ = [
     "Conductance",
     "NeuronConductance",
     "GradCAM",
+    "GuidedBackprop",
+    "Deconvolution",
+    "LRP",
+    "AttnLRP",
+    "DeepLIFT",
+    "DeepSHAP",
+    "Rule",
+    "RuleSet",
     "Statistic",
     "Running",
     "Parts",
@@ -155,16 +171,23 @@ __all__ = [
     "QoiError",
     "TrulensError",
     "TrulensWarning",
+    "UncoveredOperationError",
     "UnknownLayerError",
     "UnsupportedModelError",
 ]
 
 _ON_USE = {
     "trulens_core.attribution": (
+        "LRP",
+        "AttnLRP",
         "AttributionMethod",
         "Conductance",
+        "Deconvolution",
+        "DeepLIFT",
+        "DeepSHAP",
         "ExpectedGradients",
         "GradCAM",
+        "GuidedBackprop",
         "InputAttribution",
         "IntegratedGradients",
         "InternalInfluence",
@@ -175,6 +198,7 @@ _ON_USE = {
     ),
     "trulens_core.distributions": ("Baselines", "DataDoi", "PathDoi"),
     "trulens_core.influence.statistics": ("Parts", "Running", "Statistic"),
+    "trulens_core.rules": ("Rule", "RuleSet"),
     "trulens_core.segments": ("Segments",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""

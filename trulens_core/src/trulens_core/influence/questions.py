@@ -13,6 +13,7 @@ from trulens_core.distributions import DoI
 from trulens_core.influence.statistics import Complete, Mean, Statistic
 from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
+from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut
 
 _LEAST_POINTS = 3
@@ -55,6 +56,7 @@ class Question:
         statistic: how what the points give becomes one answer.
         contract: the axes of the value at the source cut that attributions are summed over.
         tolerance: instead of a number of points, the error that is accepted; of paths alone.
+        rules: how operations pass gradients back; None: by their derivatives.
     """
 
     wrapper: ModelWrapper
@@ -67,12 +69,13 @@ class Question:
     statistic: Statistic = dataclasses.field(default_factory=Mean)
     tolerance: Tolerance | None = None
     contract: tuple[int, ...] | None = None
+    rules: RuleSet | None = None
 
     @property
     def complete(self) -> Complete:
         """How the attributions add up to q(x) − q(baseline), where there is a baseline."""
         own = self.statistic.complete
-        if own is None:
+        if own is None or (self.rules is not None and not self.rules.compares):
             return None
         if not self.statistic.follows_path:
             standard = self.multiply and self.doi.multiplier_is_standard

@@ -54,6 +54,7 @@ class Assembly:
             ),
             converged=np.concatenate(stated) if stated else None,
             standard_error=self._nested(errors, leading=0) if errors else None,
+            coverage=None if self._question.rules is None else self._question.rules.report,
         )
 
     def residual_advice(self) -> str | None:

@@ -11,18 +11,27 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.plugins import BackendDescription, LoadedBackend, register_backend
+from trulens_core.rules import Applied
 from trulens_core.slices import Cut
 from trulens_core.testing.reference.backend import BACKEND
+from trulens_core.testing.reference.by_rules import ByRules
 from trulens_core.testing.reference.layers import LAYERS, OPERATIONS
 from trulens_core.testing.reference.tensors import Array, Tensor
 from trulens_core.testing.zoo import Architecture
 
 At = Callable[[Place, Any], Any]
+Run = Callable[[str, str, Callable[..., Any], list[Any]], Any]
+"""How an operation is run: the layer that it is, or none; its kind; its function; operands."""
 
 
 def _unseen(place: Place, value: Any) -> Any:
     del place
     return value
+
+
+def _as_it_is(layer: str, kind: str, function: Callable[..., Any], operands: list[Any]) -> Any:
+    del layer, kind
+    return function(*operands)
 
 
 class ReferenceModel:
@@ -53,20 +62,25 @@ class ReferenceModel:
         """The output for tensors."""
         return self.run(args, kwargs, _unseen)
 
-    def run(self, args: Sequence[Any], kwargs: Mapping[str, Any], at: At) -> Any:
-        """The output, with `at` shown every layer's input and output, which it may replace."""
+    def run(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], at: At, by: Run = _as_it_is
+    ) -> Any:
+        """The output, with `at` shown every layer's input and output, which it may replace.
+
+        Operations are run `by` a function, which may do so otherwise.
+        """
 
         def call(name: str, operands: list[Any]) -> Any:
             if name not in self.architecture.layers:
-                return OPERATIONS[name](*operands)
+                return by("", name, OPERATIONS[name], operands)
             operands, _ = at((name, "in"), (tuple(operands), {}))
             weights = {
                 n.partition(".")[2]: Tensor(w)
                 for n, w in self.weights.items()
                 if n.partition(".")[0] == name
             }
-            layer = LAYERS[self.architecture.layers[name][0]]
-            return at((name, "out"), layer(*operands, weights))
+            kind = str(self.architecture.layers[name][0])
+            return at((name, "out"), by(name, kind, LAYERS[kind], [*operands, weights]))
 
         return self.architecture.run(args, kwargs, call)
 
@@ -100,6 +114,20 @@ class ReferenceWrapper(ModelWrapper):
         p = Pass(self, replace=replace, tap=tap, want=want)
         inputs = p.enter(inputs)
         return p.leave(self.model.run(inputs.args, inputs.kwargs, p.at))
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[Tensor]]:
+        by = ByRules(rules)
+        p = Pass(self, replace=replace, tap=by.taps(tap), want=want)
+        inputs = p.enter(inputs)
+        return p.leave(self.model.run(inputs.args, inputs.kwargs, p.at, by))
 
     def like(self) -> Tensor | None:
         return next((Tensor(w) for w in self.model.weights.values()), None)
