@@ -90,7 +90,7 @@ def attn_lrp(**options: Any) -> RuleSet:
 def deep_lift(points: int = 10, **options: Any) -> RuleSet:
     """DeepLIFT's rescale rule (Shrikumar et al., 2017), extended to products and softmax."""
     rules: list[tuple[Selector, Rule]] = [
-        ("linear|conv|affine|avg_pool|structural|add", Gradient()),
+        ("linear|conv|affine|avg_pool|add", Gradient()),
         ("relu|pointwise|rsqrt", Rescale()),
         ("max_pool", RescaleMax()),
         ("matmul|multiply", RescaleProduct()),

@@ -12,6 +12,8 @@ from trulens_core.rules.rule import Rule
 
 Selector = str | Callable[[Operation], bool]
 _LAYER = "layer:"
+_NO_KIND = frozenset({"unknown", "structural"})
+"""What "*" does not mean: a rule for anything would hide what nobody knows."""
 
 
 class RuleSet:
@@ -104,7 +106,7 @@ def _fits(where: Selector, op: Operation) -> bool:
         return bool(where(op))
     if where.startswith(_LAYER):
         return op.kind != "unknown" and fnmatch.fnmatchcase(op.layer, where[len(_LAYER) :])
-    return op.kind in where.split("|") or (where == "*" and op.kind != "unknown")
+    return op.kind in where.split("|") or (where == "*" and op.kind not in _NO_KIND)
 
 
 def _checked(pair: Any) -> tuple[Selector, Rule]:
