@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -197,7 +198,7 @@ class ByRules(_Mode):  # type: ignore[misc]
         if what.name in ("neg", "negative", "to", "type", "float", "double", "type_as", "clone"):
             return held
         if what.name == "sum":
-            return Value(**{**vars(held), "summed": True})
+            return dataclasses.replace(held, summed=True)
         if what.name not in SHAPES or before is None or before.linear is None:
             return value
         linear = before.linear
@@ -216,9 +217,13 @@ class ByRules(_Mode):  # type: ignore[misc]
 
     def mark(self, out: Any, value: Value) -> None:
         """Note that the tensors that an operation gave are known."""
-        for t in tv.tensors_in((out,)):
+        if isinstance(out, torch.Tensor):
+            if out.requires_grad:
+                tv.put(out, value)
+            return
+        for t in tv.tensors_in((out,)):  # each is a value of its own
             if t.requires_grad:
-                tv.put(t, value)
+                tv.put(t, dataclasses.replace(value))
 
     def _of_source(self, args: Any) -> bool:
         found = (tv.value_of(t, self.token) for t in tv.tensors_in(args))

@@ -151,7 +151,7 @@ def _with_bias(call: Call, pair: Sequence[Any], i: int) -> torch.Tensor | None:
         *others, b = operands
         return function(*others, None) + b
 
-    return call.apply(
+    out = call.apply(
         linear.kind,
         whole,
         [*linear.operands, bias],
@@ -160,6 +160,9 @@ def _with_bias(call: Call, pair: Sequence[Any], i: int) -> torch.Tensor | None:
         value=Value(call.mode.token),
         name="linear with bias",
     )
+    now = dataclasses.replace(linear, function=whole, bias=bias, entry=call.mode.rules.last)
+    call.mode.mark(out, Value(call.mode.token, entry=now.entry, linear=now))
+    return out
 
 
 def _one_sided(
@@ -259,7 +262,10 @@ def _merged(
         shift = norm(zero).flatten()
         scale = norm(zero + 1).flatten() - shift
         weights = w * scale.reshape(-1, *[1] * (w.ndim - 1))
-        bias = shift if linear.bias is None else linear.bias * scale + shift
+        bias = shift
+        if linear.bias is not None:
+            own = linear.bias.flatten().expand(scale.shape)
+            bias = (own * scale + shift).reshape(-1, *linear.bias.shape[1:])
     return call.apply(
         linear.kind,
         linear.function,

@@ -75,8 +75,10 @@ class Question:
     def complete(self) -> Complete:
         """How the attributions add up to q(x) − q(baseline), where there is a baseline."""
         own = self.statistic.complete
-        if own is None or (self.rules is not None and not self.rules.compares):
+        if own is None:
             return None
+        if self.rules is not None and not (self.rules.compares and self.doi.at_value):
+            return None  # what is passed back is no derivative along a path
         if not self.statistic.follows_path:
             standard = self.multiply and self.doi.multiplier_is_standard
             if not (standard and self.source == self.doi_cut):

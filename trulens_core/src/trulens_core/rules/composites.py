@@ -23,6 +23,8 @@ from trulens_core.rules.standard import (
     ZPlus,
 )
 
+_SUMS = Epsilon()
+
 
 def guided(**options: Any) -> RuleSet:
     """Guided backpropagation: ReLUs pass back what is positive, all else its derivative."""
@@ -34,19 +36,19 @@ def deconvolution(**options: Any) -> RuleSet:
     return RuleSet([("relu", Deconv()), ("*", Gradient())], **options)
 
 
-def _lrp(conv: Rule, linear: Rule) -> list[tuple[Selector, Rule]]:
+def _lrp(conv: Rule, linear: Rule, sums: Rule = _SUMS) -> list[tuple[Selector, Rule]]:
     return [
         ("conv", conv),
         ("linear", linear),
         ("relu|pointwise|affine", Identity()),
-        ("add|avg_pool", Epsilon()),
+        ("add|avg_pool", sums),
         ("max_pool", Gradient()),
     ]
 
 
 def epsilon(eps: float = 1e-6, **options: Any) -> RuleSet:
     """LRP-ε throughout."""
-    return RuleSet(_lrp(Epsilon(eps), Epsilon(eps)), **options)
+    return RuleSet(_lrp(Epsilon(eps), Epsilon(eps), Epsilon(eps)), **options)
 
 
 def epsilon_plus(**options: Any) -> RuleSet:
