@@ -335,7 +335,7 @@ def test_the_first_that_fits_is_taken():
 
 @pytest.mark.parametrize("rules", [[("linear",)], [("lin", Epsilon())], [("linear", Epsilon)], [3]])
 def test_what_is_no_rule_is_refused(rules):
-    with pytest.raises(ValueError, match="selector|rule|Rule"):
+    with pytest.raises(ValueError, match=r"selector|rule|Rule"):
         RuleSet(rules)
 
 

@@ -83,7 +83,7 @@ UNSEEN = {
     "a norm": (lambda x: x / x.norm(dim=-1, keepdim=True), "norm"),
     "maxima of two": (lambda x: torch.maximum(x, -x), "'maximum'"),
     "weights from the source": (weights_of, "depend on the source"),
-    "a recurrence without a rule": (nn.Sequential(nn.RNN(4, 4), First()), "'rnn_tanh'"),
+    "a projected recurrence": (nn.Sequential(nn.LSTM(4, 6, proj_size=4), First()), "proj_size"),
 }
 
 

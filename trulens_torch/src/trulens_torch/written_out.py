@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -84,6 +85,29 @@ def gru_cell(
     return n + torch.sigmoid(z + hz) * (h - n)
 
 
+def rnn_cell(  # noqa: PLR0913 - as torch has it
+    activation: Callable[[Tensor], Tensor],
+    x: Tensor,
+    h: Tensor,
+    w: Tensor,
+    u: Tensor,
+    b: Tensor | None = None,
+    c: Tensor | None = None,
+) -> Tensor:
+    """H' = φ(Wx + Uh)."""
+    return activation(linear(x, w, b) + linear(h, u, c))
+
+
+def rnn(activation: Callable[[Tensor], Tensor], *args: Any) -> tuple[Tensor, Tensor]:
+    """All layers of nn.RNN."""
+
+    def step(x: Tensor, state: Sequence[Tensor], weights: Sequence[Any]) -> Sequence[Tensor]:
+        return (rnn_cell(activation, x, state[0], *weights),)
+
+    y, (h,) = _recurrent(step, args, "rnn")
+    return y, h
+
+
 def lstm(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
     """All layers of nn.LSTM."""
     y, (h, c) = _recurrent(_lstm_step, args, "lstm")
@@ -155,6 +179,10 @@ WRITTEN_OUT: dict[str, Callable[..., Any]] = {
     "group_norm": group_norm,
     "lstm": lstm,
     "gru": gru,
+    "rnn_tanh": functools.partial(rnn, torch.tanh),
+    "rnn_relu": functools.partial(rnn, torch.relu),
+    "rnn_tanh_cell": functools.partial(rnn_cell, torch.tanh),
+    "rnn_relu_cell": functools.partial(rnn_cell, torch.relu),
     "lstm_cell": lstm_cell,
     "gru_cell": gru_cell,
 }

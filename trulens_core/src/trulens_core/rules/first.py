@@ -36,7 +36,7 @@ class Flat(Rule):
     def __call__(self, op: Operation) -> Tensor:
         check_weights(self, op)
         xp, v = op.backend.xp, op.backend.stop_gradient(op())
-        z = op(x=_one(op), weight=xp.ones_like, bias=xp.zeros_like)
+        z = op(x=_one(op), weight=lambda w: xp.full_like(w, 1.0), bias=xp.zeros_like)
         return carry(v, [(z, ratio(v, z, self.eps, op.backend))], op.backend)
 
 

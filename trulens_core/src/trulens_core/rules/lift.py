@@ -42,7 +42,7 @@ class Rescale(Rule):
         v = backend.stop_gradient(y)
         change = backend.stop_gradient(op.x) - x0
         small = xp.abs(change) < self.near
-        zero, one = xp.zeros_like(change), xp.ones_like(change)
+        zero, one = xp.zeros_like(change), xp.full_like(change, 1.0)
         quotient = (v - y0) / xp.where(small, one, change)
         return carry(
             v,
@@ -71,7 +71,7 @@ class RescaleMax(Rule):
         moved = op.x - x  # 0 with the derivative of x
         change = x - x0
         small = xp.abs(change) < self.near
-        zero, one = xp.zeros_like(change), xp.ones_like(change)
+        zero, one = xp.zeros_like(change), xp.full_like(change, 1.0)
         per = xp.where(small, zero, one / xp.where(small, one, change))
         most = xp.where(v > y0, v, y0)
         branches = [

@@ -78,7 +78,7 @@ def carry(y: Tensor, branches: Sequence[tuple[Tensor, Tensor | float]], backend:
 def stabilized(z: Tensor, eps: float, backend: Backend) -> Tensor:
     """Z + ε · sign z, where the sign of 0 is 1."""
     xp = backend.xp
-    one = xp.ones_like(z)
+    one = xp.full_like(z, 1.0)
     return z + eps * xp.where(z >= 0, one, -one)
 
 

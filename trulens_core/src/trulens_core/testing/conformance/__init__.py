@@ -29,6 +29,7 @@ from trulens_core.testing.conformance.outputs import Outputs as Outputs
 from trulens_core.testing.conformance.parity import FrameworkIndependence as FrameworkIndependence
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
+from trulens_core.testing.conformance.rules import Rules as Rules
 from trulens_core.testing.conformance.state import NoTrace as NoTrace
 from trulens_core.testing.conformance.statistics import Statistics as Statistics
 from trulens_core.testing.conformance.through import Through as Through
@@ -52,6 +53,7 @@ class Conformance(
     Namespace,
     BackendFunctions,
     Through,
+    Rules,
     FrameworkIndependence,
 ):
     """Everything."""
