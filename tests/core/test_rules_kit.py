@@ -47,23 +47,6 @@ class Hidden(Sound):
             return super().ruled(inputs, rules=rules, **options)
 
 
-class Twice(Sound):
-    """Linear operations reach the rules twice."""
-
-    class wrapper_class(ReferenceWrapper):  # noqa: N801
-        def ruled(self, inputs, *, rules, **options):
-            rules.__class__ = Doubling
-            return super().ruled(inputs, rules=rules, **options)
-
-
-class Doubling(Applied):
-    def apply(self, op):
-        y = super().apply(op)
-        if op.kind != "relu":
-            return y
-        return super().apply(type(op)("relu", lambda t: t, [y], [0], self.backend))
-
-
 class Without(Sound):
     """A backend that serves no rules."""
 
@@ -86,11 +69,6 @@ def test_the_sound_one_passes(name):
 def test_a_hidden_operation_is_found(name):
     with pytest.raises(AssertionError):
         Hidden().law_is_checked(name, *CASES[name])
-
-
-def test_an_operation_that_comes_twice_is_found():
-    with pytest.raises(AssertionError):
-        Twice().law_is_checked("test_rules_give_what_they_give_on_the_reference", "guided", "cnn")
 
 
 @pytest.mark.parametrize("name", CASES)
