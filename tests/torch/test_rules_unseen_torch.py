@@ -82,6 +82,7 @@ UNSEEN = {
     "cumprod": (lambda x: x.cumprod(-1), "'cumprod'"),
     "a norm": (lambda x: x / x.norm(dim=-1, keepdim=True), "norm"),
     "maxima of two": (lambda x: torch.maximum(x, -x), "'maximum'"),
+    "a switch by another value": (lambda x: torch.where(x[:, :1] > 0, x, 2 * x), "'where'"),
     "weights from the source": (weights_of, "depend on the source"),
     "a projected recurrence": (nn.Sequential(nn.LSTM(4, 6, proj_size=4), First()), "proj_size"),
 }
@@ -153,3 +154,34 @@ def test_what_is_no_rule_set_is_refused():
         RuleSet([("lineer", Gradient())])
     with pytest.raises(ValueError, match=r"Guided\(\)"):
         RuleSet([("relu", Guided)])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda x: x * (x > 0),
+        lambda x: torch.where(x > 0, x, torch.zeros_like(x)),
+        lambda x: torch.where(x <= 0, 0.0, x),
+        lambda x: x.masked_fill(x < 0, 0.0),
+        lambda x: x * (x > 0).double(),
+        lambda x: x * ~(x <= 0),
+        lambda x: x.clamp(min=0),
+    ],
+)
+def test_a_relu_that_is_written_out_is_one(written):
+    """What looks linear is not, where a comparison of the values decides."""
+    plain, other = Net(torch.relu), Net(written)
+    gradient = InputAttribution(plain, qoi=1, multiply_activation=False).attributions(X)
+    assert not torch.allclose(GuidedBackprop(plain, qoi=1).attributions(X), gradient)
+    for asked in (GuidedBackprop, AttnLRP, DeepLIFT):
+        expected = asked(plain, qoi=1).attributions(X)
+        assert torch.allclose(asked(other, qoi=1).attributions(X), expected, atol=1e-14)
+
+
+def test_a_leaky_relu_that_is_written_out_is_one():
+    written = Net(lambda x: torch.where(x > 0, x, 0.1 * x))
+    plain = Net(lambda x: torch.nn.functional.leaky_relu(x, 0.1))
+    for asked in (GuidedBackprop, DeepLIFT):
+        expected = asked(plain, -0.4, qoi=1) if asked is DeepLIFT else asked(plain, qoi=1)
+        found = asked(written, -0.4, qoi=1) if asked is DeepLIFT else asked(written, qoi=1)
+        assert torch.allclose(found.attributions(X), expected.attributions(X), atol=1e-14)

@@ -51,8 +51,8 @@ POINTWISE = frozenset(_POINTWISE.split())
 _PLAIN = (
     "size dim numel is_floating_point is_complex detach detach_ item tolist numpy data_ptr stride "
     "storage_offset is_contiguous get_device register_hook __len__ __bool__ __float__ __int__ "
-    "requires_grad_ __format__ __repr__ __hash__ eq ne lt gt le ge __eq__ __ne__ __lt__ __gt__ "
-    "__le__ __ge__ argmax argmin isnan isinf isfinite zeros_like ones_like empty_like full_like "
+    "requires_grad_ __format__ __repr__ __hash__ "
+    "argmax argmin isnan isinf isfinite zeros_like ones_like empty_like full_like "
     "rand_like randn_like new_zeros new_ones new_full new_empty new_tensor any all element_size "
     "nelement is_same_size ndimension __contains__ is_tensor is_nonzero sign __set__ is_inference "
     "is_neg is_conj result_type can_cast __array__ retain_grad __deepcopy__ __reduce_ex__ "
@@ -62,7 +62,12 @@ _PLAIN = (
 PLAIN = frozenset(_PLAIN.split())
 """What gives nothing that can be differentiated."""
 
+_COMPARES = "eq ne lt gt le ge greater greater_equal less less_equal not_equal"
+COMPARES = frozenset(_COMPARES.split())
+"""What tells where values lie, and so decides what is done with them elsewhere."""
+
 KINDS = {
+    **dict.fromkeys(COMPARES, "compares"),
     "linear": "linear",
     **dict.fromkeys((f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3)), "conv"),
     **dict.fromkeys(("add", "radd"), "add"),

@@ -25,7 +25,16 @@ def _entrywise(call: Call) -> Any:
     x, function = call.args[0] if call.args else call.options.get("input"), call.of_first()
     if not call.args:
         return sums.unknown(call)
-    return call.apply(call.what.kind, function, [x], value=_unless_more(call, x, function))
+    kind = "relu" if _is_relu(call) else call.what.kind
+    return call.apply(kind, function, [x], value=_unless_more(call, x, function))
+
+
+def _is_relu(call: Call) -> bool:
+    """Whether a limit is that of ReLU: none but 0 below."""
+    if call.what.name not in ("clamp", "clip", "clamp_min"):
+        return False
+    _, low, high = call.named("input", "min", "max")
+    return isinstance(low, int | float) and low == 0 and high is None
 
 
 def _unless_more(call: Call, x: Any, step: Callable[[Any], Any]) -> Value | None:

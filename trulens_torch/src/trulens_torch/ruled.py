@@ -20,6 +20,7 @@ from trulens_core.rules import Applied
 from trulens_core.slices import Cut
 from trulens_torch import traced_values as tv
 from trulens_torch.calls import Call
+from trulens_torch.conditions import substituted, switched
 from trulens_torch.functions import SHAPES, SUMS, Known, known, opened
 from trulens_torch.kinds import SEEN_TO
 from trulens_torch.traced_values import Value
@@ -115,22 +116,25 @@ class ByRules(_Mode):  # type: ignore[misc]
         if what.kind == "plain" or not torch.is_grad_enabled():
             return func(*args, **options)
         active = [t for t in tv.tensors_in((args, options)) if t.requires_grad]
-        if not active:
-            return func(*args, **options)
-        for t in active:
-            if tv.value_of(t, self.token) is None:
-                where = f"{what.name!r} in layer {self.layer or 'the model'!r}"
-                raise UncoveredOperationError(f"an operand of {where} {_unseen(t)}")
-        if options.get("out") is not None:
-            raise UncoveredOperationError(
-                f"{what.name!r} in layer {self.layer or 'the model'!r} writes to out=, which rules "
-                "do not serve; assign its result instead"
-            )
+        if not active or what.kind == "compares":
+            return self._decided(func, what, args, options)
+        self._check(what, active, options)
         if what.kind == "write":
             return self._written(func, what, args, options)
         if what.in_place or options.get("inplace"):
             return self._in_place(what, args, options)
         return self.run(what, func, args, options)
+
+    def _check(self, what: Known, active: list[torch.Tensor], options: dict[str, Any]) -> None:
+        """Raise for an operand that came from what was not seen, and for what is not served."""
+        where = f"{what.name!r} in layer {self.layer or 'the model'!r}"
+        for t in active:
+            if tv.value_of(t, self.token) is None:
+                raise UncoveredOperationError(f"an operand of {where} {_unseen(t)}")
+        if options.get("out") is not None:
+            raise UncoveredOperationError(
+                f"{where} writes to out=, which rules do not serve; assign its result instead"
+            )
 
     def _written(self, func: Any, what: Known, args: Sequence[Any], options: dict[str, Any]) -> Any:
         """A write of values into a tensor: linear in what is written."""
@@ -159,6 +163,8 @@ class ByRules(_Mode):  # type: ignore[misc]
 
     def run(self, what: Known, func: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
         """A function, not in place."""
+        if any(True for _ in self._conditions((args, options))):
+            return switched(Call(self, what, func, args, options))
         if what.name in WRITTEN_OUT:
             with self:
                 return WRITTEN_OUT[what.name](*args, **options)
@@ -214,6 +220,26 @@ class ByRules(_Mode):  # type: ignore[misc]
             linear.versions,
         )
         return Value(self.token, value.source, name=what.name, entry=value.entry, linear=moved)
+
+    def _conditions(self, held: Any) -> Iterator[torch.Tensor]:
+        """What was told by comparing values that depend on the source, and has no derivative."""
+        for t in tv.tensors_in(held):
+            if not t.requires_grad and tv.value_of(t, self.token) is not None:
+                yield t
+
+    def _decided(self, func: Any, what: Known, args: Any, options: dict[str, Any]) -> Any:
+        """A function whose result has no derivative, but may decide about values that have one."""
+        out = func(*args, **options)
+        known = [t for t in tv.tensors_in((args, options)) if tv.value_of(t, self.token)]
+        if not known or not isinstance(out, torch.Tensor) or out.requires_grad:
+            return out
+        value = Value(self.token, name=what.name)
+        if len(known) == 1 and out.shape == known[0].shape:
+            value = Call(self, what, func, args, options).derived(
+                known[0], substituted(func, args, options, known)
+            )
+        tv.put(out, value)
+        return out
 
     def mark(self, out: Any, value: Value) -> None:
         """Note that the tensors that an operation gave are known."""

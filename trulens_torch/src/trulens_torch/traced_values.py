@@ -127,6 +127,17 @@ def ancestor(
     return None
 
 
+def common(
+    tensors: Sequence[torch.Tensor], token: object
+) -> tuple[torch.Tensor, Value, list[Callable[[Any], Any]]] | None:
+    """What tensors of one shape were all computed from entry by entry, and the ways from it."""
+    first, *rest = ({id(v): (t, v, way) for t, v, way in lineage(x, token)} for x in tensors)
+    for key, (root, value, way) in first.items():
+        if all(key in other for other in rest) and all(t.shape == root.shape for t in tensors):
+            return root, value, [way, *(other[key][2] for other in rest)]
+    return None
+
+
 def entries_between(x: torch.Tensor, root: Value, token: object) -> Iterator[Entry]:
     """The entries of the operations from a value to a tensor computed from it entry by entry."""
     for _, value, _ in lineage(x, token):
