@@ -13,12 +13,13 @@ import numpy as np
 
 from trulens_core.backends import Tap
 from trulens_core.cache import StepCache
-from trulens_core.errors import TrulensWarning
+from trulens_core.errors import TrulensWarning, UncoveredOperationError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.passes.names import place_of, unknown_layer
-from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_core.rules import Applied
+from trulens_core.slices import INPUT, OUTPUT, Cut, InputCut
 from trulens_jax import _compat
 from trulens_jax.adapters import adapter_for
 from trulens_jax.adapters.base import Adapter
@@ -140,6 +141,28 @@ class JaxModelWrapper(ModelWrapper):
         with self._now.at(program):
             p = Pass(self, replace=replace, tap=tap, want=want)
         return p.leave(program.run(state, p.enter(inputs), p))
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Any]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[Any]]:
+        if rules.merge:
+            raise UncoveredOperationError(
+                "merge=True is not served by the backend 'jax': a program does not say which of "
+                "its equations are a batch normalisation; leave it out"
+            )
+        state = self.state()
+        program = self._program(state, inputs)
+        with self._now.at(program):
+            p = Pass(self, replace=replace, tap=tap, want=want)
+        entered, parameters = p.enter(inputs), self.parameters
+        at = [i for c in tap if isinstance(c, InputCut) for i in inputs.at(c, BACKEND, parameters)]
+        return p.leave(program.ruled(state, entered, p, at, rules))
 
     def _program(self, state: Any, inputs: ModelInputs) -> Program:
         def build() -> Program:
