@@ -13,7 +13,7 @@ import numpy as np
 
 from trulens_core.backends import Tap
 from trulens_core.cache import StepCache
-from trulens_core.errors import TrulensWarning, UncoveredOperationError
+from trulens_core.errors import TrulensWarning
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
@@ -26,6 +26,7 @@ from trulens_jax.adapters.base import Adapter
 from trulens_jax.backend import BACKEND
 from trulens_jax.layers import listed
 from trulens_jax.programs import Program, signature
+from trulens_jax.ruled import check_served
 
 _KEPT_PROGRAMS = 32
 
@@ -151,11 +152,7 @@ class JaxModelWrapper(ModelWrapper):
         want: Sequence[Cut],
         rules: Applied,
     ) -> list[list[Any]]:
-        if rules.merge:
-            raise UncoveredOperationError(
-                "merge=True is not served by the backend 'jax': a program does not say which of "
-                "its equations are a batch normalisation; leave it out"
-            )
+        check_served(rules)
         state = self.state()
         program = self._program(state, inputs)
         with self._now.at(program):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
+
+from trulens_core.backends import Tap
+from trulens_core.errors import UncoveredOperationError
 from trulens_core.rules import Applied, Operation
-from trulens_jax.flat import Flat, Key
+from trulens_core.slices import Cut
+from trulens_jax.flat import Flat, Key, flatten
 from trulens_jax.planned import SUMS, Head, Plan
 from trulens_jax.taps import Site
 
@@ -84,4 +90,58 @@ class _Run:
             head.name,
             plan.layers[i],
             any(head.ins[j] in plan.sources for j in active),
+        )
+
+
+def after_taps(
+    forward: Callable[..., list[list[Any]]], taps: Mapping[Cut, Tap], rules: Applied
+) -> list[list[Any]]:
+    """The values at wanted cuts of a model that runs on JAX but is no program: it is made one.
+
+    What comes after the tapped values is traced as a function of these.
+
+    Args:
+        forward: evaluates the model with the taps that it is given as `tap`.
+        taps: by cut.
+        rules: those of the evaluation.
+    """
+    check_served(rules, "for layers of Keras on JAX")
+    if rules.names_layers:
+        raise UncoveredOperationError(
+            "selectors of layers are not served for Keras on JAX, whose program does not tell "
+            "them; choose by kind, or by a function of the operation"
+        )
+    seen: list[list[Any]] = []
+
+    def note(tap: Tap, z: list[Any]) -> list[Any]:
+        seen.append(tap(z))
+        return seen[-1]
+
+    forward(tap={cut: functools.partial(note, tap) for cut, tap in taps.items()})
+    tapped = [z for zs in seen for z in zs]
+    sizes: list[int] = []
+
+    def after(values: list[Any]) -> list[Any]:
+        rest = iter(values)
+
+        def given(z: list[Any]) -> list[Any]:
+            return [next(rest) for _ in z]
+
+        found = forward(tap=dict.fromkeys(taps, given))
+        sizes[:] = [len(ts) for ts in found]
+        return [t for ts in found for t in ts]
+
+    closed = jax.make_jaxpr(after)(tapped)
+    flat = flatten(closed.jaxpr, closed.consts)
+    plan = Plan(flat, flat.inputs, lambda _: False, rules.stops)
+    outputs = iter(evaluated(plan, tapped, rules, lambda _, arrays: arrays))
+    return [[next(outputs) for _ in range(n)] for n in sizes]
+
+
+def check_served(rules: Applied, where: str = "") -> None:
+    """Raise for what rules cannot be told of a program."""
+    if rules.merge:
+        raise UncoveredOperationError(
+            f"merge=True is not served by the backend 'jax' {where}: a program does not say which "
+            "of its equations are a batch normalisation; leave it out"
         )

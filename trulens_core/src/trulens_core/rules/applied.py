@@ -51,6 +51,12 @@ class Applied:
         """See `RuleSet`."""
         return self.rules.merge
 
+    @property
+    def names_layers(self) -> bool:
+        """Whether a selector names layers."""
+        pairs = (*self.rules.first, *self.rules.rules)
+        return any(isinstance(w, str) and w.startswith("layer:") for w, _ in pairs)
+
     def compared(self) -> Applied:
         """The rules for the evaluation that follows this one, which was at the baseline."""
         return Applied(self.rules, self.backend, self._records)
