@@ -55,6 +55,8 @@ DOCUMENTED = {
         "Conductance",
         "NeuronConductance",
         "GradCAM",
+        *["GuidedBackprop", "Deconvolution", "LRP", "AttnLRP", "DeepLIFT", "DeepSHAP"],
+        *["Rule", "RuleSet"],
         "Statistic",
         "Running",
         "Parts",

@@ -114,7 +114,7 @@ class AttributionMethod(ABC):
         self.contract: tuple[int, ...] | None = _axes(contract)
         if rules is not None and not isinstance(rules, RuleSet):
             raise ValueError(f"rules is {rules!r}; it must be a RuleSet, see trulens_core.rules")
-        self.rules = rules
+        self.rules: RuleSet | None = rules
         self._asked: Question | None = None
 
     @final

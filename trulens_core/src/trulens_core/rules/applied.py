@@ -39,7 +39,9 @@ class Applied:
         reference: list[tuple[str, str, AtReference]] | None = None,
         recording: bool = False,
     ) -> None:
-        self.rules, self.backend, self.recording = rules, backend, recording
+        self.rules: RuleSet = rules
+        self.backend: Backend = backend
+        self.recording: bool = recording
         self._entries: list[Entry] = []
         self._records: list[tuple[str, str, AtReference]] = []
         self._reference = reference
