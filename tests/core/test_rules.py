@@ -6,6 +6,7 @@ import pytest
 from trulens_core import (
     LRP,
     AttnLRP,
+    Conductance,
     DeepLIFT,
     DeepSHAP,
     InputAttribution,
@@ -375,3 +376,9 @@ def test_linear_doi_of_one_point_is_deeplift():
     rules = composites.deep_lift()
     found = InternalInfluence(wrapper, None, 1, LinearDoi(0.3, 1), rules=rules).attributions(x)
     np.testing.assert_array_equal(found, DeepLIFT(wrapper, 0.3, qoi=1).attributions(x))
+
+
+def test_relevance_is_not_multiplied_with_steps_of_a_path():
+    wrapper, _ = model("mlp_relu")
+    with pytest.raises(ValueError, match="relevance itself"):
+        Conductance(wrapper, "hidden", rules=composites.epsilon_plus_flat())

@@ -18,6 +18,7 @@ from trulens_core import (
     get_model_wrapper,
 )
 from trulens_core.rules import Epsilon, Gradient, Guided, RuleSet, composites
+from trulens_torch import ruled
 
 X = torch.linspace(-1, 1, 12).reshape(3, 4).double()
 
@@ -185,3 +186,18 @@ def test_a_leaky_relu_that_is_written_out_is_one():
         expected = asked(plain, -0.4, qoi=1) if asked is DeepLIFT else asked(plain, qoi=1)
         found = asked(written, -0.4, qoi=1) if asked is DeepLIFT else asked(written, qoi=1)
         assert torch.allclose(found.attributions(X), expected.attributions(X), atol=1e-14)
+
+
+@pytest.mark.parametrize("asked", [GuidedBackprop, AttnLRP, DeepLIFT])
+def test_an_operation_that_the_mode_lets_by_is_found(asked, monkeypatch):
+    """A defect of ours would be no silent one: what it gives has no mark."""
+    known = ruled.known
+
+    def blind(function):
+        found = known(function)
+        return found._replace(kind="plain") if found.name == "relu" else found
+
+    asked(Net(torch.relu)).attributions(X)
+    monkeypatch.setattr(ruled, "known", blind)
+    with pytest.raises(UncoveredOperationError, match="ReluBackward"):
+        asked(Net(torch.relu)).attributions(X)

@@ -202,6 +202,11 @@ class AttributionMethod(ABC):
         if self._asked is None:
             asked = self._question()
             if self.rules is not None:
+                if self.rules.relevance and asked.statistic.follows_path:
+                    raise ValueError(
+                        f"rules with first={list(self.rules.first)!r} give relevance itself, which "
+                        "is not multiplied with the steps of a path; leave first= out"
+                    )
                 multiply = asked.multiply and not self.rules.relevance
                 asked = dataclasses.replace(asked, rules=self.rules, multiply=multiply)
             if self.contract is not None:
