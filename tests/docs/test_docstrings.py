@@ -78,6 +78,12 @@ SOURCES = {
     "ExpectedGradients": "Erion et al., 2021",
     "Conductance": "Dhamdhere et al., 2019",
     "NeuronConductance": "Shrikumar et al., 2018",
+    "GuidedBackprop": "Springenberg et al., 2015",
+    "Deconvolution": "Zeiler and Fergus, 2014",
+    "LRP": "Bach et al., 2015",
+    "AttnLRP": "Achtibat et al., 2024",
+    "DeepLIFT": "Shrikumar et al., 2017",
+    "DeepSHAP": "Lundberg and Lee, 2017",
     "GradCAM": "Selvaraju et al., 2017",
     "PathDoi": "Friedman, 2004",
 }

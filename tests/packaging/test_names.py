@@ -68,6 +68,8 @@ DOCUMENTED = {
         "RISE",
         "Sobol",
         "ScoreCAM",
+        *["GuidedBackprop", "Deconvolution", "LRP", "AttnLRP", "DeepLIFT", "DeepSHAP"],
+        *["Rule", "RuleSet"],
         "Statistic",
         "Running",
         "Parts",

@@ -37,6 +37,7 @@ from trulens_core.errors import (
     QoiError,
     TrulensError,
     TrulensWarning,
+    UncoveredOperationError,
     UnknownLayerError,
     UnsupportedModelError,
 )
@@ -67,10 +68,16 @@ from trulens_core.slices import Cut, InputCut, LogitCut, OutputCut, Slice
 
 if TYPE_CHECKING:
     from trulens_core.attribution import (
+        LRP,
+        AttnLRP,
         AttributionMethod,
         Conductance,
+        Deconvolution,
+        DeepLIFT,
+        DeepSHAP,
         ExpectedGradients,
         GradCAM,
+        GuidedBackprop,
         InputAttribution,
         IntegratedGradients,
         InternalInfluence,
@@ -100,6 +107,7 @@ if TYPE_CHECKING:
         ShapleyValues,
         Sobol,
     )
+    from trulens_core.rules import Rule, RuleSet
     from trulens_core.segments import Segments
 
 __all__ = [
@@ -161,6 +169,14 @@ __all__ = [
     "RISE",
     "Sobol",
     "ScoreCAM",
+    "GuidedBackprop",
+    "Deconvolution",
+    "LRP",
+    "AttnLRP",
+    "DeepLIFT",
+    "DeepSHAP",
+    "Rule",
+    "RuleSet",
     "Statistic",
     "Running",
     "Parts",
@@ -187,16 +203,23 @@ __all__ = [
     "QoiError",
     "TrulensError",
     "TrulensWarning",
+    "UncoveredOperationError",
     "UnknownLayerError",
     "UnsupportedModelError",
 ]
 
 _ON_USE = {
     "trulens_core.attribution": (
+        "LRP",
+        "AttnLRP",
         "AttributionMethod",
         "Conductance",
+        "Deconvolution",
+        "DeepLIFT",
+        "DeepSHAP",
         "ExpectedGradients",
         "GradCAM",
+        "GuidedBackprop",
         "InputAttribution",
         "IntegratedGradients",
         "InternalInfluence",
@@ -226,6 +249,7 @@ _ON_USE = {
         "ShapleyValues",
         "Sobol",
     ),
+    "trulens_core.rules": ("Rule", "RuleSet"),
     "trulens_core.segments": ("Segments",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""

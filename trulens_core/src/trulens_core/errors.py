@@ -136,3 +136,11 @@ class UnsupportedModelError(TrulensError, TypeError):
 
     The message says what about it, and what to give instead.
     """
+
+
+class UncoveredOperationError(TrulensError, NotImplementedError):
+    """An operation that no rule of the backward pass is for, or that rules cannot see.
+
+    The message names the operation and its layer. Its derivative in the rule's place would be a
+    number that nobody asked for.
+    """

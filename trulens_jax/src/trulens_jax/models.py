@@ -18,13 +18,15 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.passes.names import place_of, unknown_layer
-from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_core.rules import Applied
+from trulens_core.slices import INPUT, OUTPUT, Cut, InputCut
 from trulens_jax import _compat
 from trulens_jax.adapters import adapter_for
 from trulens_jax.adapters.base import Adapter
 from trulens_jax.backend import BACKEND
 from trulens_jax.layers import listed
 from trulens_jax.programs import Program, signature
+from trulens_jax.ruled import check_served
 
 _KEPT_PROGRAMS = 32
 
@@ -140,6 +142,24 @@ class JaxModelWrapper(ModelWrapper):
         with self._now.at(program):
             p = Pass(self, replace=replace, tap=tap, want=want)
         return p.leave(program.run(state, p.enter(inputs), p))
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Any]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[Any]]:
+        check_served(rules)
+        state = self.state()
+        program = self._program(state, inputs)
+        with self._now.at(program):
+            p = Pass(self, replace=replace, tap=tap, want=want)
+        entered, parameters = p.enter(inputs), self.parameters
+        at = [i for c in tap if isinstance(c, InputCut) for i in inputs.at(c, BACKEND, parameters)]
+        return p.leave(program.ruled(state, entered, p, at, rules))
 
     def _program(self, state: Any, inputs: ModelInputs) -> Program:
         def build() -> Program:

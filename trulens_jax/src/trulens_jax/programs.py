@@ -12,11 +12,15 @@ from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.passes import Pass
+from trulens_core.rules import Applied
 from trulens_jax import _compat
 from trulens_jax.backend import BACKEND
+from trulens_jax.flat import flatten as flatten_program
 from trulens_jax.interpreter import Change, Leave, interpret
 from trulens_jax.jaxprs import Found, sites
+from trulens_jax.planned import Plan
 from trulens_jax.recorder import minus_zeros
+from trulens_jax.ruled import evaluated
 from trulens_jax.taps import Site, flatten
 
 Apply = Callable[[Any, ModelInputs], Any]
@@ -60,6 +64,38 @@ class Program:
         self._jaxpr, self._consts = closed.jaxpr, closed.consts
         self.found: list[Found] = list(sites(self._jaxpr))
         self._output, self._arrays = outputs[-1]
+
+    def ruled(
+        self, state: Any, inputs: ModelInputs, p: Pass, at: Sequence[int], rules: Applied
+    ) -> Any:
+        """The model's output, with every operation after the tapped values by rules.
+
+        Args:
+            state: the weights.
+            inputs: as the pass entered them.
+            p: the pass.
+            at: the leaves of the inputs that are tapped.
+            rules: of the pass.
+        """
+        tensors = _tensors(inputs)
+        args = jax.tree.leaves((state, _values(inputs, tensors)))
+        flat = flatten_program(self._jaxpr, self._consts)
+        given = flat.inputs[len(args) - len(tensors) :]
+        sources = [k for k, i in zip(given, tensors, strict=True) if i in at]
+        shown, tapped = _Shown(p), frozenset(p.tapped)
+
+        def is_tapped(site: Site) -> bool:
+            return (site.name, site.anchor) in tapped
+
+        def visit(site: Site, arrays: list[Any]) -> list[Any]:
+            return shown.visit(site, arrays) if shown.wants(site) else arrays
+
+        plan = Plan(flat, sources, is_tapped, rules.stops)
+        arrays = evaluated(plan, args, rules, visit)
+        leaves = list(self._output.leaves)
+        for i, x in zip(self._arrays, arrays, strict=True):
+            leaves[i] = x
+        return self._output.unflatten(leaves)
 
     def run(self, state: Any, inputs: ModelInputs, p: Pass) -> Any:
         """The model's output, with the pass shown what it asks for."""

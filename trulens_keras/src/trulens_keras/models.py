@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from trulens_core.inputs.structure import BATCHED, Leaf
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.passes.trace import Trace, aside
+from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_keras.declarations import declared_rows, declared_types
 from trulens_keras.flavours import Flavour, parameters
@@ -223,6 +225,30 @@ class KerasModelWrapper(ModelWrapper):
             output = self.model(*self._arguments(entered), **keywords)
         self._hint(saturated, output, want)
         return p.leave(output)
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[Tensor]]:
+        forward = functools.partial(self.forward, inputs, replace=replace, want=want)
+        if self._flavour.framework == "torch":
+            from trulens_torch.ruled import ByRules
+
+            by = ByRules(rules, {op: name for name, op in self._operations.by_name.items()})
+            with by.layers(), by:
+                found = forward(tap=by.taps(tap))
+            by.check(found)
+            return found
+        if self._flavour.framework == "jax":
+            from trulens_jax.ruled import after_taps
+
+            return after_taps(forward, tap, rules)
+        return super().ruled(inputs, replace=replace, tap=tap, want=want, rules=rules)
 
     def _with_rows(self, leaf: Leaf, rows: int) -> Tensor:
         return self._flavour.of_rows(leaf.value, rows) if leaf.role == BATCHED else leaf.value

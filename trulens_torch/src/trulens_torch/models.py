@@ -20,6 +20,7 @@ from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place, Replacement
 from trulens_core.passes.scores import probabilities
 from trulens_core.passes.trace import Trace
+from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch import state
 from trulens_torch.backend import BACKEND, gradients_enabled
@@ -27,6 +28,7 @@ from trulens_torch.function_model import FunctionModel, Given
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
+from trulens_torch.ruled import ByRules
 from trulens_torch.session import aside, session
 from trulens_torch.state import Survey
 from trulens_torch.undo import Undo
@@ -192,6 +194,32 @@ class TorchModelWrapper(ModelWrapper):
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
+        return self._passed(inputs, replace, tap, want, contextlib.nullcontext())
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, Replacement],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[torch.Tensor]]:
+        by = ByRules(rules, self._layers.names)
+        with by.layers():
+            found = self._passed(inputs, replace, by.taps(tap), want, by)
+        by.check(found)
+        return found
+
+    def _passed(
+        self,
+        inputs: ModelInputs,
+        replace: Mapping[Cut, Replacement],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        within: contextlib.AbstractContextManager[Any],
+    ) -> list[list[torch.Tensor]]:
+        """See `forward`; the model runs within a context."""
         p = Pass(self, replace=replace, tap=tap, want=want)
         self._unhook()
         stop, self._hooks = Stop(), Undo()
@@ -201,7 +229,7 @@ class TorchModelWrapper(ModelWrapper):
         try:
             for place in sorted(p.places, key=lambda place: place[1] == "in"):
                 show(p, place, self._layers.modules[place[0]], stop, self._hooks)
-            with gradients_enabled() if tap else torch.no_grad():
+            with gradients_enabled() if tap else torch.no_grad(), within:
                 entered = p.enter(inputs)
                 with watch or contextlib.nullcontext():
                     output = self._runner(*entered.args, **entered.kwargs)

@@ -22,6 +22,7 @@ from trulens_core.models.conversion import CallerKind
 from trulens_core.models.functions import refuse_gradients
 from trulens_core.results import AttributionResult
 from trulens_core.results.from_answers import Assembly
+from trulens_core.rules import RuleSet
 from trulens_core.slices import InputCut
 
 
@@ -31,6 +32,7 @@ class Pace(TypedDict, total=False):
     rebatch_size: int | Literal["auto"] | None
     progress: bool
     contract: int | Sequence[int] | None
+    rules: RuleSet | None
 
 
 class Options(Pace, total=False):
@@ -63,6 +65,8 @@ class AttributionMethod(ABC):
         contract: axes of the value at the source cut that attributions are summed over as they
             come, such as -1 for an embedding's width; the records are on axis 0. Of several
             quantities only one's gradients are then held at a time.
+        rules: of the backward pass, a `RuleSet`: how operations pass back what arrives at them.
+            None: by their derivatives.
         **others: nothing else; other libraries' words are answered with ours.
         progress: whether to show a progress bar (needs tqdm).
 
@@ -86,7 +90,7 @@ class AttributionMethod(ABC):
         (2, 4)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword options, of which a call has few
         self,
         model: Any,
         rebatch_size: int | Literal["auto"] | None = None,
@@ -95,6 +99,7 @@ class AttributionMethod(ABC):
         return_doi: bool = False,
         progress: bool = False,
         contract: int | Sequence[int] | None = None,
+        rules: RuleSet | None = None,
         **others: Never,
     ) -> None:
         if others:
@@ -109,6 +114,9 @@ class AttributionMethod(ABC):
         self.return_doi = return_doi
         self.progress = progress
         self.contract: tuple[int, ...] | None = _axes(contract)
+        if rules is not None and not isinstance(rules, RuleSet):
+            raise ValueError(f"rules is {rules!r}; it must be a RuleSet, see trulens_core.rules")
+        self.rules: RuleSet | None = rules
         self._asked: Question | None = None
 
     @final
@@ -201,6 +209,14 @@ class AttributionMethod(ABC):
             asked = self._question()
             if asked.statistic.gradients:
                 refuse_gradients(self.model.backend)
+            if self.rules is not None:
+                if self.rules.relevance and asked.statistic.follows_path:
+                    raise ValueError(
+                        f"rules with first={list(self.rules.first)!r} give relevance itself, which "
+                        "is not multiplied with the steps of a path; leave first= out"
+                    )
+                multiply = asked.multiply and not self.rules.relevance
+                asked = dataclasses.replace(asked, rules=self.rules, multiply=multiply)
             if self.contract is not None:
                 self._check_contraction(asked)
                 asked = dataclasses.replace(asked, contract=self.contract)
@@ -225,9 +241,10 @@ class AttributionMethod(ABC):
     def __repr__(self) -> str:
         q = self.question()
         statistic = "" if q.statistic == Mean() else f", statistic={q.statistic!r}"
+        rules = "" if q.rules is None else f", rules={q.rules!r}"
         return (
             f"{type(self).__name__}({type(self.model.model).__name__}, {q.source} to {q.target}, "
-            f"qoi={q.qoi!r}, doi={q.doi!r} at {q.doi_cut}{statistic})"
+            f"qoi={q.qoi!r}, doi={q.doi!r} at {q.doi_cut}{statistic}{rules})"
         )
 
 

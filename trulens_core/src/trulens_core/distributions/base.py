@@ -149,6 +149,11 @@ class DoI(ABC):
         """Whether the baseline is known to be zeros."""
         return False
 
+    @property
+    def at_value(self) -> bool:
+        """Whether the one point is known to be the value itself, though there is a baseline."""
+        return False
+
     def members(self) -> Sequence[DoI]:
         """The distributions of which this one is a mixture with equal weights; itself, if none.
 

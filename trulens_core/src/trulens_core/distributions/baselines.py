@@ -64,6 +64,16 @@ class Baselines:
         new.random = True
         return new
 
+    @classmethod
+    def of_rows(cls, data: Any) -> Baselines:
+        """Every row of `data` once.
+
+        Args:
+            data: as for `drawn`.
+        """
+        source = Source(data)
+        return cls([source.row(i) for i in range(source.rows)])
+
     def mean(self, values: Sequence[Sequence[Tensor]]) -> list[Tensor]:
         """The mean of the members' values, a list of tensors each."""
         totals = list(values[0])

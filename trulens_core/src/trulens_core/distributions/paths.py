@@ -159,6 +159,11 @@ class LinearDoi(DoI):
         return baselines.by_record(self._baseline)
 
     @property
+    def at_value(self) -> bool:
+        own = type(self).points is LinearDoi.points
+        return own and self.resolution == 1 and self.rule == "endpoints"
+
+    @property
     def starts_at_zero(self) -> bool:
         """Whether the baseline is zeros by choice of a number or by default."""
         if type(self).baseline_values is not LinearDoi.baseline_values:

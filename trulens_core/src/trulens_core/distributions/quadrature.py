@@ -21,7 +21,10 @@ EQUAL: tuple[Rule, ...] = ("endpoints", "midpoint")
 def check(rule: Any, resolution: Any) -> tuple[Rule, int]:
     """`rule` and `resolution` where they are usable, else a ValueError that says what is."""
     if rule not in RULES:
-        raise ValueError(f"rule is {rule!r}; it must be one of {', '.join(map(repr, RULES))}")
+        raise ValueError(
+            f"rule is {rule!r}; it must be one of {', '.join(map(repr, RULES))}, of quadrature; "
+            "rules of the backward pass are given as rules="
+        )
     n = positive_int(resolution, "resolution")
     if rule == "trapezoid" and n == 1:
         raise ValueError("rule='trapezoid' needs resolution >= 2: it evaluates at both ends")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.distributions.points import LazyPoints
+from trulens_core.distributions.points import LazyPoints, Stack
 from trulens_core.influence.division import Part
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import last_again
@@ -20,11 +20,17 @@ _ONE = np.ones(1, "float32")
 
 
 def in_blocks(
-    points: LazyPoints, cut: Cut, model: CutModel, inputs: ModelInputs, part: Part
+    points: LazyPoints,
+    cut: Cut,
+    model: CutModel,
+    inputs: ModelInputs,
+    part: Part,
+    references: Stack | None = None,
 ) -> Iterator[tuple[Block, int]]:
     """Blocks of the points, as equal as can be; of one shape where that is compiled for.
 
     With each, how many of its points are real: the rest, copies of the last, weigh nothing.
+    `references` are the baselines that rules compare the points with, stacked as these are.
     """
     n, backend = len(points.weights), model.backend
     if points.stack is None:
@@ -39,7 +45,9 @@ def in_blocks(
         j = min(i + k, n)
         more = k - (j - i) if backend.static_shapes else 0
         stacked = [last_again(t, more, backend) for t in points.stack(i, j)]
-        yield Block(cut, stacked, weights[i : j + more]), j - i
+        held = [] if references is None else references(i, j)
+        compared = [last_again(t, more, backend) for t in held]
+        yield Block(cut, stacked, weights[i : j + more], references=compared), j - i
 
 
 class SameSize:

@@ -68,7 +68,9 @@ class Division:
         self._declared = question.wrapper.declared_rows()
         self._exact = question.wrapper.backend.static_shapes or self._declared is not None
         cuts = (question.source, question.target, question.doi_cut)
-        key = ways.key_of(question.wrapper, inputs, cuts)
+        rules = question.rules
+        by = rules.key() if rules is not None else None
+        key = ways.key_of(question.wrapper, inputs, cuts), by, rules if by is None else None
         self.verdict: Verdict = question.wrapper.known(key, Verdict)
         backend = question.wrapper.backend
         inner = not isinstance(question.doi_cut, InputCut)

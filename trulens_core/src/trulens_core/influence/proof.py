@@ -64,6 +64,7 @@ class ProvedBlocks:
             want=want,
             narrow=way == "narrow",
             contraction=self._contraction,
+            rules=q.rules,
         )
 
     def __call__(self, block: Block) -> Gradients:
@@ -71,7 +72,11 @@ class ProvedBlocks:
         key = self._way, self._inputs.n_records, len(block.weights)
         if self._backend.maps_points or self._verdict.proved(*key):
             return self._trusted(block)
-        kept = block._replace(points=[self._backend.fresh(p) for p in block.points])
+        fresh = self._backend.fresh
+        kept = block._replace(
+            points=[fresh(p) for p in block.points],
+            references=[fresh(p) for p in block.references],
+        )
         seen = self._verdict.proofs.get(key, 0)
         k = len(block.weights)
         # not the middle of a line: less the rows' mean it is what it is alone
@@ -124,8 +129,11 @@ class ProvedBlocks:
     def _alone(self, block: Block, j: int, aside: bool = True) -> tuple[_Point, Trace]:
         """What a point gives by itself, and what evaluating it did."""
         wrapper = self._question.wrapper
-        points = [self._backend.fresh(p[j : j + 1]) for p in block.points]
-        one = Block(block.cut, points, np.ones(1, block.weights.dtype))
+        points, references = (
+            [self._backend.fresh(p[j : j + 1]) for p in held]
+            for held in (block.points, block.references)
+        )
+        one = Block(block.cut, points, np.ones(1, block.weights.dtype), references=references)
         over = self._over(self._look, "full")
         if not aside:
             return self._point(over(one), 0), Trace()
@@ -185,8 +193,12 @@ class ProvedBlocks:
         """How far a point's numbers depend on where in the block its rows stand."""
         k = len(block.weights)
         back = self._backend.from_numpy(np.arange(k)[::-1].astype("int32"))
-        points = [self._backend.xp.take(p, back, axis=0) for p in block.points]
-        turned = block._replace(points=points, weights=block.weights[::-1].copy())
+        points, references = (
+            [self._backend.xp.take(p, back, axis=0) for p in held]
+            for held in (block.points, block.references)
+        )
+        weights = block.weights[::-1].copy()
+        turned = block._replace(points=points, weights=weights, references=references)
         return self._apart(inside, self._inside(self._whole(turned), turned, k - 1 - j))
 
 

@@ -15,6 +15,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
 from trulens_core.models.counting import counted
 from trulens_core.quantities import QoI
+from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut
 
 _LEAST_POINTS = 3
@@ -87,6 +88,7 @@ class Question:
         contract: the axes of the value at the source cut that attributions are summed over.
         tolerance: instead of a number of points, the error that is accepted; of paths, and of
             solvers with a standard error.
+        rules: how operations pass gradients back; None: by their derivatives.
     """
 
     wrapper: ModelWrapper
@@ -99,6 +101,7 @@ class Question:
     statistic: Statistic = dataclasses.field(default_factory=Mean)
     tolerance: Tolerance | SampleTolerance | None = None
     contract: tuple[int, ...] | None = None
+    rules: RuleSet | None = None
 
     @property
     def complete(self) -> Complete:
@@ -106,6 +109,8 @@ class Question:
         own = self.statistic.complete
         if own is None:
             return None
+        if self.rules is not None and not (self.rules.compares and self.doi.at_value):
+            return None  # what is passed back is no derivative along a path
         if not self.statistic.follows_path:
             standard = self.multiply and self.doi.multiplier_is_standard
             if not (standard and self.source == self.doi_cut):

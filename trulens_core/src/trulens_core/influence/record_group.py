@@ -9,7 +9,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor, Want
 from trulens_core.distributions import asked, check_floating, one_or_list
-from trulens_core.distributions.points import LazyPoints, Records, remembered
+from trulens_core.distributions.points import LazyPoints, Records, Stack, remembered
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
 from trulens_core.influence.blocks import in_blocks, weights_type
 from trulens_core.influence.collecting import Collected
@@ -78,7 +78,7 @@ class RecordGroup:
         if q.contract is not None:
             before = () if points.multipliers else self._multiplier(group, at_records, at_baseline)
             contraction = Contraction(q.contract, before or ())
-        found = self._collected(qoi, points, contraction)
+        found = self._collected(qoi, points, contraction, self._references(points, baseline))
         parts = found.finish()
         if points.multipliers is None and contraction is None:
             multiplier = self._multiplier(group, at_records or found.activations, at_baseline)
@@ -111,7 +111,7 @@ class RecordGroup:
             self.part.way == "narrow"
             and 1 < n <= self.part.rows // b
             and not more
-            and not (q.statistic.want or q.statistic.prepares or q.contract)
+            and not (q.statistic.want or q.statistic.prepares or q.contract or q.rules)
             and len(q.doi_cut.parts()) == 1
             and (q.source == q.doi_cut or not q.multiply)
             and self._verdict.proved("narrow", b, n)
@@ -239,8 +239,21 @@ class RecordGroup:
             self._of_group,
         )
 
+    def _references(self, points: LazyPoints, baseline: list[Tensor] | None) -> Stack | None:
+        """The baselines that rules compare the points with, each its own or one for all."""
+        if self._question.rules is None or not self._question.rules.compares:
+            return None
+        if points.baselines is not None or baseline is None:
+            return points.baselines
+        xp = self._backend.xp
+        return lambda i, j: [xp.stack([t] * (j - i)) for t in baseline]
+
     def _collected(
-        self, qoi: QoI, points: LazyPoints, contraction: Contraction | None
+        self,
+        qoi: QoI,
+        points: LazyPoints,
+        contraction: Contraction | None,
+        references: Stack | None,
     ) -> Collected:
         q, request = self._question, self._request
         more: list[Want] = []
@@ -254,7 +267,8 @@ class RecordGroup:
         over = ProvedBlocks(
             q, self._inputs, qoi, found.want, self.part.way, self._verdict, as_they_come
         )
-        for block, count in in_blocks(points, q.doi_cut, q.wrapper, self._inputs, self.part):
+        where = q.doi_cut, q.wrapper, self._inputs, self.part
+        for block, count in in_blocks(points, *where, references):
             got = over(block)
             found.add(got, block.weights, count)
             del got  # or it would be held while the next block is computed

@@ -14,6 +14,7 @@ from trulens_core.passes import CutModel
 from trulens_core.passes.names import table_of
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.short_forms import as_qoi
+from trulens_core.rules import RuleSet
 from trulens_core.slices import (
     Cut,
     LogitCut,
@@ -118,15 +119,16 @@ class ModelWrapper(CutModel):
         want: Sequence[Want] = (),
         narrow: bool = False,
         contraction: Contraction | None = None,
+        rules: RuleSet | None = None,
     ) -> Callable[[Block], Gradients]:
         """`gradients` as a function of blocks of one distribution; they have one structure.
 
         Where `narrow`, what comes before the distribution's inner cut is computed for the records
         alone; see `trulens_core.influence.ways`. With a `contraction` gradients are summed over
-        axes as they come, a quantity at a time.
+        axes as they come, a quantity at a time. With `rules` they are passed back by these.
         """
         parts = self, inputs, (wrt, of), qoi, want
-        return over_blocks(*parts, narrow=narrow, contraction=contraction)
+        return over_blocks(*parts, narrow=narrow, contraction=contraction, rules=rules)
 
     @final
     def values_over_blocks(

@@ -114,6 +114,11 @@ class Pass:
         return [p for p in self._visits if p[0] not in (INPUT, OUTPUT)]
 
     @property
+    def tapped(self) -> list[Place]:
+        """The places where values go through a tap."""
+        return [p for p, vs in self._visits.items() if any(v.tap is not None for v in vs)]
+
+    @property
     def inside(self) -> bool:
         """Whether all that is looked at is inside the model, so that it may be cut short."""
         return bool(self.places) and not any(name == OUTPUT for name, _ in self._visits)

@@ -11,11 +11,18 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tap, Tensor
 from trulens_core.cache import StepCache
-from trulens_core.errors import BackendError, CutError, InterventionError, UnknownLayerError
+from trulens_core.errors import (
+    BackendError,
+    CutError,
+    InterventionError,
+    UncoveredOperationError,
+    UnknownLayerError,
+)
 from trulens_core.inputs import ModelInputs, adoption
 from trulens_core.inputs.structure import Name
 from trulens_core.passes.names import Layer, place_of
 from trulens_core.passes.trace import Trace
+from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, LOGIT, OUTPUT, Cut
 
 _KEPT_STEPS = 64
@@ -82,6 +89,29 @@ class CutModel(ABC):
             tap: where `Backend.differentiate` takes hold.
             want: the cuts whose values are returned, in this order.
         """
+
+    def ruled(
+        self,
+        inputs: ModelInputs,  # noqa: ARG002 - a hook
+        *,
+        replace: Mapping[Cut, list[Tensor]],  # noqa: ARG002
+        tap: Mapping[Cut, Tap],  # noqa: ARG002
+        want: Sequence[Cut],  # noqa: ARG002
+        rules: Applied,  # noqa: ARG002
+    ) -> list[list[Tensor]]:
+        """`forward`, in which every operation from a tapped value to a wanted one obeys the rules.
+
+        Each operation on what depends on a tapped value goes through `rules.apply`, or
+        `rules.seen`, exactly once; what cannot be seen raises. Where `rules.recording`, the tap
+        gives its tensors back as they are, and what depends on them is to be seen all the same.
+
+        Raises:
+            UncoveredOperationError: for an operation that has no rule, or cannot be seen.
+        """
+        raise UncoveredOperationError(
+            f"rules of the backward pass are not served by the backend {self.backend.name!r} for "
+            f"{type(self).__name__}; leave rules= out, or explain the model on another framework"
+        )
 
     def place(self, cut: Cut) -> tuple[str, Any]:
         """The canonical name of the cut's layer, and its anchor.

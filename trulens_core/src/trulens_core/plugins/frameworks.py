@@ -89,7 +89,7 @@ def advice(x: object) -> str:
     if callable(x):
         return (
             ". A plain function does not tell its framework: give "
-            'get_model_wrapper(f, backend="torch"), or "jax" or "tensorflow", and for NumPy arrays, '
-            'such as predict_proba of scikit-learn, backend="function"'
+            'get_model_wrapper(f, backend="torch"), or "jax" or "tensorflow", and for NumPy '
+            'arrays, such as predict_proba of scikit-learn, backend="function"'
         )
     return ". Pass the model itself, or name its framework with backend="

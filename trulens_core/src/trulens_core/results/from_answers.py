@@ -57,6 +57,7 @@ class Assembly:
             standard_error=self._nested(errors, leading=0) if errors else None,
             n_evaluations=np.concatenate(evaluated) if evaluated else None,
             segments=self._segments,
+            coverage=None if self._question.rules is None else self._question.rules.report,
         )
 
     def residual_advice(self) -> str | None:

@@ -21,9 +21,11 @@ class Block(NamedTuple):
         weights: (k,) floats.
         made: makes the points, (k·b, …), of the value at the cut, where a narrow pass meets it;
             `points` is empty then.
+        references: the baselines that rules compare the points with, shaped as those are.
     """
 
     cut: Cut
     points: list[Tensor]
     weights: np.ndarray[Any, Any]
     made: Callable[[list[Tensor]], list[Tensor]] | None = None
+    references: list[Tensor] = []  # noqa: RUF012 - never changed

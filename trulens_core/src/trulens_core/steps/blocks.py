@@ -9,6 +9,7 @@ from trulens_core.backends import Gradients, Tensor, Want
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
+from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut
 from trulens_core.steps import eager, traced
 from trulens_core.steps.block import Block
@@ -25,6 +26,7 @@ def over_blocks(  # noqa: PLR0913 - what blocks are evaluated from
     *,
     narrow: bool = False,
     contraction: Contraction | None = None,
+    rules: RuleSet | None = None,
 ) -> Callable[[Block], Gradients]:
     """The gradients as a function of blocks; see `ModelWrapper.over_blocks`.
 
@@ -36,14 +38,15 @@ def over_blocks(  # noqa: PLR0913 - what blocks are evaluated from
         want: what is wanted besides.
         narrow: whether what comes before an inner cut is computed for the records alone.
         contraction: what gradients are summed over as they come.
+        rules: of the backward pass.
     """
     if cuts[1] == model.unchecked:
         activations(model, inputs, [cuts[1]])  # once, since no gradient shows it
     if model.backend.traces:
-        return traced.TracedBlocks(model, inputs, cuts, qoi, want, contraction)
+        return traced.TracedBlocks(model, inputs, cuts, qoi, want, contraction, rules)
     parts = model, inputs, cuts, qoi
     return functools.partial(
-        eager.gradients, *parts, want=want, narrow=narrow, contraction=contraction
+        eager.gradients, *parts, want=want, narrow=narrow, contraction=contraction, rules=rules
     )
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from trulens_core.backends import Gradients, Tap, Tensor, Want
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel, selection
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
+from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.quantity_data import with_tensors
-from trulens_core.steps.target import ModelPart
+from trulens_core.steps.target import Given, ModelPart
 
 
 def gradients(  # noqa: PLR0913 - what a block is evaluated from
@@ -27,6 +27,7 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
     *,
     narrow: bool = False,
     contraction: Contraction | None = None,
+    rules: RuleSet | None = None,
 ) -> Gradients:
     """The gradients of a quantity over a block; the same numbers as `WholeStep`.
 
@@ -39,17 +40,20 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
         want: what is wanted besides, see `ModelWrapper.gradients`.
         narrow: whether what comes before an inner cut is computed for the records alone.
         contraction: what gradients are summed over.
+        rules: of the backward pass.
     """
     backend, k = model.backend, len(block.weights)
-    rows, replace = _given(model, inputs, block, narrow)
+    given, reference = _given(model, inputs, block, narrow), None
+    if block.references:
+        reference = _given(model, inputs, block._replace(points=block.references), narrow)
     host = qoi.with_channel_axis(model.channel_axis(cuts[1]))
     qoi = with_tensors(host, inputs, model).mapped(lambda x: backend.repeat(x, k))
     spent = bool(block.points or block.made) and cuts[0] == block.cut
-    part = ModelPart(model, *cuts, block.cut if replace else None, spent)
+    part = ModelPart(model, *cuts, block.cut if given.replace else None, spent, rules)
 
     def run(tap: Tap) -> list[Tensor]:
         with model.using(model.state()):
-            y, n = part.at_target(rows, replace, tap)
+            y, n = part.at_target(given, tap, reference)
         host.validate([tuple(t.shape) for t in y])
         return evaluate(qoi, y, n, backend)
 
@@ -79,16 +83,14 @@ def values(
     return [backend.split_points(t, k) for t in y]
 
 
-def _given(
-    model: CutModel, inputs: ModelInputs, block: Block, narrow: bool
-) -> tuple[ModelInputs, Mapping[Cut, Any]]:
+def _given(model: CutModel, inputs: ModelInputs, block: Block, narrow: bool) -> Given:
     """The inputs of a pass, point by point, and what replaces the values at inner cuts."""
     backend, k = model.backend, len(block.weights)
     if block.made is not None:
-        return inputs.for_points(k), {block.cut: block.made}
+        return Given(inputs.for_points(k), {block.cut: block.made})
     points = [backend.merge_points(p) for p in block.points]
     if points and isinstance(block.cut, InputCut):
         at = inputs.at(block.cut, backend, model.parameters)
-        return inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {}
+        return Given(inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {})
     rows = inputs.for_points(k) if narrow else inputs.repeat(k, backend)
-    return rows, model.spread({block.cut: points}) if points else {}
+    return Given(rows, model.spread({block.cut: points}) if points else {})

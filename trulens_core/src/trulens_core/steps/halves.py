@@ -17,6 +17,7 @@ from trulens_core.backends import Gradients, Halves, StepArguments, Tap, Tensor
 from trulens_core.passes import CutModel
 from trulens_core.passes.selection import Whole
 from trulens_core.quantities.base import QoI
+from trulens_core.rules import RuleSet
 from trulens_core.steps.between import Between
 from trulens_core.steps.keys import StepKey
 from trulens_core.steps.target import ModelPart
@@ -33,14 +34,16 @@ class ModelHalves:
 
     def __init__(self, model: CutModel, key: StepKey) -> None:
         self._model, self._key = model, key
-        self.part: ModelPart = ModelPart(model, key.wrt, key.of, key.replaced)
+        self.part: ModelPart = ModelPart(model, key.wrt, key.of, key.replaced, rules=key.rules)
         self.joined: bool = True
+        self.rules: RuleSet | None = key.rules
         self.whole: Whole | None = key.whole
         self.first: Callable[[StepArguments], Halves] = model.backend.halves(self._run, key.want)
 
     def _run(self, a: StepArguments, tap: Tap) -> list[Tensor]:
         with self._model.using(a.state):
-            return self.part.at_target(*self._key.given(self._model, a), tap)[0]
+            given, reference = self._key.pair(self._model, a)
+            return self.part.at_target(given, tap, reference)[0]
 
 
 class HalvedStep:
@@ -58,6 +61,11 @@ class HalvedStep:
     def __init__(self, model: CutModel, key: StepKey, halves: ModelHalves) -> None:
         self._model, self._key, self._compiled = model, key, halves
         self._backend = model.backend
+
+    @property
+    def rules(self) -> RuleSet | None:
+        """Those that its halves were traced with."""
+        return self._compiled.rules
 
     def validate(self, qoi: QoI) -> None:
         """Nothing: the quantity sees the value itself and is validated with it."""

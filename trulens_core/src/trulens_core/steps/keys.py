@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Self
 
 from trulens_core.backends import StepArguments, Tensor, Want
@@ -13,8 +13,10 @@ from trulens_core.inputs.structure import Structure
 from trulens_core.passes import CutModel
 from trulens_core.passes.selection import Chosen, Shown, Whole
 from trulens_core.quantities.base import QoI
+from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.contraction import Contraction
+from trulens_core.steps.target import Given
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,13 +46,14 @@ class PassKey:
         return self.of, self.replaced, self.structure.key(), self.shapes
 
     def given(
-        self, model: CutModel, a: StepArguments
-    ) -> tuple[ModelInputs, Mapping[Cut, list[Tensor]]]:
-        """The inputs and interventions of a step's arguments."""
+        self, model: CutModel, a: StepArguments, points: Sequence[Tensor] | None = None
+    ) -> Given:
+        """The inputs and interventions of a step's arguments, at their points or at others."""
+        points = list(a.points if points is None else points)
         if self.replaced is None:
-            return ModelInputs.joined(self.structure, a.points, a.batched, a.shared), {}
+            return Given(ModelInputs.joined(self.structure, points, a.batched, a.shared), {})
         inputs = ModelInputs.joined(self.structure, [], a.batched, a.shared)
-        return inputs, model.spread({self.replaced: a.points})
+        return Given(inputs, model.spread({self.replaced: points}))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,6 +64,18 @@ class StepKey(PassKey):
     want: frozenset[Want]
     qoi: QoI
     contracted: tuple[int, ...] | None = None
+    rules: RuleSet | None = None
+    compared: bool = False
+
+    def pair(self, model: CutModel, a: StepArguments) -> tuple[Given, Given | None]:
+        """What the model is given at the points, and at the baselines that they are compared with.
+
+        The latter, where there are any, are the second half of a step's points.
+        """
+        if not self.compared:
+            return self.given(model, a), None
+        n = len(a.points) // 2
+        return self.given(model, a, a.points[:n]), self.given(model, a, a.points[n:])
 
     def contraction(self, a: StepArguments) -> Contraction | None:
         """What gradients are summed over."""
@@ -78,7 +93,13 @@ class StepKey(PassKey):
         return known
 
     def of_model(self) -> tuple[Hashable, ...]:
-        return self.wrt, self.want, *super().of_model()
+        rules = None if self.rules is None else self.rules.key()
+        return self.wrt, self.want, rules, self.compared, *super().of_model()
+
+    def settled(self, model: CutModel, inputs: ModelInputs) -> StepKey | None:
+        """None, too, where rules of the caller's are part of it."""
+        custom = self.rules is not None and self.rules.key() is None
+        return None if custom else super().settled(model, inputs)
 
     def of_quantity(self) -> tuple[Hashable, ...]:
         """The key by value of the quantity, and of what is done with its gradients."""

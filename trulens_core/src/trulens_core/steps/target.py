@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from trulens_core.backends import Gradients, LoopTap, Tap, Tensor
-from trulens_core.errors import LayerNotReachedError, NotConnectedError
+from trulens_core.errors import (
+    LayerNotReachedError,
+    NotConnectedError,
+    UncoveredOperationError,
+)
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel, selection
 from trulens_core.passes.selection import Whole
+from trulens_core.rules import Applied, RuleSet
 from trulens_core.slices import Cut
 from trulens_core.steps.contraction import Contraction
+
+
+class Given(NamedTuple):
+    """What a pass of the model is given: inputs, and what replaces values at cuts."""
+
+    inputs: ModelInputs
+    replace: Mapping[Cut, Any]
 
 
 class ModelPart:
@@ -23,6 +35,7 @@ class ModelPart:
         of: the target cut.
         replaced: the inner cut whose value is replaced, if any; for messages.
         spent: whether nobody reads again what is tapped, see `OverwritingTap`.
+        rules: of the backward pass; None: derivatives.
 
     Attributes:
         order: where the source cut's tensors, in the cut's own order, stand among those tapped;
@@ -30,22 +43,38 @@ class ModelPart:
     """
 
     def __init__(
-        self, model: CutModel, wrt: Cut, of: Cut, replaced: Cut | None, spent: bool = False
+        self,
+        model: CutModel,
+        wrt: Cut,
+        of: Cut,
+        replaced: Cut | None,
+        spent: bool = False,
+        rules: RuleSet | None = None,
     ) -> None:
         self._model, self._wrt, self._of, self._replaced = model, wrt, of, replaced
-        self._spent = spent
+        self._spent, self._rules = spent, rules
         self.order: list[int] = []
 
     def at_target(
-        self, inputs: ModelInputs, replace: Mapping[Cut, Any], tap: Tap
+        self, given: Given, tap: Tap, reference: Given | None = None
     ) -> tuple[list[Tensor], int | None]:
-        """The tensors at the target cut, and how many rows they have where that is known."""
+        """The tensors at the target cut, and how many rows they have where that is known.
+
+        Args:
+            given: what the model is evaluated for.
+            tap: at the source cut.
+            reference: what it is evaluated for at the baseline, for rules that compare.
+        """
         model, wrt, of = self._model, self._wrt, self._of
         parts = wrt.parts()
         reached: list[tuple[int, int]] = []
         through = getattr(tap, "over", tap) if self._spent else tap
         taps = {part: _Part(tap, through, i, reached) for i, part in enumerate(parts)}
-        found = model.values(inputs, replace=replace, tap=taps, want=of.parts())
+        inputs = given.inputs
+        if self._rules is None:
+            found = model.values(inputs, replace=given.replace, tap=taps, want=of.parts())
+        else:
+            found = self._ruled(self._rules, given, taps, reference)
         if len(reached) != len(parts):
             raise LayerNotReachedError(
                 f"the value at {wrt} was reached {len(reached)} times in one pass instead "
@@ -60,6 +89,33 @@ class ModelPart:
         if rows is None:
             y = [model.backend.same_rows(t, inputs.first, of) for t in y]
         return y, rows
+
+    def _ruled(
+        self, rules: RuleSet, given: Given, tap: Mapping[Cut, Tap], reference: Given | None
+    ) -> list[list[Tensor]]:
+        """The values at the target cut by rules; where these compare, the baseline comes first."""
+        model, want = self._model, self._of.parts()
+        applied = Applied(rules, model.backend)
+        if rules.compares:
+            if reference is None:
+                raise UncoveredOperationError(
+                    "rules that compare with a baseline, as DeepLIFT's do, need a distribution "
+                    "that has one, such as LinearDoi(baseline, 1)"
+                )
+            at_baseline = Applied(rules, model.backend, recording=True)
+            marks: dict[Cut, Tap] = dict.fromkeys(self._wrt.parts(), list)
+            inputs, replace = reference
+            model.ruled(inputs, replace=replace, tap=marks, want=want, rules=at_baseline)
+            applied = at_baseline.compared()
+        found = model.ruled(given.inputs, replace=given.replace, tap=tap, want=want, rules=applied)
+        report = applied.finish()
+        if not report.entries and self._wrt != self._of:
+            raise UncoveredOperationError(
+                f"no operation was seen between {self._wrt} and {self._of}, so that the rules "
+                "would change nothing; what the model runs there is not visible to them"
+            )
+        rules.noted(report)
+        return found
 
     def differentiated(
         self, run: Callable[[Tap], list[Tensor]], contraction: Contraction | None

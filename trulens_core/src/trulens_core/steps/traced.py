@@ -9,6 +9,7 @@ from trulens_core.backends import Gradients, StepArguments, Want
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel
 from trulens_core.quantities.base import QoI
+from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.contraction import Contraction
@@ -32,6 +33,7 @@ class ForwardBlocks:
         self._model, self._inputs, self._of = model, inputs, of
         self._step: AnyStep | None = None
         self._order: list[int] = []
+        self._compared: bool = False
 
     def __call__(self, block: Block) -> Gradients:
         """What the step gives over one block."""
@@ -39,6 +41,7 @@ class ForwardBlocks:
             key, self._arguments = self._prepared(block)
             self._step = self._found(key)
         points = [block.points[i] for i in self._order]
+        points += [block.references[i] for i in self._order if block.references]
         return self._step.run(self._arguments._replace(points=points), block.weights)
 
     def _prepared(self, block: Block) -> tuple[PassKey, StepArguments]:
@@ -50,6 +53,7 @@ class ForwardBlocks:
         self._order = sorted(range(len(block.points)), key=places.__getitem__)
         structure, batched, shared = inputs.split(at_input)
         replaced = block.cut if block.points and not at_input else None
+        self._compared = bool(block.references)
         shapes = shapes_key([block.points[i] for i in self._order], [*batched, *shared])
         key = PassKey(self._of, replaced, structure, shapes)
         return key, StepArguments(model.state(), [], batched, shared, [], [])
@@ -67,7 +71,7 @@ class ForwardBlocks:
 class TracedBlocks(ForwardBlocks):
     """The gradients of a quantity over blocks; the arguments are those of `eager.gradients`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what blocks are evaluated from
         self,
         model: CutModel,
         inputs: ModelInputs,
@@ -75,11 +79,20 @@ class TracedBlocks(ForwardBlocks):
         qoi: QoI,
         want: Collection[Want],
         contraction: Contraction | None = None,
+        rules: RuleSet | None = None,
     ) -> None:
         super().__init__(model, inputs, cuts[1])
-        self._contraction = contraction
+        self._contraction, self._rules = contraction, rules
         self._wrt, self._want = cuts[0], frozenset(want)
         self._qoi = qoi.with_channel_axis(model.channel_axis(cuts[1]))
+
+    def __call__(self, block: Block) -> Gradients:
+        """What the step gives over one block; of rules, what they were applied to is told."""
+        got = super().__call__(block)
+        traced = getattr(self._step, "rules", None)
+        if self._rules is not None and traced is not None and traced.report is not None:
+            self._rules.noted(traced.report)  # a step that was kept was traced with others
+        return got
 
     def _prepared(self, block: Block) -> tuple[PassKey, StepArguments]:
         key, arguments = super()._prepared(block)
@@ -93,7 +106,8 @@ class TracedBlocks(ForwardBlocks):
     def _found(self, key: PassKey) -> AnyStep:
         parts = key.of, key.replaced, key.structure, key.shapes
         axes = None if self._contraction is None else self._contraction.axes
-        step = self._kept(StepKey(*parts, self._wrt, self._want, self._qoi, axes))
+        ruled = self._rules, self._compared
+        step = self._kept(StepKey(*parts, self._wrt, self._want, self._qoi, axes, *ruled))
         step.validate(self._qoi)
         return step
 

@@ -18,6 +18,7 @@ from trulens_core.backends import (
 from trulens_core.passes import CutModel, selection
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.evaluation import evaluate
+from trulens_core.rules import RuleSet
 from trulens_core.steps.keys import StepKey
 from trulens_core.steps.quantity_data import with_data
 from trulens_core.steps.target import ModelPart
@@ -35,6 +36,11 @@ class WholeStep:
         self._host_qoi = key.qoi
         self.target_shapes: list[Sequence[int | None]] | None = None
         self._block: BlockStep = model.backend.blockwise(self.of_rows, key.want)
+
+    @property
+    def rules(self) -> RuleSet | None:
+        """Those that it was traced with."""
+        return self._key.rules
 
     def validate(self, qoi: QoI) -> None:
         """Check new data of the quantity against what is known of the target's shape."""
@@ -59,12 +65,13 @@ class WholeStep:
     def of_rows(self, a: StepArguments) -> Gradients:
         """Evaluate rows; the function that a backend traces."""
         key, backend = self._key, self._model.backend
-        part = ModelPart(self._model, key.wrt, key.of, key.replaced)
+        part = ModelPart(self._model, key.wrt, key.of, key.replaced, rules=key.rules)
         qoi = with_data(key.qoi, a)
 
         def run(tap: Tap) -> list[Tensor]:
             with self._model.using(a.state):
-                y, rows = part.at_target(*key.given(self._model, a), tap)
+                given, reference = key.pair(self._model, a)
+                y, rows = part.at_target(given, tap, reference)
             self.target_shapes = [static_shape(t) for t in y]
             self._host_qoi.validate(self.target_shapes)
             return evaluate(qoi, y, rows, backend)

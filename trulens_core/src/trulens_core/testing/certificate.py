@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 import trulens_core
 from trulens_core.plugins import BackendInfo
 from trulens_core.testing.conformance.harness import DEVIATIONS, LAW, Harness
+from trulens_core.testing.conformance.rules import SERVED
 from trulens_core.testing.zoo import KINDS
 
 TYPES = ("float64", "float32")
@@ -85,6 +86,13 @@ def _unsupported(stats: Mapping[str, list[Any]]) -> list[str]:
     return [f"  {reason}: {', '.join(names)}" for reason, names in reasons.items()]
 
 
+def _rules(stats: Mapping[str, list[Any]]) -> list[str]:
+    """Whether rules of the backward pass are served, where that was seen."""
+    reports = [r for outcome in ("passed", "failed") for r in stats.get(outcome, [])]
+    told = [dict(r.user_properties)[SERVED] for r in reports if SERVED in dict(r.user_properties)]
+    return [f"rules: {'yes' if all(told) else 'no'}"] if told else []
+
+
 def versions(info: BackendInfo, frameworks: Iterable[str]) -> list[str]:
     """The versions of the backend, of its framework, and of what else matters."""
     own = f"{info.distribution} {info.version}" if info.distribution else "registered in process"
@@ -144,6 +152,7 @@ def certificate(stats: Mapping[str, list[Any]], head: list[str]) -> list[str]:
         "",
         *_table(laws(stats)),
         "",
+        *_rules(stats),
         "not supported:" if not_supported else "not supported: nothing",
         *not_supported,
         f"{counts}, does not apply {count['skipped']}, not run {count['deselected']}",

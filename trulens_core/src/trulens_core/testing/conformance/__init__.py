@@ -31,6 +31,7 @@ from trulens_core.testing.conformance.parity import FrameworkIndependence as Fra
 from trulens_core.testing.conformance.perturbation import Perturbations as Perturbations
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
+from trulens_core.testing.conformance.rules import Rules as Rules
 from trulens_core.testing.conformance.state import NoTrace as NoTrace
 from trulens_core.testing.conformance.statistics import Statistics as Statistics
 from trulens_core.testing.conformance.through import Through as Through
@@ -53,6 +54,7 @@ class Conformance(
     Results,
     NoTrace,
     OwnLayers,
+    Rules,
     FrameworkIndependence,
     Through,
     BackendFunctions,

@@ -15,8 +15,10 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.plugins import BackendDescription, LoadedBackend, register_backend
+from trulens_core.rules import Applied
 from trulens_core.slices import Cut
 from trulens_core.testing.reference.backend import BACKEND
+from trulens_core.testing.reference.by_rules import ByRules
 from trulens_core.testing.reference.layers import LAYERS, OPERATIONS
 from trulens_core.testing.reference.modes import IN_TRAINING
 from trulens_core.testing.reference.tensors import Array, Tensor
@@ -25,11 +27,18 @@ from trulens_core.testing.zoo import Architecture
 At = Callable[[Place, Any], Any]
 _LOCK = threading.RLock()
 """Models may share layers, so that one is explained at a time; a thread may do so inside of it."""
+Run = Callable[[str, str, Callable[..., Any], list[Any]], Any]
+"""How an operation is run: the layer that it is, or none; its kind; its function; operands."""
 
 
 def _unseen(place: Place, value: Any) -> Any:
     del place
     return value
+
+
+def _as_it_is(layer: str, kind: str, function: Callable[..., Any], operands: list[Any]) -> Any:
+    del layer, kind
+    return function(*operands)
 
 
 class ReferenceModel:
@@ -67,9 +76,14 @@ class ReferenceModel:
         """The output for tensors."""
         return self.run(args, kwargs, _unseen)
 
-    def run(self, args: Sequence[Any], kwargs: Mapping[str, Any], at: At) -> Any:
-        """The output, with `at` shown every layer's input and output, which it may replace."""
-        return self._run(self.architecture, "", args, kwargs, at)
+    def run(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], at: At, by: Run = _as_it_is
+    ) -> Any:
+        """The output, with `at` shown every layer's input and output, which it may replace.
+
+        Operations are run `by` a function, which may do so otherwise.
+        """
+        return self._run(self.architecture, "", args, kwargs, (at, by))
 
     def _run(
         self,
@@ -77,19 +91,21 @@ class ReferenceModel:
         prefix: str,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
-        at: At,
+        seen: tuple[At, Run],
     ) -> Any:
+        at, by = seen
+
         def call(name: str, operands: list[Any], **keywords: Any) -> Any:
             if name not in architecture.layers:
-                return OPERATIONS[name](*operands)
+                return by("", name, OPERATIONS[name], operands)
             path, (kind, *sizes) = prefix + name, architecture.layers[name]
             given, named = at((path, "in"), (tuple(operands), keywords))
             if kind == "block":
-                output = self._run(sizes[0], f"{path}.", given, named, at)
+                output = self._run(sizes[0], f"{path}.", given, named, seen)
             elif self.training and kind in IN_TRAINING:
                 output = IN_TRAINING[kind](*given, self._of(path), self.random)
             else:
-                output = LAYERS[kind](*given, self._of(path))
+                output = by(path, str(kind), LAYERS[kind], [*given, self._of(path)])
             return at((path, "out"), output)
 
         return architecture.run(args, kwargs, call)
@@ -157,6 +173,20 @@ class ReferenceWrapper(ModelWrapper):
         p = Pass(self, replace=replace, tap=tap, want=want)
         inputs = p.enter(inputs)
         return p.leave(self.model.run(inputs.args, inputs.kwargs, p.at))
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[Tensor]]:
+        by = ByRules(rules)
+        p = Pass(self, replace=replace, tap=by.taps(tap), want=want)
+        inputs = p.enter(inputs)
+        return p.leave(self.model.run(inputs.args, inputs.kwargs, p.at, by))
 
     def like(self) -> Tensor | None:
         return next(self.floating_weights(), None)
