@@ -329,9 +329,11 @@ def test_fields_stand_in_the_order_of_before():
     ]
     assert fields[8:] == [
         *["standard_error", "n_evaluations", "activation", "segments", "inputs", "names"],
-        *["qoi", "method", "coverage"],
+        *["qoi", "method", "coverage", "target", "method_arrays"],
     ]
     model, x = small_model()
     explained = IntegratedGradients(model).explain(x)
-    assert all(getattr(explained, name) is None for name in fields[8:])
+    told = {"inputs", "qoi", "method", "target", "method_arrays"}
+    assert {name for name in fields[8:] if getattr(explained, name) is not None} == told
     assert "standard_error" not in repr(explained)
+    assert repr(explained).endswith("qoi: MaxClassQoI(), method: IntegratedGradients)")

@@ -136,3 +136,10 @@ class UnsupportedModelError(TrulensError, TypeError):
 
     The message says what about it, and what to give instead.
     """
+
+
+class ResultFileError(TrulensError, ValueError):
+    """A file that holds no result that can be read: damaged, foreign, or of a later version.
+
+    The message says which, and what to do.
+    """

@@ -29,6 +29,7 @@ def joined(found: list[Answer], backend: Backend) -> Answer:
     sizes = [int(a.attributions[0][0].shape[0]) for a in found]
     starts = np.cumsum([0, *sizes])
     known = [a.converged for a in found if a.converged is not None]
+    named = [a.classes for a in found if a.classes is not None]
     counts = [np.broadcast_to(a.n_points, n) for a, n in zip(found, sizes, strict=True)]
     return Answer(
         table([a.attributions for a in found]) or [],
@@ -41,4 +42,5 @@ def joined(found: list[Answer], backend: Backend) -> Answer:
         converged=np.concatenate(known) if known else None,
         zero=all(a.zero for a in found),
         standard_error=table([a.standard_error for a in found]),
+        classes=np.concatenate(named) if len(named) == len(found) else None,
     )

@@ -121,6 +121,7 @@ class Answer:
         converged: whether a stated tolerance was met, per record; None where none was stated.
         zero: whether all gradients of all records are zero.
         standard_error: of the attributions, shaped as they are; None where points are not random.
+        classes: whose scores the quantity is, (b,) ints; None where there are none, or not known.
     """
 
     attributions: list[list[Tensor]]
@@ -133,6 +134,7 @@ class Answer:
     converged: np.ndarray[Any, Any] | None = None
     zero: bool = False
     standard_error: list[list[Tensor]] | None = None
+    classes: np.ndarray[Any, Any] | None = None
 
     def mapped(self, function: Callable[[Tensor, int], Tensor]) -> Answer:
         """The answer with `function(tensor, axis of the records)` in place of each tensor."""

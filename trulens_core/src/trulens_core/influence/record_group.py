@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +96,7 @@ class RecordGroup:
                 not_finite,
                 zero=zero,
                 standard_error=self._error(parts, multiplier),
+                classes=self._classes(qoi, at_records),
             )
         )
 
@@ -150,6 +153,8 @@ class RecordGroup:
         if not self._pad:
             return a
         n = self._last - self._first
+        if a.classes is not None:
+            a = dataclasses.replace(a, classes=a.classes[:n])
         return a.mapped(lambda t, axis: t[:n] if axis == 0 else t[:, :n])
 
     def _floating_inputs(self, cut: InputCut) -> list[int]:
@@ -297,6 +302,20 @@ class RecordGroup:
         placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
         rows = int(y[0].shape[0])
         return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
+
+    def _classes(
+        self, qoi: QoI, at: dict[Cut, list[Tensor]]
+    ) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """Whose scores the quantity is, for each record, as far as it is known by now."""
+        if not self._request.quantities:
+            return None
+        q = self._question
+        y = at.get(q.target)
+        found = qoi.classes(None if y is None else one_or_list(y))
+        if found is None:
+            return None
+        held = self._backend.to_numpy(found) if self._backend.is_tensor(found) else found
+        return np.broadcast_to(np.asarray(held, "int64"), (self._inputs.n_records,))
 
     def _mean_at_baselines(self, qoi: QoI, points: LazyPoints) -> list[Tensor] | None:
         """The mean quantity at the baselines of points that have one each."""

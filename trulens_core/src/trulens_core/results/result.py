@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trulens_core.inputs import ModelInputs
+from trulens_core.results import arrays, comparison, tables
+from trulens_core.results import records as _records
+from trulens_core.results.fields import ResultFields
+from trulens_core.results.tables import Strongest
+
 if TYPE_CHECKING:
     from trulens_core.visualizations.text_outputs import TextPicture
 
+_NAMED = ("features", "tokens", "classes", "inputs", "quantities")
+_PRINTED = (
+    *("attributions", "gradients", "interventions", "quantity", "baseline_quantity", "residual"),
+    *("n_points", "converged", "standard_error", "n_evaluations", "activation", "target"),
+)
 _SHOWN = 8
 """Records whose numbers are printed."""
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class AttributionResult:
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class AttributionResult(ResultFields):
     """An explanation with all that tells how good it is.
 
     Arrays are of the caller's kind: NumPy in, NumPy out; tensors in, tensors out. Where there are
@@ -40,15 +51,22 @@ class AttributionResult:
             is not told by `n_points`.
         activation: the value at the source cut, (records, …), where a method gives it.
         segments: what was kept or removed together, a `Segments` or its regions.
-        inputs: what was explained, where it is kept.
+        inputs: what was explained, as it was given, by reference: a `ModelInputs`.
         names: of "features", "classes", "inputs" or "quantities", each a list, and of "tokens", a
-            list for each record; `plot` reads them.
-        qoi: the quantity, as plain data or in words.
+            list for each record; see `named`. Pictures and tables read them.
+        qoi: the quantity, in words.
         method: which method with which options made it: a dict of JSON's types, never the model.
+            Its "text" says it in words.
         coverage: which operations the rules of the backward pass were applied to.
+        target: the class whose score was explained, (records,) ints (NumPy), as far as it is known
+            without another pass of the model.
+        method_arrays: the arrays that `method` has numbers of, by reference.
 
     All but the attributions are None where they do not apply, or were not asked for. A notebook
     shows a result as numbers and a picture; `plot` draws one.
+
+    A result has a length, and `r[i]`, `r[a:b]` and `r[[i, j]]` are results of those records.
+    `a == b` is one bool: whether both hold the same, structures, types and numbers, to the bit.
 
     Example:
         >>> import numpy as np
@@ -56,28 +74,141 @@ class AttributionResult:
         AttributionResult(attributions: float64 (2, 3), residual: [0.25 0.5 ])
     """
 
-    attributions: Any
-    gradients: Any = None
-    interventions: Any = None
-    quantity: Any = None
-    baseline_quantity: Any = None
-    residual: Any = None
-    n_points: Any = None
-    converged: Any = None
-    standard_error: Any = None
-    n_evaluations: Any = None
-    activation: Any = None
-    segments: Any = None
-    inputs: Any = None
-    names: Mapping[str, Sequence[Any]] | None = None
-    qoi: Any = None
-    method: Mapping[str, Any] | None = None
-    coverage: Any = None
-
     def __repr__(self) -> str:
-        fields = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        fields = ((n, getattr(self, n)) for n in _PRINTED)
         known = [f"{name}: {_described(value)}" for name, value in fields if value is not None]
+        known += [] if self.qoi is None else [f"qoi: {self.qoi}"]
+        known += [f"method: {self.method['name']}"] if self.method else []
         return f"AttributionResult({', '.join(known)})"
+
+    # -- records -----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return _records.count(self)
+
+    def __getitem__(self, index: Any) -> AttributionResult:
+        return dataclasses.replace(self, **_records.chosen(self, index))
+
+    def __iter__(self) -> Iterator[AttributionResult]:
+        return (self[i] for i in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AttributionResult):
+            return NotImplemented
+        return self is other or comparison.equal_results(self, other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(tuple(x.shape) for x in arrays.leaves(self.attributions)))
+
+    # -- other forms -------------------------------------------------------------------------
+
+    def named(self, **names: Sequence[Any]) -> AttributionResult:
+        """The result with names that pictures, tables and files show.
+
+        Args:
+            **names: "features", "classes", "inputs" and "quantities", each a list in order, and
+                "tokens", a list for each record. Those that were there stay, unless given anew.
+
+        Raises:
+            TypeError: for names of anything else.
+
+        Example:
+            >>> import numpy as np
+            >>> r = AttributionResult(np.array([[0.5, -2.0]])).named(features=["age", "income"])
+            >>> r.top(1)[0][0].name
+            'income'
+        """
+        unknown = set(names) - set(_NAMED)
+        if unknown:
+            raise TypeError(f"names are of {', '.join(_NAMED)}, not of {', '.join(unknown)}")
+        given = {k: list(v) for k, v in names.items()}
+        return dataclasses.replace(self, names={**(self.names or {}), **given})
+
+    def numpy(self) -> AttributionResult:
+        """The result with NumPy arrays in place of tensors."""
+        changed: dict[str, Any] = {
+            name: arrays.mapped(getattr(self, name), arrays.host) for name in arrays.RECORDS_AT
+        }
+        if isinstance(self.inputs, ModelInputs):
+            changed["inputs"] = self.inputs.map_tensors(lambda leaf: arrays.host(leaf.value))
+        held = tuple(map(arrays.host, self.method_arrays))
+        return dataclasses.replace(self, **changed, method_arrays=held)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame (extra `table`).
+
+        Of (records, features) a row per record and a column per feature; of anything with more
+        axes a row per number, with its record, its place on each axis and its token.
+
+        Raises:
+            ImportError: where pandas is not installed.
+
+        Example:
+            >>> import numpy as np
+            >>> r = AttributionResult(np.array([[0.5, -2.0]])).named(features=["age", "income"])
+            >>> r.to_frame().loc[0, "income"].item()
+            -2.0
+        """
+        return tables.to_frame(self)
+
+    def to_shap(self, data: Any = None, feature_names: Sequence[str] | None = None) -> Any:
+        """A `shap.Explanation`, for SHAP's plots.
+
+        Args:
+            data: the records' values, shaped as the attributions; None: the inputs, where these
+                are what was explained.
+            feature_names: of the features; None: those among `names`.
+
+        Raises:
+            ValueError: for a result of several arrays.
+            ImportError: where shap is not installed.
+        """
+        return tables.to_shap(self, data, feature_names)
+
+    def top(self, k: int = 10) -> list[list[Strongest]]:
+        """For each record the k attributions that are largest in size, the largest first.
+
+        Args:
+            k: how many.
+
+        Returns:
+            A list for each record, of (name, value, place, part): what it is of, its number, its
+            index within the record, and which of several arrays.
+
+        Raises:
+            ValueError: for k below 1.
+
+        Example:
+            >>> import numpy as np
+            >>> AttributionResult(np.array([[0.5, -2.0, 1.0]])).top(2)[0][0]
+            Strongest(name='1', value=-2.0, place=(1,), part='')
+        """
+        return tables.top(self, k)
+
+    def by_channel(self, channel_axis: int | None = None) -> AttributionResult:
+        """The result with attributions added up over places, (records, channels) in NumPy.
+
+        Args:
+            channel_axis: of the attributions; None: as the model has it at the source cut, and
+                the last axis of those of rank 3 and below.
+
+        Raises:
+            ValueError: where it cannot be told which axis holds the channels.
+
+        Example:
+            >>> import numpy as np
+            >>> AttributionResult(np.ones((2, 3, 4, 4))).by_channel(1).attributions.shape
+            (2, 3)
+        """
+
+        def summed(x: Any) -> Any:
+            axis = tables.channel_axis(self, channel_axis, len(x.shape))
+            return tables.by_channel(arrays.host(x), axis)
+
+        changed = arrays.mapped(self.attributions, summed)
+        return dataclasses.replace(
+            self, attributions=changed, standard_error=None, activation=None, segments=None
+        )
 
     def _repr_html_(self) -> str:
         from trulens_core.visualizations.result_html import result_as_html  # only when shown
