@@ -196,18 +196,6 @@ def test_frames():
     assert isinstance(wide, pandas.DataFrame)
 
 
-@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # shap asks matplotlib
-def test_shap_s_own_object():
-    result = explained("ExpectedGradients").named(features=list("abcde"))
-    given = result.to_shap()
-    np.testing.assert_array_equal(given.values, result.attributions)
-    np.testing.assert_array_equal(given.base_values, result.baseline_quantity)
-    np.testing.assert_array_equal(given.data, X)
-    assert given.feature_names == list("abcde")
-    with pytest.raises(ValueError, match="one array, and there are 2"):
-        AttributionResult([np.ones((1, 2))] * 2).to_shap()
-
-
 def test_numpy_of_numpy_is_itself():
     result = explained("ExpectedGradients")
     assert result.numpy() == result

@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     )
     from trulens_core.distributions import Baselines, DataDoi, PathDoi
     from trulens_core.influence.statistics import Parts, Running, Statistic
+    from trulens_core.results.reading import load_result
+    from trulens_core.results.replaying import Replay
     from trulens_core.segments import Segments
 
 __all__ = [
@@ -134,6 +136,8 @@ __all__ = [
     "Running",
     "Parts",
     "AttributionResult",
+    "Replay",
+    "load_result",
     "Backend",
     "BackendDescription",
     "get_backend",
@@ -177,6 +181,8 @@ _ON_USE = {
     ),
     "trulens_core.distributions": ("Baselines", "DataDoi", "PathDoi"),
     "trulens_core.influence.statistics": ("Parts", "Running", "Statistic"),
+    "trulens_core.results.reading": ("load_result",),
+    "trulens_core.results.replaying": ("Replay",),
     "trulens_core.segments": ("Segments",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""

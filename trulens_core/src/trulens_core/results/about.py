@@ -7,6 +7,7 @@ from typing import Any
 
 from trulens_core.influence.questions import Question
 from trulens_core.inputs import ModelInputs
+from trulens_core.results import fingerprints
 from trulens_core.results.plain import plain, worded
 from trulens_core.slices import InputCut
 
@@ -38,6 +39,7 @@ def about(
         "backend": wrapper.backend.name,
         "channel_axis": wrapper.channel_axis(question.source),
         "rebatch_size": rebatch_size,
+        "versions": fingerprints.versions(),
         "question": parts,
     }
     return {

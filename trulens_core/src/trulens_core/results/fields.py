@@ -30,3 +30,4 @@ class ResultFields:
     coverage: Any = None
     target: Any = None
     method_arrays: Sequence[Any] = ()
+    fingerprints: Mapping[str, Any] | None = None

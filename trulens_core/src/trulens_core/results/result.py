@@ -15,6 +15,9 @@ from trulens_core.results.fields import ResultFields
 from trulens_core.results.tables import Strongest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trulens_core.results.replaying import Replay
     from trulens_core.visualizations.text_outputs import TextPicture
 
 _NAMED = ("features", "tokens", "classes", "inputs", "quantities")
@@ -61,12 +64,13 @@ class AttributionResult(ResultFields):
         target: the class whose score was explained, (records,) ints (NumPy), as far as it is known
             without another pass of the model.
         method_arrays: the arrays that `method` has numbers of, by reference.
+        fingerprints: of the model's weights and of the inputs, from the file it was loaded from.
 
     All but the attributions are None where they do not apply, or were not asked for. A notebook
     shows a result as numbers and a picture; `plot` draws one.
 
     A result has a length, and `r[i]`, `r[a:b]` and `r[[i, j]]` are results of those records.
-    `a == b` is one bool: whether both hold the same, structures, types and numbers, to the bit.
+    `a == b` is one bool: whether both hold the same arrays, inputs and names, to the bit.
 
     Example:
         >>> import numpy as np
@@ -214,6 +218,59 @@ class AttributionResult(ResultFields):
         from trulens_core.visualizations.result_html import result_as_html  # only when shown
 
         return result_as_html(self)
+
+    # -- kept --------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, model: Any = None, *, inputs: bool = True) -> None:
+        """Write the result to a file, whole or not at all (extra `save`).
+
+        Arrays are written by safetensors, everything else as JSON beside them: the method, names,
+        versions, and fingerprints. `load_result` reads it without any framework.
+
+        Args:
+            path: of the file; an older one is replaced once the new one is complete.
+            model: the model or its wrapper, of whose weights, as they are now, a fingerprint is
+                kept; None: none is.
+            inputs: whether what was explained is written too. A fingerprint is, in any case.
+
+        Raises:
+            ImportError: where safetensors is not installed.
+            FileNotFoundError: where the folder does not exist.
+            ValueError: for arrays of a type that cannot be saved.
+        """
+        from trulens_core.results.fingerprints import of_weights  # only when asked for
+        from trulens_core.results.writing import saved
+
+        saved(self, path, of_weights(model), inputs)
+
+    def replay(self, model: Any, x: Any = None, qoi: Any = None, *, doi: Any = None) -> Replay:
+        """Compute the result again, and say whether it is the same.
+
+        Args:
+            model: the model, or its wrapper with the options that it had.
+            x: the input; None: those of the result.
+            qoi: the quantity, where it is code of its author's own, which no file keeps.
+            doi: the distribution, likewise.
+
+        Returns:
+            A `Replay`, true where the numbers are the same: to the bit at equal versions and
+            threads (`exact`), else to rounding; `differs` says what is not as it was.
+
+        Raises:
+            ValueError: where the result does not know its method or its inputs, and where code of
+                its author's own is not given.
+
+        Example:
+            >>> from trulens_core import IntegratedGradients
+            >>> from trulens_core.testing import small_model
+            >>> model, x = small_model()
+            >>> IntegratedGradients(model).explain(x).replay(model)
+            Replay(the same to the bit)
+        """
+        from trulens_core.results.replaying import replayed  # only when asked for
+
+        found = replayed(self, model, x, qoi, doi)
+        return found._replace(result=dataclasses.replace(self, **found.result))
 
     def upsampled(self, x: Any, *, channel_axis: int | None = None) -> AttributionResult:
         """The result with maps of a layer in the size of what was explained.

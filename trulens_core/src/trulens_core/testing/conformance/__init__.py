@@ -21,6 +21,7 @@ from trulens_core.testing.conformance.evaluation import Evaluation as Evaluation
 from trulens_core.testing.conformance.forms import Forms as Forms
 from trulens_core.testing.conformance.harness import Harness as Harness
 from trulens_core.testing.conformance.inputs import Inputs as Inputs
+from trulens_core.testing.conformance.kept import Kept as Kept
 from trulens_core.testing.conformance.laws import Laws as Laws
 from trulens_core.testing.conformance.methods import Methods as Methods
 from trulens_core.testing.conformance.namespace import BackendFunctions as BackendFunctions
@@ -48,6 +49,7 @@ class Conformance(
     Statistics,
     Methods,
     Results,
+    Kept,
     NoTrace,
     Namespace,
     BackendFunctions,

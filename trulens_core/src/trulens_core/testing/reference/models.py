@@ -104,6 +104,9 @@ class ReferenceWrapper(ModelWrapper):
     def like(self) -> Tensor | None:
         return next((Tensor(w) for w in self.model.weights.values()), None)
 
+    def weights(self) -> Mapping[str, Tensor]:
+        return {name: Tensor(w) for name, w in self.model.weights.items()}
+
 
 DESCRIPTION = BackendDescription(
     name="reference",
