@@ -70,7 +70,9 @@ def test_the_class_is_known_where_no_more_is_to_be_computed():
     assert IntegratedGradients(MODEL).explain(X).target.tolist() == best
     assert IntegratedGradients(MODEL, rebatch_size=1).explain(X).target.tolist() == best
     assert explained("Saliency").target.tolist() == [1, 2]
-    assert explained("Conductance").target is None  # of a unit, no class
+    assert explained("Conductance").target.tolist() == [0, 0]
+    at_a_layer = InputAttribution(MODEL, qoi=0, qoi_cut="hidden").explain(X)
+    assert at_a_layer.target is None  # of a unit, no class
     assert InputAttribution(MODEL).explain(X).target is None  # one pass gives the largest score
     assert IntegratedGradients(MODEL, qoi=ClassQoI(1), rebatch_size=1).explain(X).target[1] == 1
 

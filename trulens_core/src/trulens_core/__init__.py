@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from trulens_core.results.reading import load_result
     from trulens_core.results.replaying import Replay
     from trulens_core.segments import Segments
+    from trulens_core.visualizations.comparing import compare
 
 __all__ = [
     "get_model_wrapper",
@@ -138,6 +139,7 @@ __all__ = [
     "AttributionResult",
     "Replay",
     "load_result",
+    "compare",
     "Backend",
     "BackendDescription",
     "get_backend",
@@ -184,6 +186,7 @@ _ON_USE = {
     "trulens_core.results.reading": ("load_result",),
     "trulens_core.results.replaying": ("Replay",),
     "trulens_core.segments": ("Segments",),
+    "trulens_core.visualizations.comparing": ("compare",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trulens_core.results.replaying import Replay
-    from trulens_core.visualizations.text_outputs import TextPicture
 
 _NAMED = ("features", "tokens", "classes", "inputs", "quantities")
 _PRINTED = (
@@ -310,27 +309,48 @@ class AttributionResult(ResultFields):
         names: Sequence[str] | None = None,
         records: Sequence[int] | None = None,
         channel_axis: int | None = None,
+        clip: float = 99,
+        most: int | None = None,
+        feature: int | str | None = None,
+        words: bool = False,
+        hidden_tokens: Sequence[str] = (),
         fig: Any = None,
-    ) -> TextPicture | None:
+        ax: Any = None,
+    ) -> Any:
         """Show the attributions in the picture that fits them.
 
-        Images as maps (over `x`, where it is given), texts as coloured tokens, series as a curve
-        or as strips of colour, tables as bars. All but texts need the extra `viz`, and are drawn
-        on `fig`, or else on the current figure of matplotlib.
+        Images with their overlay, map and scale, texts as coloured tokens, series as a curve or as
+        strips of colour, tables as bars. All but texts need the extra `viz`. Orange raises, blue
+        lowers.
 
         Args:
             kind: "image", "text", "series" or "table"; None is what fits the shape: (records,
                 features) a table, (records, steps, channels) a series, rank 4 images; with
-                `tokens`, a text.
-            x: what was explained: images, or series, shown with the attributions.
+                `tokens`, a text. "channels" are the strongest maps of a layer, "waterfall" the way
+                from the baseline's score to the record's; of all records "beeswarm" has a dot
+                each, "global" the mean size with its standard error, and "dependence" one
+                feature's attributions against its values.
+            x: what was explained; None: the inputs, where these are.
             tokens: for each record its tokens, or words; None: those among the result's `names`.
             names: of the features, or of the channels of a series; likewise.
-            records: which records; None is the first four.
+            records: which records, up to 36; None is the first four.
             channel_axis: of images, see `trulens.visualizations.Visualizer`.
-            fig: the figure to draw on.
+            clip: the percentile of sizes that gets full colour; the scale's ends are pointed where
+                numbers go on beyond it.
+            most: how many bars, features or channels; None is as many as fit.
+            feature: of "dependence", by name or number.
+            words: of texts, whether the pieces of a word become one.
+            hidden_tokens: of texts, tokens that are not shown, such as "[PAD]".
+            fig: the figure to draw on; None is a new one of a size that fits.
+            ax: axes to draw one record, or one chart of all, on.
 
         Returns:
-            Of a text, what a notebook or `print` shows; else None.
+            The figure; of a text, what a notebook or `print` shows.
+
+        Raises:
+            ValueError: for another kind, or one that these attributions do not have.
+            IndexError: for a record that is not there.
+            ImportError: where matplotlib is not installed.
 
         Example:
             >>> import numpy as np
@@ -338,12 +358,10 @@ class AttributionResult(ResultFields):
             >>> print(result.plot(tokens=[["good", "film"]]), end="")
             good(+0.5) film(-0.25)  [±0.5]
         """
-        from trulens_core.visualizations.result_plots import plotted  # only when drawn
+        from trulens_core.visualizations.result_plots import Choices, plotted  # only when drawn
 
-        known = self.names or {}
-        tokens = known.get("tokens") if tokens is None else tokens
-        names = known.get("features") if names is None else names
-        return plotted(self.attributions, kind, x, tokens, names, records, channel_axis, fig)
+        given = (kind, x, tokens, names, records, channel_axis, clip, most, feature, words)
+        return plotted(self, Choices(*given, hidden_tokens, fig, ax))
 
 
 def _described(value: Any) -> str:

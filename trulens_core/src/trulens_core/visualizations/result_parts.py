@@ -7,7 +7,18 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from trulens_core.visualizations.images import Array, as_array
 
-PictureKind = Literal["text", "image", "series", "table"]
+PictureKind = Literal[
+    "text",
+    "image",
+    "series",
+    "table",
+    "channels",
+    "waterfall",
+    "beeswarm",
+    "global",
+    "dependence",
+]
+"""The last five only where they are asked for."""
 BY_RANK: dict[int, PictureKind] = {1: "table", 2: "table", 3: "series", 4: "image"}
 
 
