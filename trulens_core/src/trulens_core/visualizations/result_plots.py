@@ -83,8 +83,9 @@ def _painted(plot: _Plot, found: Sequence[Part], drawn: Sequence[_Drawing]) -> A
         _paint(given, found, drawn, c.ax is not None)
         if c.fig is None and c.ax is None and not of_all:
             said = ["blue lowers, orange raises"] if drawn[0].on_axes is not None else []
-            if len(plot.chosen) < n:
-                said.append(f"{len(plot.chosen)} of {n:,} records: records= chooses others")
+            asked = n if c.records is None else len(c.records)
+            if len(plot.chosen) < asked:
+                said.append(f"{len(plot.chosen)} of {asked:,} records: records= chooses others")
             given.supxlabel("; ".join(said), fontsize=SMALL - 1, color=GREY)
     return given if c.ax is None else given.figure
 
