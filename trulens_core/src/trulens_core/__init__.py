@@ -82,12 +82,14 @@ if TYPE_CHECKING:
     )
     from trulens_core.distributions import Baselines, DataDoi, PathDoi
     from trulens_core.influence.statistics import Parts, Running, Statistic
+    from trulens_core.recipes import explain
     from trulens_core.results.reading import load_result
     from trulens_core.results.replaying import Replay
     from trulens_core.segments import Segments
     from trulens_core.visualizations.comparing import compare
 
 __all__ = [
+    "explain",
     "get_model_wrapper",
     "ModelWrapper",
     "ModelInputs",
@@ -183,6 +185,7 @@ _ON_USE = {
     ),
     "trulens_core.distributions": ("Baselines", "DataDoi", "PathDoi"),
     "trulens_core.influence.statistics": ("Parts", "Running", "Statistic"),
+    "trulens_core.recipes": ("explain",),
     "trulens_core.results.reading": ("load_result",),
     "trulens_core.results.replaying": ("Replay",),
     "trulens_core.segments": ("Segments",),
