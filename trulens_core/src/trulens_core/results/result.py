@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from trulens_core.inputs import ModelInputs
 from trulens_core.results import arrays, comparison, tables
 from trulens_core.results import records as _records
 from trulens_core.results.fields import ResultFields
+from trulens_core.results.printing import printed
 from trulens_core.results.tables import Strongest
 
 if TYPE_CHECKING:
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from trulens_core.results.replaying import Replay
 
 _NAMED = ("features", "tokens", "classes", "inputs", "quantities")
-_PRINTED = (
-    *("attributions", "gradients", "interventions", "quantity", "baseline_quantity", "residual"),
-    *("n_points", "converged", "standard_error", "n_evaluations", "activation", "target"),
-)
-_SHOWN = 8
-"""Records whose numbers are printed."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -78,11 +71,7 @@ class AttributionResult(ResultFields):
     """
 
     def __repr__(self) -> str:
-        fields = ((n, getattr(self, n)) for n in _PRINTED)
-        known = [f"{name}: {_described(value)}" for name, value in fields if value is not None]
-        known += [] if self.qoi is None else [f"qoi: {self.qoi}"]
-        known += [f"method: {self.method['name']}"] if self.method else []
-        return f"AttributionResult({', '.join(known)})"
+        return printed(self)
 
     # -- records -----------------------------------------------------------------------------
 
@@ -271,6 +260,45 @@ class AttributionResult(ResultFields):
         found = replayed(self, model, x, qoi, doi)
         return found._replace(result=dataclasses.replace(self, **found.result))
 
+    def to_html(
+        self,
+        path: str | Path | None = None,
+        *,
+        beside: Mapping[str, AttributionResult] | None = None,
+        records: Sequence[int] | None = None,
+        clip: float = 99,
+        words: bool = False,
+        hidden_tokens: Sequence[str] = (),
+    ) -> str:
+        """A page to leaf through the records: one file, without a server or anything from afar.
+
+        Arrow keys go from record to record; the pointer shows numbers. Images need the extra `viz`.
+
+        Args:
+            path: where to write it, whole or not at all; None: nowhere.
+            beside: other results of the same records by name, such as other methods.
+            records: which records; None is the first 200.
+            clip: as in `plot`.
+            words: as in `plot`.
+            hidden_tokens: as in `plot`.
+
+        Returns:
+            The page, in ASCII.
+
+        Raises:
+            ValueError: for results of other records, and attributions that have no picture.
+
+        Example:
+            >>> import numpy as np
+            >>> page = AttributionResult(np.array([[0.5, -2.0]])).to_html()
+            >>> page.count("<article")
+            1
+        """
+        from trulens_core.visualizations.explorer import explored  # only when shown
+
+        options = (clip, words, frozenset(hidden_tokens))
+        return explored(self, dict(beside or {}), path, records, options)
+
     def upsampled(self, x: Any, *, channel_axis: int | None = None) -> AttributionResult:
         """The result with maps of a layer in the size of what was explained.
 
@@ -362,16 +390,3 @@ class AttributionResult(ResultFields):
 
         given = (kind, x, tokens, names, records, channel_axis, clip, most, feature, words)
         return plotted(self, Choices(*given, hidden_tokens, fig, ax))
-
-
-def _described(value: Any) -> str:
-    """The type and shape of arrays; of a NumPy array with a number per record, the numbers."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_described, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{k!r}: {_described(v)}' for k, v in value.items())}}}"
-    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
-        return repr(value)
-    if isinstance(value, np.ndarray) and value.ndim == 1 and len(value) <= _SHOWN:
-        return np.array2string(value, precision=4)
-    return f"{value.dtype} {tuple(value.shape)}"
