@@ -68,5 +68,5 @@ def versions() -> dict[str, Any]:
     for name in _FRAMEWORKS:  # what was not imported took no part
         if name in sys.modules:
             found[name] = str(getattr(sys.modules[name], "__version__", ""))
-    threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 0
-    return {**found, "machine": platform.machine(), "threads": int(threads)}
+    threads = getattr(sys.modules.get("torch"), "get_num_threads", os.cpu_count)()
+    return {**found, "machine": platform.machine(), "threads": int(threads or 0)}
