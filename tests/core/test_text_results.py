@@ -46,10 +46,14 @@ def test_a_result_tells_its_quantities_and_residuals():
     model, x = small_model()
     explained = IntegratedGradients(model, resolution=64).explain(x)
     found = cells(explained._repr_html_())
-    assert found[:5] == ["record", "quantity", "at the baseline", "residual", "points"]
-    assert found[5] == "0"
-    assert float(found[6]) == pytest.approx(explained.quantity[0], rel=1e-3)
-    assert found[9] == "64"
+    assert found[:6] == ["record", "class", "quantity", "at the baseline", "residual", "points"]
+    assert found[6:8] == ["0", "1"]
+    assert float(found[8]) == pytest.approx(explained.quantity[0], rel=1e-3)
+    assert found[11] == "64"
+    named = explained.named(classes=["a", "<b>", "c"], features=["age", "b", "c", "d", "e"])
+    found = cells(named._repr_html_())
+    assert found[7] == "&lt;b&gt;"
+    assert {"age", "b", "c", "d", "e"} <= set(found)
 
 
 def test_a_table_shows_the_strongest_features_in_their_order():
