@@ -53,7 +53,7 @@ right = wrapper(x_new).argmax(1) == y_new
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-# red above zero, blue below; each picture has its own scale
+# orange above zero, blue below; each picture has its own scale
 attributions = Visualizer()
 
 

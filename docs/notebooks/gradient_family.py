@@ -85,7 +85,7 @@ assert right > 0.85
 # %% [markdown]
 # The picture to explain is the second photograph with a piece of the first. The question is **why
 # flower rather than pagoda?** What was pasted should speak for it and the pagoda against it. In all
-# pictures below red is for the flower, blue for the pagoda; each has its own scale.
+# pictures below orange is for the flower, blue for the pagoda; each has its own scale.
 
 # %%
 from trulens_core import get_model_wrapper

@@ -87,7 +87,7 @@ result = method.explain(shown)
 from trulens_core.visualizations import Visualizer
 
 pixels = Visualizer(normalization_type="01", cmap="gray")
-# red above zero, blue below; each picture has its own scale
+# orange above zero, blue below; each picture has its own scale
 attributions = Visualizer()
 
 

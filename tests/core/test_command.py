@@ -47,7 +47,6 @@ def test_json_holds_the_same(installed, capsys):
     assert bad["error"] == "ImportError('no module named goods')"
 
 
-def test_a_command_is_asked_for():
-    with pytest.raises(SystemExit) as exit_:
-        command.main([])
-    assert exit_.value.code == 2
+def test_without_a_command_there_is_help(capsys):
+    assert command.main([]) == 0
+    assert {"backends", "show", "diff"} <= set(capsys.readouterr().out.split())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from trulens_core import ClassQoI, ExpectedGradients
+from trulens_core import AttributionResult, ClassQoI, ExpectedGradients
 
 DRAWS = 200
 SAMPLES = 40
@@ -76,3 +76,17 @@ def test_shap_has_the_same_expectation(case):
     error = ours.standard_error.numpy()
     assert (np.abs(ours.attributions.numpy() - truth) <= 4 * error).all()
     assert (np.abs(theirs - truth) <= 4 * error).all()
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # shap asks matplotlib
+def test_a_result_as_shap_s_own_object(case):
+    model, x, data, _ = case
+    result = ExpectedGradients(model, data, 8, qoi=ClassQoI(1)).explain(x)
+    result = result.named(features=list("abcdef"))
+    given = result.to_shap()
+    np.testing.assert_array_equal(given.values, result.attributions)
+    np.testing.assert_array_equal(given.base_values, result.baseline_quantity)
+    np.testing.assert_array_equal(given.data, x)
+    assert given.feature_names == list("abcdef")
+    with pytest.raises(ValueError, match="one array, and there are 2"):
+        AttributionResult([np.ones((1, 2))] * 2).to_shap()

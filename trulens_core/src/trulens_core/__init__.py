@@ -35,6 +35,7 @@ from trulens_core.errors import (
     NotDifferentiableError,
     QoiCutSupportError,
     QoiError,
+    ResultFileError,
     TrulensError,
     TrulensWarning,
     UncoveredOperationError,
@@ -107,10 +108,15 @@ if TYPE_CHECKING:
         ShapleyValues,
         Sobol,
     )
+    from trulens_core.recipes import explain
+    from trulens_core.results.reading import load_result
+    from trulens_core.results.replaying import Replay
     from trulens_core.rules import Rule, RuleSet
     from trulens_core.segments import Segments
+    from trulens_core.visualizations.comparing import compare
 
 __all__ = [
+    "explain",
     "get_model_wrapper",
     "ModelWrapper",
     "ModelInputs",
@@ -181,6 +187,9 @@ __all__ = [
     "Running",
     "Parts",
     "AttributionResult",
+    "Replay",
+    "load_result",
+    "compare",
     "Backend",
     "BackendDescription",
     "get_backend",
@@ -201,6 +210,7 @@ __all__ = [
     "NotDifferentiableError",
     "QoiCutSupportError",
     "QoiError",
+    "ResultFileError",
     "TrulensError",
     "TrulensWarning",
     "UncoveredOperationError",
@@ -250,7 +260,11 @@ _ON_USE = {
         "Sobol",
     ),
     "trulens_core.rules": ("Rule", "RuleSet"),
+    "trulens_core.recipes": ("explain",),
+    "trulens_core.results.reading": ("load_result",),
+    "trulens_core.results.replaying": ("Replay",),
     "trulens_core.segments": ("Segments",),
+    "trulens_core.visualizations.comparing": ("compare",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""
 

@@ -1,4 +1,4 @@
-"""The command `python -m trulens_core backends`: what is installed, and what is broken and why."""
+"""The command `python -m trulens_core`: installed backends, and results in files."""
 
 from __future__ import annotations
 
@@ -6,30 +6,86 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from trulens_core._version import __version__
-from trulens_core.errors import TrulensWarning
+from trulens_core.errors import ResultFileError, TrulensWarning
 from trulens_core.plugins import BackendInfo, list_backends
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 1 where a backend is broken."""
+    """Run the command.
+
+    The exit code is 1 where a backend is broken or two results differ, and 2 where a file cannot
+    be read.
+    """
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.command is None:
+        parser.print_help()
+        return 0
+    run: Callable[[argparse.Namespace], int] = chosen.run
+    try:
+        return run(chosen)
+    except (ResultFileError, FileNotFoundError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trulens_core", description="Explain deep networks."
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command")
     backends = commands.add_parser(
         "backends", help="list the installed backends; the exit code is 1 if one is broken"
     )
     backends.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    chosen = parser.parse_args(arguments)
+    backends.set_defaults(run=_backends)
+    show = commands.add_parser("show", help="print what a saved result is and holds")
+    show.add_argument("file", help="what save() wrote")
+    show.add_argument("--records", type=int, default=8, help="how many records (default: 8)")
+    show.set_defaults(run=_show)
+    diff = commands.add_parser(
+        "diff", help="compare two saved results; the exit code is 1 if they differ"
+    )
+    diff.add_argument("a", help="the result of before")
+    diff.add_argument("b", help="the result of now")
+    diff.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        help="how far a record may change, as a part of its largest number (default: 0)",
+    )
+    diff.set_defaults(run=_diff)
+    return parser
+
+
+def _backends(chosen: argparse.Namespace) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrulensWarning)  # the table says what is broken
         found = list_backends()
     print(_as_json(found) if chosen.json else _as_table(found))
     return int(any(info.error is not None for info in found.values()))
+
+
+def _show(chosen: argparse.Namespace) -> int:
+    from trulens_core.results.reading import load_result
+    from trulens_core.results.terminal import lines
+
+    for line in lines(load_result(chosen.file), chosen.records):
+        print(line)
+    return 0
+
+
+def _diff(chosen: argparse.Namespace) -> int:
+    from trulens_core.results.differences import difference
+    from trulens_core.results.reading import load_result
+
+    found = difference(load_result(chosen.a), load_result(chosen.b), chosen.tolerance)
+    print("\n".join(found.lines))
+    return int(not found.same)
 
 
 def _as_json(found: Mapping[str, BackendInfo]) -> str:

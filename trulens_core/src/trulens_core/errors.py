@@ -144,3 +144,10 @@ class UncoveredOperationError(TrulensError, NotImplementedError):
     The message names the operation and its layer. Its derivative in the rule's place would be a
     number that nobody asked for.
     """
+
+
+class ResultFileError(TrulensError, ValueError):
+    """A file that holds no result that can be read: damaged, foreign, or of a later version.
+
+    The message says which, and what to do.
+    """

@@ -27,6 +27,7 @@ from trulens_jax.backend import BACKEND
 from trulens_jax.layers import listed
 from trulens_jax.programs import Program, signature
 from trulens_jax.ruled import check_served
+from trulens_jax.weights import is_array
 
 _KEPT_PROGRAMS = 32
 
@@ -105,6 +106,11 @@ class JaxModelWrapper(ModelWrapper):
             if hasattr(x, "dtype") and x.dtype not in found and BACKEND.is_floating(x):
                 found.add(x.dtype)
                 yield x
+
+    def weights(self) -> Mapping[str, Any]:
+        arrays = (x for x in self._adapter.leaves() if is_array(x))
+        # keys of random numbers have a type of their own, and no numbers
+        return {str(i): x for i, x in enumerate(arrays) if isinstance(x.dtype, np.dtype)}
 
     def channel_axis(self, cut: Cut) -> int | None:
         del cut

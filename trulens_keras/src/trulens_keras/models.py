@@ -147,6 +147,13 @@ class KerasModelWrapper(ModelWrapper):
                 found.add(v.dtype)
                 yield self._flavour.value(v)
 
+    def weights(self) -> Mapping[str, Tensor]:
+        held = self._flavour.holding(self.model.variables)
+        names = [str(getattr(v, "path", v.name)) for v in held]
+        several = len(set(names)) < len(names)
+        labels = [f"{i} {n}" for i, n in enumerate(names)] if several else names
+        return {n: self._flavour.value(v) for n, v in zip(labels, held, strict=True)}
+
     def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:
         return declared_types(self.model, inputs, len(self._takes) == 1)
 

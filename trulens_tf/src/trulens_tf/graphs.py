@@ -72,6 +72,9 @@ class GraphWrapper(ModelWrapper):
         held = (*(v.dtype for v in self._program.variables), *self._program.dtypes)
         return zeros_of(held)
 
+    def weights(self) -> Mapping[str, tf.Tensor]:
+        return {f"{i} {v.name}": v.value() for i, v in enumerate(self._program.variables)}
+
     def forward(
         self,
         inputs: ModelInputs,

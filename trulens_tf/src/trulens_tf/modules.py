@@ -78,6 +78,9 @@ class ModuleWrapper(ModelWrapper):
     def floating_weights(self) -> Iterator[tf.Tensor]:
         return zeros_of(v.dtype for v in self.model.variables)
 
+    def weights(self) -> Mapping[str, tf.Tensor]:
+        return {f"{i} {v.name}": v.value() for i, v in enumerate(self.model.variables)}
+
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
         del inputs, at

@@ -144,6 +144,11 @@ class TorchModelWrapper(ModelWrapper):
     def floating_weights(self) -> Iterator[torch.Tensor]:
         return state.one_of_each_type(self._runner)
 
+    def weights(self) -> Mapping[str, torch.Tensor]:
+        held = {**dict(self._runner.named_parameters()), **dict(self._runner.named_buffers())}
+        offloaded = any(w.is_meta for w in held.values())
+        return {} if offloaded else {name: w.detach() for name, w in held.items()}
+
     def adopt(self, value: Any, declared: Any = None) -> torch.Tensor:
         if torch.is_inference_mode_enabled():  # what is made under it cannot be differentiated
             with torch.inference_mode(False):

@@ -21,6 +21,7 @@ from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.conversion import CallerKind
 from trulens_core.models.functions import refuse_gradients
 from trulens_core.results import AttributionResult
+from trulens_core.results.about import about
 from trulens_core.results.from_answers import Assembly
 from trulens_core.rules import RuleSet
 from trulens_core.slices import InputCut
@@ -158,12 +159,15 @@ class AttributionMethod(ABC):
             An `AttributionResult`; errors are those of `attributions`.
         """
         with self.model.backend.outside():
+            question = self.question()
+            given = ModelInputs.of_call(model_args, model_kwargs)
             inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
-            assembly = Assembly(self.question(), inputs, kind, found)
+            assembly = Assembly(question, inputs, kind, found)
+            told = about(type(self).__name__, question, given, inputs, self.rebatch_size)
             advice = assembly.residual_advice()
             if advice:
                 warnings.warn(advice, TrulensWarning, stacklevel=2)
-            return assembly.result()
+            return AttributionResult(**assembly.fields(), **told)
 
     def _answers(
         self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool

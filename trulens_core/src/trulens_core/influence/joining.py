@@ -30,6 +30,7 @@ def joined(found: list[Answer], backend: Backend) -> Answer:
     starts = np.cumsum([0, *sizes])
     known = [a.converged for a in found if a.converged is not None]
     evaluated = [a.n_evaluations for a in found if a.n_evaluations is not None]
+    named = [a.classes for a in found if a.classes is not None]
     counts = [np.broadcast_to(a.n_points, n) for a, n in zip(found, sizes, strict=True)]
     return Answer(
         table([a.attributions for a in found]) or [],
@@ -45,4 +46,5 @@ def joined(found: list[Answer], backend: Backend) -> Answer:
         residual=join([a.residual for a in found]),
         n_evaluations=np.concatenate(evaluated) if evaluated else None,
         regions=[own for a in found for own in a.regions or ()] or None,
+        classes=np.concatenate(named) if len(named) == len(found) else None,
     )

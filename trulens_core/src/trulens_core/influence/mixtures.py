@@ -52,6 +52,7 @@ def _mean(found: list[Answer], random: bool, backend: Backend) -> Answer:
         converged=np.all(known, axis=0) if known else None,
         zero=all(a.zero for a in found),
         standard_error=_over(tables, _spread(backend)) if random else None,
+        classes=found[0].classes,
     )
 
 

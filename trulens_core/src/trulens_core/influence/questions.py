@@ -169,6 +169,7 @@ class Answer:
         residual: n tensors (b,), where the statistic gives it.
         n_evaluations: how many points of each record were evaluated, where that is not `n_points`.
         regions: of each record, what was kept or removed together.
+        classes: whose scores the quantity is, (b,) ints; None where there are none, or not known.
     """
 
     attributions: list[list[Tensor]]
@@ -184,6 +185,7 @@ class Answer:
     residual: list[Tensor] | None = None
     n_evaluations: np.ndarray[Any, Any] | None = None
     regions: Sequence[Any] | None = None
+    classes: np.ndarray[Any, Any] | None = None
 
     def mapped(self, function: Callable[[Tensor, int], Tensor]) -> Answer:
         """The answer with `function(tensor, axis of the records)` in place of each tensor."""

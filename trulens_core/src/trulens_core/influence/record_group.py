@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from trulens_core.influence.work import Work
 from trulens_core.inputs import ModelInputs, no_floating_inputs
 from trulens_core.inputs.rows import last_again, padded, repeated
 from trulens_core.quantities import QoI, evaluate
-from trulens_core.slices import Cut, InputCut
+from trulens_core.slices import OUTPUT, Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.quantity_data import with_tensors
@@ -94,6 +96,7 @@ class RecordGroup:
                 not_finite,
                 zero=zero,
                 standard_error=self._error(parts, multiplier),
+                classes=self._classes(qoi, at_records),
             )
         )
 
@@ -150,6 +153,8 @@ class RecordGroup:
         if not self._pad:
             return a
         n = self._last - self._first
+        if a.classes is not None:
+            a = dataclasses.replace(a, classes=a.classes[:n])
         return a.mapped(lambda t, axis: t[:n] if axis == 0 else t[:, :n])
 
     def _floating_inputs(self, cut: InputCut) -> list[int]:
@@ -311,6 +316,21 @@ class RecordGroup:
         placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
         rows = int(y[0].shape[0])
         return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
+
+    def _classes(
+        self, qoi: QoI, at: dict[Cut, list[Tensor]]
+    ) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """Whose scores the quantity is, for each record, as far as it is known by now."""
+        q = self._question
+        scores = (OUTPUT, "logits", q.wrapper.logit_layer)
+        if not self._request.quantities or q.target.name not in scores:
+            return None  # at a layer there are units, which are no classes
+        y = at.get(q.target)
+        found = qoi.classes(None if y is None else one_or_list(y))
+        if found is None:
+            return None
+        held = self._backend.to_numpy(found) if self._backend.is_tensor(found) else found
+        return np.broadcast_to(np.asarray(held, "int64"), (self._inputs.n_records,))
 
     def _mean_at_baselines(self, qoi: QoI, points: LazyPoints) -> list[Tensor] | None:
         """The mean quantity at the baselines of points that have one each."""

@@ -153,4 +153,5 @@ def _picked(a: Answer, index: np.ndarray[Any, Any], backend: Backend) -> Answer:
         n_points=np.asarray(a.n_points)[index],
         not_finite=np.flatnonzero(bad).tolist(),
         converged=a.converged[index],
+        classes=None if a.classes is None else a.classes[index],
     )

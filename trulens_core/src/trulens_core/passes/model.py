@@ -180,6 +180,10 @@ class CutModel(ABC):
         like = self.like()
         return iter(() if like is None else (like,))
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """All weights by name, as they are now, for a fingerprint; empty where none can be read."""
+        return {}
+
     def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:  # noqa: ARG002 - a hook
         """The types that the model declares for its inputs, by their places among the leaves."""
         return {}

@@ -103,6 +103,13 @@ class QoI(ABC):
         """Whether evaluating it runs code of the caller's: a class or a function of their own."""
         return not self.is_standard or any(callable(v) for v in vars(self).values())
 
+    def classes(self, y: Any) -> Any:  # noqa: ARG002 - a hook
+        """The class whose score it is: an int, or one per record; None where there is no such one.
+
+        `y` is the value at the target cut for the unmodified records, None where it is not known.
+        """
+        return None
+
     def with_channel_axis(self, channel_axis: int | None) -> QoI:  # noqa: ARG002 - a hook as well
         """This quantity at a cut whose images have their channels on `channel_axis`."""
         return self

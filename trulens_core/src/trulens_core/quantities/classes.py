@@ -63,6 +63,12 @@ class MaxClassQoI(PerPosition):
     def at_positions(self, y: Tensor, axis: int, backend: Backend) -> Tensor:
         return backend.largest(activated(y, self.activation, axis, backend), axis)
 
+    def classes(self, y: Any) -> Any:
+        if y is None or isinstance(y, list) or len(y.shape) != 2:
+            return None  # a map has a class at each position
+        y, backend = single(y, self)
+        return backend.to_numpy(backend.xp.argmax(y, axis=self.classes_of(y)))
+
     def __repr__(self) -> str:
         given = {"axis": self.axis, "activation": self.activation}
         parts = [f"{k}={v!r}" for k, v in given.items() if v is not None]
@@ -160,6 +166,10 @@ class ClassQoI(PerPosition):
 
     def at_positions(self, y: Tensor, axis: int, backend: Backend) -> Tensor:
         return chosen(y, self.cl, axis, backend, "class")
+
+    def classes(self, y: Any) -> Any:
+        del y
+        return self.cl if len(self.cl.shape) < 2 else None
 
     def check_positions(self, positions: Shape, classes: int | None) -> None:
         check_index(self.cl, classes, "class", ONE_UNIT if not positions else "")

@@ -62,6 +62,10 @@ class InternalChannelQoI(QoI):
         self.agg_fn = agg_fn
         self._images_axis: int | None = None
 
+    def classes(self, y: Any) -> Any:
+        del y
+        return self.channels[0] if len(self.channels) == 1 else None
+
     def __repr__(self) -> str:
         shown = self.channels[0] if len(self.channels) == 1 else list(self.channels)
         axis = "" if self.channel_axis is None else f", channel_axis={self.channel_axis}"

@@ -14,7 +14,6 @@ from trulens_core.influence.questions import Answer, Question
 from trulens_core.inputs import ModelInputs
 from trulens_core.models.conversion import CallerKind
 from trulens_core.passes import selection
-from trulens_core.results import AttributionResult
 from trulens_core.slices import Cut, InputCut
 
 _LARGE = 0.1
@@ -34,31 +33,33 @@ class Assembly:
         """The attributions: [quantity][tensor], lists of one unwrapped."""
         return self._nested([a.attributions for a in self._found], leading=0)
 
-    def result(self) -> AttributionResult:
-        """Everything that was asked for."""
+    def fields(self) -> dict[str, Any]:
+        """Everything that was asked for, as the fields of an `AttributionResult`."""
         gradients = [a.gradients for a in self._found if a.gradients is not None]
         points = [a.points for a in self._found if a.points is not None]
         residual = self._residual
         errors = [a.standard_error for a in self._found if a.standard_error is not None]
+        known = [a.classes for a in self._found if a.classes is not None]
         stated = [a.converged for a in self._found if a.converged is not None]
         evaluated = [a.n_evaluations for a in self._found if a.n_evaluations is not None]
         sizes = [a.attributions[0][0].shape[0] for a in self._found]
-        return AttributionResult(
-            attributions=self.attributions(),
-            gradients=self._nested(gradients, leading=1) if gradients else None,
-            interventions=self._tensors(points, self._question.doi_cut, 1) if points else None,
-            quantity=self._given(self._quantity),
-            baseline_quantity=None if residual is None else self._given(self._baseline_quantity),
-            residual=self._given(residual),
-            n_points=np.concatenate(
+        return {
+            "attributions": self.attributions(),
+            "gradients": self._nested(gradients, leading=1) if gradients else None,
+            "interventions": self._tensors(points, self._question.doi_cut, 1) if points else None,
+            "quantity": self._given(self._quantity),
+            "baseline_quantity": None if residual is None else self._given(self._baseline_quantity),
+            "residual": self._given(residual),
+            "n_points": np.concatenate(
                 [np.broadcast_to(a.n_points, n) for a, n in zip(self._found, sizes, strict=True)]
             ),
-            converged=np.concatenate(stated) if stated else None,
-            standard_error=self._nested(errors, leading=0) if errors else None,
-            n_evaluations=np.concatenate(evaluated) if evaluated else None,
-            segments=self._segments,
-            coverage=None if self._question.rules is None else self._question.rules.report,
-        )
+            "converged": np.concatenate(stated) if stated else None,
+            "standard_error": self._nested(errors, leading=0) if errors else None,
+            "n_evaluations": np.concatenate(evaluated) if evaluated else None,
+            "segments": self._segments,
+            "coverage": None if self._question.rules is None else self._question.rules.report,
+            "target": np.concatenate(known) if len(known) == len(self._found) else None,
+        }
 
     def residual_advice(self) -> str | None:
         """What to say of a residual that is too large; None where there is nothing to say."""

@@ -10,13 +10,14 @@ import numpy as np
 
 from trulens_core.optional import require
 from trulens_core.visualizations.images import COLOR_COUNTS, Array, Images
+from trulens_core.visualizations.look import signed_map
 from trulens_core.visualizations.normalization import normalized
 
 ColorMap = str | Callable[[Array], Array]
 """The name of a matplotlib colour map, or a map or function from [0, 1] to RGB or RGBA."""
 
-SIGNED = "RdBu_r"
-"""White at zero, red above, blue below: the two ends differ for every kind of colour vision."""
+SIGNED = "trulens"
+"""White at zero, orange above, blue below: the ends differ for every kind of colour vision."""
 UNSIGNED = "inferno"
 """Brighter is more, also without colour."""
 
@@ -93,6 +94,9 @@ def find_cmap(cmap: ColorMap) -> Callable[[Array], Array]:
     """The function of a ColorMap."""
     if callable(cmap):
         return cmap
+    if cmap == SIGNED:
+        own: Callable[[Array], Array] = signed_map()
+        return own
     known = require("matplotlib", "viz").colormaps
     if cmap in known:
         found: Callable[[Array], Array] = known[cmap]

@@ -87,7 +87,7 @@ def painted(paint: Callable[[Any], object], fig: Any) -> None:
     pyplot = require("matplotlib.pyplot", "viz")
     opened = not pyplot.get_fignums()
     paint(pyplot.gcf())
-    if opened and _can_show(pyplot.get_backend()):
+    if opened and can_show(pyplot.get_backend()):
         pyplot.show(block=False)
 
 
@@ -97,7 +97,8 @@ def _draw_on(fig: Any, pixels: Array) -> None:
     axes.set_axis_off()
 
 
-def _can_show(backend: str) -> bool:
+def can_show(backend: str) -> bool:
+    """Whether a backend of matplotlib has windows."""
     from matplotlib.backends.registry import BackendFilter, BackendRegistry
 
     silent: list[str] = BackendRegistry().list_builtin(BackendFilter.NON_INTERACTIVE)  # type: ignore[no-untyped-call]  # untyped in matplotlib

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trulens_core.results.parts import Part, parts
 from trulens_core.visualizations.colors import on_white
 from trulens_core.visualizations.images import Array, Images, as_array
+from trulens_core.visualizations.look import class_name
 from trulens_core.visualizations.maps import AttributionMap
 from trulens_core.visualizations.pictures import as_pixels, encoded
-from trulens_core.visualizations.result_parts import Part, kind_of, parts_of, summed
+from trulens_core.visualizations.result_parts import kind_of, summed
 from trulens_core.visualizations.text_colors import INK, QUIET, css, ground
 from trulens_core.visualizations.text_escapes import in_html
 from trulens_core.visualizations.text_html import CARD, legend, without_card
@@ -26,8 +29,8 @@ MOST_RECORDS, MOST_COLUMNS, MOST_POSITIONS = 8, 12, 400
 
 def result_as_html(result: AttributionResult) -> str:
     """A fragment of HTML, in ASCII."""
-    parts = parts_of(result.attributions)
-    body = "".join(_heading(part) + _picture(part) for part in parts)
+    names = (result.names or {}).get("features")
+    body = "".join(_heading(part) + _picture(part, names) for part in parts(result))
     return f'<div class="trulens-result" style="{CARD}">{_quality(result)}{body}</div>'
 
 
@@ -37,9 +40,10 @@ def _heading(part: Part) -> str:
     return f'<div style="color:{css(QUIET)};font-size:12px">{name}attributions {shape}</div>'
 
 
-def _picture(part: Part) -> str:
+def _picture(part: Part, names: Sequence[Any] | None) -> str:
     """The picture, or the reason why there is none: a notebook's output must not fail."""
-    draw: dict[str, Callable[[Array], str]] = {"table": _table, "series": _strip, "image": _image}
+    table = functools.partial(_table, names=names)
+    draw: dict[str, Callable[[Array], str]] = {"table": table, "series": _strip, "image": _image}
     try:
         if not part.values.size:
             return ""
@@ -51,6 +55,11 @@ def _picture(part: Part) -> str:
 def _quality(result: AttributionResult) -> str:
     """Quantities, residuals and points of the first records."""
     columns: list[list[str]] = []
+    if result.target is not None:
+        names = (result.names or {}).get("classes")
+        classes = as_array(result.target, "target")[:MOST_RECORDS]
+        shown = [class_name(names, int(c)).removeprefix("class ") for c in classes]
+        columns.append(["class", *shown])
     for name, value in (
         ("quantity", result.quantity),
         ("at the baseline", result.baseline_quantity),
@@ -75,12 +84,14 @@ def _number(value: Any) -> str:
     return ", ".join(f"{v:.4g}" for v in array.reshape(-1))
 
 
-def _table(values: Array) -> str:
+def _table(values: Array, names: Sequence[Any] | None) -> str:
     """Records by features, the features with the largest attributions, in their order."""
     flat = values.reshape(len(values), -1)[:MOST_RECORDS].astype(float)
     strongest = np.argsort(-np.abs(np.nan_to_num(flat)).max(axis=0), kind="stable")
     kept = np.sort(strongest[:MOST_COLUMNS])
-    cells = [_cell("record", head=True), *(_cell(f"[{i}]", head=True) for i in kept)]
+    known = names is not None and len(names) == flat.shape[1]
+    heads = [str(names[i]) if names is not None and known else f"[{i}]" for i in kept]
+    cells = [_cell("record", head=True), *(_cell(head, head=True) for head in heads)]
     for record, row in enumerate(flat):
         line = TextLine((Column(tuple(Token("", float(v)) for v in row)),))
         cells.append(_cell(str(record), head=True))

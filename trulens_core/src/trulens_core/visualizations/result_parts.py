@@ -1,32 +1,24 @@
-"""What an explanation's attributions are: which parts, of which kind."""
+"""What kind of picture fits attributions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
-from trulens_core.visualizations.images import Array, as_array
+from trulens_core.visualizations.images import Array
 
-PictureKind = Literal["text", "image", "series", "table"]
+PictureKind = Literal[
+    "text",
+    "image",
+    "series",
+    "table",
+    "channels",
+    "waterfall",
+    "beeswarm",
+    "global",
+    "dependence",
+]
+"""The last five only where they are asked for."""
 BY_RANK: dict[int, PictureKind] = {1: "table", 2: "table", 3: "series", 4: "image"}
-
-
-class Part(NamedTuple):
-    """One array of attributions, records first, and its name among several; empty for the only."""
-
-    name: str
-    values: Array
-
-
-def parts_of(attributions: Any) -> list[Part]:
-    """The arrays of a result: one, or one per quantity, tensor or argument.
-
-    Example:
-        >>> [part.name for part in parts_of({"a": [[1.0]], "b": [[2.0]]})]
-        ['a', 'b']
-    """
-    found = [Part(name, as_array(x, "the attributions")) for name, x in _named("", attributions)]
-    return [Part("", found[0].values)] if len(found) == 1 else found
 
 
 def kind_of(values: Array, kind: str | None) -> PictureKind:
@@ -47,21 +39,3 @@ def kind_of(values: Array, kind: str | None) -> PictureKind:
 def summed(values: Array) -> Array:
     """(records, positions): everything beyond the second axis added up."""
     return values.reshape(*values.shape[:2], -1).sum(axis=-1) if values.ndim > 2 else values
-
-
-def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _named(f"{name} {key}".strip(), inner)
-    elif isinstance(value, list | tuple) and any(_is_array(x) for x in value):
-        for i, inner in enumerate(value):
-            yield from _named(f"{name} {i}".strip(), inner)
-    else:
-        yield name, value
-
-
-def _is_array(value: Any) -> bool:
-    nested = isinstance(value, list | tuple | Mapping) and any(
-        _is_array(x) for x in (value.values() if isinstance(value, Mapping) else value)
-    )
-    return nested or len(getattr(value, "shape", ())) > 0

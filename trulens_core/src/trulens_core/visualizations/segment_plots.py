@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trulens_core.optional import require
+from trulens_core.visualizations.canvas import arranged
 from trulens_core.visualizations.colors import check_drawable, displayable, on_white
 from trulens_core.visualizations.images import Array, Images
 from trulens_core.visualizations.pictures import painted
-from trulens_core.visualizations.result_plots import arrange, chosen_records
+from trulens_core.visualizations.result_plots import chosen_records
 
 if TYPE_CHECKING:
     from trulens_core.segments import Regions, Segments
@@ -60,7 +61,7 @@ def plot_segments(
     require("matplotlib", "viz")
 
     def paint(figure: Any) -> None:
-        arrange(figure.figure)
+        arranged(figure.figure)
         columns = isqrt(max(len(chosen) - 1, 0)) + 1
         every = figure.subplots(-(-len(chosen) // columns), columns, squeeze=False).reshape(-1)
         for axes in every:

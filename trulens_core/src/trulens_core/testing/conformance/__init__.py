@@ -21,6 +21,7 @@ from trulens_core.testing.conformance.evaluation import Evaluation as Evaluation
 from trulens_core.testing.conformance.forms import Forms as Forms
 from trulens_core.testing.conformance.harness import Harness as Harness
 from trulens_core.testing.conformance.inputs import Inputs as Inputs
+from trulens_core.testing.conformance.kept import Kept as Kept
 from trulens_core.testing.conformance.laws import Laws as Laws
 from trulens_core.testing.conformance.layered import OwnLayers as OwnLayers
 from trulens_core.testing.conformance.methods import Methods as Methods
@@ -52,6 +53,7 @@ class Conformance(
     Methods,
     Perturbations,
     Results,
+    Kept,
     NoTrace,
     OwnLayers,
     Rules,

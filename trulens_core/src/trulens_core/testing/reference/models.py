@@ -194,6 +194,9 @@ class ReferenceWrapper(ModelWrapper):
     def floating_weights(self) -> Iterator[Tensor]:
         return iter({w.dtype: Tensor(w) for w in reversed(self.model.weights.values())}.values())
 
+    def weights(self) -> Mapping[str, Tensor]:
+        return {name: Tensor(w) for name, w in self.model.weights.items()}
+
 
 DESCRIPTION = BackendDescription(
     name="reference",

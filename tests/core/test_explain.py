@@ -1,0 +1,74 @@
+"""`explain`: what is chosen for a model and its input, and that it is the method's own answer."""
+
+import numpy as np
+import pandas
+import pytest
+
+from trulens_core import (
+    ClassQoI,
+    CutError,
+    InputAttribution,
+    IntegratedGradients,
+    ModelInputs,
+    PredictedClassQoI,
+    Saliency,
+    explain,
+    get_model_wrapper,
+)
+from trulens_core.testing import ZOO, ReferenceModel, small_model
+
+MODEL, X = small_model()
+TEXT = ReferenceModel(ZOO["text"])
+
+
+def test_the_class_predicted_by_integrated_gradients():
+    found = explain(MODEL, X)
+    assert found == IntegratedGradients(MODEL, qoi=PredictedClassQoI()).explain(X)
+    assert found.method["why"].startswith("integrated gradients, of the class predicted")
+    assert found.replay(MODEL).exact
+    assert explain(get_model_wrapper(MODEL), X) == found
+
+
+def test_methods_by_name_and_by_class():
+    assert explain(MODEL, X, 1, "saliency") == Saliency(MODEL, qoi=1).explain(X)
+    ours = InputAttribution(MODEL, qoi=ClassQoI([0, 1])).explain(X)
+    assert explain(MODEL, X, np.array([0, 1]), "input x gradient") == ours
+    few = explain(MODEL, X, method="ig", resolution=2, baseline=1.0)
+    assert few.n_points.tolist() == [2, 2]
+    assert few.method["why"].endswith("from the baseline given")
+    assert explain(MODEL, X, method=Saliency).method["name"] == "Saliency"
+    with pytest.raises(ValueError, match="method is 'shap'; it must be 'auto', 'ig'"):
+        explain(MODEL, X, method="shap")
+
+
+def test_a_table_has_the_names_of_its_columns():
+    table = pandas.DataFrame(X, columns=["age", "income", "b", "c", "d"])
+    found = explain(MODEL, table)
+    assert found.names["features"] == ["age", "income", "b", "c", "d"]
+    np.testing.assert_allclose(found.attributions, explain(MODEL, X).attributions, rtol=1e-5)
+    table["age"] = "old"
+    with pytest.raises(ValueError, match="the columns age hold no numbers"):
+        explain(MODEL, table)
+
+
+def tokenize(texts):
+    words = ["I", "do", "not", "like", "it", "at", "all"]
+    ids = np.array([[words.index(w) for w in t.split()] for t in texts])
+    return {"input_ids": ids, "mask": np.ones(ids.shape)}
+
+
+def test_token_ids_are_explained_where_they_are_embedded():
+    ids = np.array([[0, 1, 2, 3, 4, 5, 6]])
+    inputs = ModelInputs([ids], {"mask": np.ones((1, 7))})
+    found = explain(TEXT, inputs)
+    assert found.attributions.shape == (1, 7)
+    assert "at the embeddings 'embedding' of token ids" in found.method["why"]
+    with pytest.raises(CutError, match="integers alone, and the model has no embedding"):
+        explain(MODEL, X.astype(int))
+
+
+def test_texts_need_a_tokenizer():
+    with pytest.raises(ValueError, match="texts need a tokenizer"):
+        explain(TEXT, ["I do not like it at all"])
+    with pytest.raises(ValueError, match="no mapping with input_ids"):
+        explain(TEXT, "I do", tokenizer=lambda texts: texts)

@@ -1,0 +1,145 @@
+"""`explain`: a method that fits, chosen by what the model and the input are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trulens_core.attribution import (
+    AttributionMethod,
+    InputAttribution,
+    IntegratedGradients,
+    Saliency,
+    SmoothGrad,
+)
+from trulens_core.errors import TrulensError
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.quantities import PredictedClassQoI, RegressionQoI
+from trulens_core.recipes.given import read
+from trulens_core.results import AttributionResult
+from trulens_core.slices import LogitCut
+
+METHODS: dict[str, type[AttributionMethod]] = {
+    "ig": IntegratedGradients,
+    "integrated gradients": IntegratedGradients,
+    "saliency": Saliency,
+    "smoothgrad": SmoothGrad,
+    "input x gradient": InputAttribution,
+}
+"""The methods that need nothing but a model, by the names that `explain` takes."""
+
+
+def explain(
+    model: Any,
+    x: Any,
+    qoi: Any = None,
+    method: str | type[AttributionMethod] = "auto",
+    tokenizer: Any = None,
+    **options: Any,
+) -> AttributionResult:
+    """Explain what a model says of some records, with a method that fits.
+
+    What was chosen, and why, stands in the result: `result.method["why"]`.
+
+    Args:
+        model: a model of any framework, its wrapper, or a text pipeline of Hugging Face.
+        x: what is explained: an array or tensor, records first; a pandas DataFrame, whose columns
+            name the features; a mapping of keyword arguments or a `ModelInputs`; or, with a
+            tokenizer, texts.
+        qoi: a quantity of interest or its short form; None is the class predicted, or, of a model
+            with one number per record, that number.
+        method: "auto", which is integrated gradients; "ig", "saliency", "smoothgrad", "input x
+            gradient"; or a class of a method, made with `options`.
+        tokenizer: of Hugging Face, or anything that gives a mapping of arguments for texts.
+        **options: of the method, such as `resolution=`.
+
+    Returns:
+        The result, with names of features, tokens and classes as far as they are known. Of texts
+        and token ids it has a number per token, (records, tokens).
+
+    Raises:
+        ValueError: for a method that is not known, and for texts without a tokenizer.
+        TypeError: for an option that the method does not have.
+        TrulensError: as the method raises it.
+
+    Example:
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> result = explain(model, x)
+        >>> result.method["why"]
+        'integrated gradients, of the class predicted, from a baseline of zeros'
+    """
+    model, tokenizer = _opened(model, tokenizer)
+    wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
+    given = read(x, wrapper, tokenizer)
+    kind = _kind(method)
+    of, what = _quantity(wrapper, given.inputs) if qoi is None else (qoi, "of the quantity given")
+    parts: dict[str, Any] = {"qoi": of}
+    cut = _scores(wrapper)
+    if cut is not None:
+        parts["qoi_cut"] = cut
+        what += ", at the scores before the softmax"
+    if given.at is not None:
+        parts |= {"doi_cut": given.at, "contract": -1}
+    made = kind(wrapper, **{**parts, **options})
+    result = made.explain(given.inputs)
+    name = next((n for n, k in METHODS.items() if k is kind and len(n) > 2), kind.__name__)
+    why = ", ".join([name, what, *given.why, *_baseline(kind, options)])
+    names = {**given.names, **_classes(wrapper)}
+    found = dataclasses.replace(result, method={**(result.method or {}), "why": why})
+    return found.named(**names) if names else found
+
+
+def _opened(model: Any, tokenizer: Any) -> tuple[Any, Any]:
+    """The model and the tokenizer that a pipeline holds."""
+    if tokenizer is None and hasattr(model, "tokenizer") and hasattr(model, "model"):
+        return model.model, model.tokenizer
+    return model, tokenizer
+
+
+def _kind(method: str | type[AttributionMethod]) -> type[AttributionMethod]:
+    if isinstance(method, type) and issubclass(method, AttributionMethod):
+        return method
+    name = "ig" if method == "auto" else str(method).lower()
+    if name not in METHODS:
+        raise ValueError(
+            f"method is {method!r}; it must be 'auto', {', '.join(map(repr, METHODS))}, or a class "
+            "of a method"
+        )
+    return METHODS[name]
+
+
+def _quantity(wrapper: ModelWrapper, inputs: ModelInputs) -> tuple[Any, str]:
+    """What a model of this output is asked: the class predicted, or its one number."""
+    y = wrapper(inputs)
+    shape = tuple(getattr(y, "shape", ()))
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
+        return RegressionQoI(), "of the one number that the model gives"
+    return PredictedClassQoI(), "of the class predicted"
+
+
+def _scores(wrapper: ModelWrapper) -> LogitCut | None:
+    """Where the scores are, for a model that ends in probabilities, where that is known."""
+    if wrapper.logit_layer is None:
+        return None
+    try:
+        wrapper.logit_cut()
+    except TrulensError:
+        return None
+    return LogitCut()
+
+
+def _baseline(kind: type[AttributionMethod], options: Mapping[str, Any]) -> list[str]:
+    if kind is not IntegratedGradients:
+        return []
+    return ["from the baseline given" if "baseline" in options else "from a baseline of zeros"]
+
+
+def _classes(wrapper: ModelWrapper) -> dict[str, Sequence[Any]]:
+    """The classes' names, where a model's configuration has them."""
+    known = getattr(getattr(wrapper.model, "config", None), "id2label", None)
+    if not isinstance(known, Mapping) or sorted(known) != list(range(len(known))):
+        return {}
+    return {"classes": [known[i] for i in range(len(known))]}

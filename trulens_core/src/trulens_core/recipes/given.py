@@ -1,0 +1,105 @@
+"""What `explain` is given, as a model's inputs: arrays, tables, texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trulens_core.errors import CutError
+from trulens_core.inputs import ModelInputs
+from trulens_core.models import ModelWrapper
+from trulens_core.results.arrays import host, is_array
+from trulens_core.slices import Cut
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """A model's inputs, and what they told.
+
+    Attributes:
+        inputs: of the model.
+        names: of features and tokens.
+        at: where variables live, where that is not the input.
+        why: what was chosen, in words.
+    """
+
+    inputs: ModelInputs
+    names: dict[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    at: Cut | None = None
+    why: tuple[str, ...] = ()
+
+
+def read(x: Any, wrapper: ModelWrapper, tokenizer: Any) -> Given:
+    """The inputs that x means."""
+    if _are_texts(x):
+        return _texts([x] if isinstance(x, str) else list(x), wrapper, tokenizer)
+    if hasattr(x, "columns") and hasattr(x, "to_numpy"):
+        return _table(x)
+    if isinstance(x, ModelInputs):
+        inputs = x
+    elif isinstance(x, Mapping):
+        inputs = ModelInputs((), dict(x))
+    else:
+        inputs = ModelInputs.of_call((x,), {})
+    return _ids(inputs, wrapper)
+
+
+def _are_texts(x: Any) -> bool:
+    return isinstance(x, str) or (
+        isinstance(x, list | tuple) and bool(x) and all(isinstance(t, str) for t in x)
+    )
+
+
+def _table(x: Any) -> Given:
+    """A DataFrame as numbers, with the names of its columns."""
+    wrong = [str(c) for c, t in zip(x.columns, x.dtypes, strict=True) if t.kind not in "biuf"]
+    if wrong:
+        raise ValueError(
+            f"the columns {', '.join(wrong)} hold no numbers; encode them as the model takes them"
+        )
+    values = np.asarray(x.to_numpy(), "float32")
+    return Given(ModelInputs([values]), {"features": [str(c) for c in x.columns]})
+
+
+def _texts(texts: list[str], wrapper: ModelWrapper, tokenizer: Any) -> Given:
+    if tokenizer is None:
+        raise ValueError("texts need a tokenizer: explain(model, texts, tokenizer=tokenizer)")
+    found = dict(_tokenized(texts, tokenizer))
+    given = _ids(ModelInputs((), found), wrapper)
+    name = getattr(tokenizer, "convert_ids_to_tokens", None)
+    ids = host(found["input_ids"])
+    rows = [[name(int(i)) if name else str(i) for i in row] for row in ids]
+    return dataclasses.replace(given, names={"tokens": rows})
+
+
+def _tokenized(texts: list[str], tokenizer: Any) -> Mapping[str, Any]:
+    """Padded on the right, as arrays, which every framework takes."""
+    if hasattr(tokenizer, "convert_ids_to_tokens"):
+        found: Any = tokenizer(
+            texts, padding=True, truncation=True, padding_side="right", return_tensors="np"
+        )
+    else:
+        found = tokenizer(texts)
+    if not isinstance(found, Mapping) or "input_ids" not in found:
+        raise ValueError("the tokenizer gives no mapping with input_ids")
+    return found
+
+
+def _ids(inputs: ModelInputs, wrapper: ModelWrapper) -> Given:
+    """Token ids are explained where they are embedded."""
+    held = [x for x in inputs.leaves if is_array(x.value)]
+    chosen = [x for x in held if isinstance(x.name, int)] or held
+    ids = [x for x in held if x.name == "input_ids"] or chosen  # beside them are masks
+    if not ids or any("float" in str(x.value.dtype) for x in ids):
+        return Given(inputs)
+    layers = wrapper.embeddings()
+    if not layers:
+        raise CutError(
+            "the inputs hold integers alone, and the model has no embedding layer; give numbers "
+            "that are no ids as floats"
+        )
+    layer = next((n for n in layers if "word" in n or "token" in n or "wte" in n), layers[0])
+    return Given(inputs, at=Cut(layer), why=(f"at the embeddings {layer!r} of token ids",))

@@ -1,0 +1,79 @@
+"""What a result is told of itself: its inputs, the method as data and in words, names."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from trulens_core.influence.questions import Question
+from trulens_core.inputs import ModelInputs
+from trulens_core.results import fingerprints
+from trulens_core.results.plain import plain, worded
+from trulens_core.slices import InputCut
+
+
+def about(
+    name: str, question: Question, given: ModelInputs, prepared: ModelInputs, rebatch_size: Any
+) -> dict[str, Any]:
+    """The fields of an `AttributionResult` that say what it is; nothing of the model is kept.
+
+    Args:
+        name: of the method.
+        question: what was asked.
+        given: the inputs as the caller gave them, which are held by reference.
+        prepared: the same as the model takes them.
+        rebatch_size: of the method.
+    """
+    arrays: list[Any] = []
+    parts = {
+        field.name: plain(getattr(question, field.name), arrays)
+        for field in dataclasses.fields(question)
+        if field.name != "wrapper"
+    }
+    wrapper = question.wrapper
+    kind = type(wrapper.model)
+    method = {
+        "name": name,
+        "text": _text(name, parts),
+        "model": f"{kind.__module__}.{kind.__qualname__}",
+        "backend": wrapper.backend.name,
+        "channel_axis": wrapper.channel_axis(question.source),
+        "rebatch_size": rebatch_size,
+        "versions": fingerprints.versions(),
+        "question": parts,
+    }
+    return {
+        "inputs": given,
+        "names": _names(question, prepared),
+        "qoi": worded(parts["qoi"]),
+        "method": method,
+        "method_arrays": tuple(arrays),
+    }
+
+
+def _text(name: str, parts: dict[str, Any]) -> str:
+    words = [f"from {_place(parts['source'])} to {_place(parts['target'])}"]
+    words += [f"{k}={worded(parts[k])}" for k in ("qoi", "doi", "statistic")]
+    return f"{name}: {', '.join(words)}"
+
+
+def _place(cut: Any) -> str:
+    name = cut.get("state", {}).get("name")
+    if isinstance(name, str) and name.startswith("<"):
+        return f"the {name.strip('<>')}"
+    return worded(name)
+
+
+def _names(question: Question, prepared: ModelInputs) -> dict[str, list[str]] | None:
+    """The arguments' names where several are explained, as far as they are known."""
+    cut, wrapper = question.source, question.wrapper
+    if not isinstance(cut, InputCut):
+        several = cut.parts()
+        return {"inputs": [str(c.name) for c in several]} if len(several) > 1 else None
+    at = prepared.at(cut, wrapper.backend, wrapper.parameters)
+    if len(at) < 2:
+        return None
+    names = [prepared.leaves[i].name for i in at]
+    known = wrapper.parameters
+    shown = [known[n] if isinstance(n, int) and n < len(known) else str(n) for n in names]
+    return {"inputs": shown} if len(set(shown)) == len(shown) else None

@@ -1,0 +1,189 @@
+"""A page to leaf through a result: one file, that opens in any browser, without a server."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trulens_core.results.arrays import host
+from trulens_core.results.fields import ResultFields
+from trulens_core.results.parts import Part, parts
+from trulens_core.results.records import count
+from trulens_core.visualizations import image_panels
+from trulens_core.visualizations.charts import strongest
+from trulens_core.visualizations.explorer_page import SCRIPT, STYLE
+from trulens_core.visualizations.images import Array
+from trulens_core.visualizations.look import check_clip, sign_color
+from trulens_core.visualizations.pictures import encoded, replace_file
+from trulens_core.visualizations.result_parts import kind_of
+from trulens_core.visualizations.result_plots import chosen_records, explained_image
+from trulens_core.visualizations.result_texts import Texts, texts
+from trulens_core.visualizations.text_escapes import in_html
+from trulens_core.visualizations.text_html import legend, without_card
+
+MOST_RECORDS = 200
+_MOST_BARS = 15
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def explored(
+    result: ResultFields,
+    beside: Mapping[str, ResultFields],
+    path: str | Path | None,
+    records: Sequence[int] | None,
+    options: tuple[float, bool, frozenset[str]],
+) -> str:
+    """What `AttributionResult.to_html` does."""
+    clip, words, hidden = options
+    check_clip(clip)
+    n = count(result)
+    others = {name: count(r) for name, r in beside.items() if count(r) != n}
+    if others:
+        raise ValueError(f"the result has {n} records, and those beside it {others}")
+    name = str((result.method or {}).get("name", "this")) if beside else ""
+    values = parts(result)[0].values
+    chosen = list(range(min(n, MOST_RECORDS)))
+    if records is not None:
+        chosen = chosen_records(records, values)
+    made = Explorer({name: result, **beside}, clip, words, hidden).page(chosen, n)
+    if path is not None:
+        replace_file(Path(path).resolve(), made.encode("ascii"))
+    return made
+
+
+@dataclasses.dataclass(frozen=True)
+class Explorer:
+    """The page of several results of the same records.
+
+    Attributes:
+        results: by name; an empty name for the only one.
+        clip: the percentile of sizes that gets full colour.
+        words: of texts, whether the pieces of a word become one.
+        hidden: of texts, tokens that are not shown.
+    """
+
+    results: Mapping[str, ResultFields]
+    clip: float
+    words: bool
+    hidden: frozenset[str]
+
+    def page(self, records: Sequence[int], n: int) -> str:
+        """The whole page, in ASCII."""
+        first = next(iter(self.results.values()))
+        head = in_html(str((first.method or {}).get("text", "attributions")))
+        rows = "".join(self._record(r, i) for i, r in enumerate(records))
+        more = f"{len(records):,} of {n:,} records" if len(records) < n else f"{n:,} records"
+        return (
+            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{head}</title><style>{STYLE}</style></head><body><header><h1>{head}</h1>"
+            f'<p>{more}</p><nav><button id="back" aria-label="record before">&#8592;</button>'
+            '<select id="chosen" aria-label="record"></select>'
+            '<button id="on" aria-label="next record">&#8594;</button></nav></header>'
+            f"<main>{rows}</main><footer>{legend('full colour is the largest of each scale')}"
+            f'<output id="value" aria-live="polite"></output></footer><script>{SCRIPT}</script>'
+            "</body></html>\n"
+        )
+
+    def _record(self, record: int, place: int) -> str:
+        columns = "".join(
+            f"<section>{f'<h3>{in_html(name)}</h3>' if name else ''}"
+            f"{self._explanation(result, record)}</section>"
+            for name, result in self.results.items()
+        )
+        first = next(iter(self.results.values()))
+        said = in_html(_title(first, record))
+        hidden = " hidden" if place else ""
+        return f'<article aria-label="{said}"{hidden}><h2>{said}</h2><div>{columns}</div></article>'
+
+    def _explanation(self, result: ResultFields, record: int) -> str:
+        tokens = (result.names or {}).get("tokens")
+        found = []
+        for part in parts(result):
+            name = f"<h4>{in_html(part.name)}</h4>" if part.name else ""
+            kind = kind_of(part.values, "text" if tokens is not None else None)
+            found.append(name + self._part(result, part, kind, record))
+        return "".join(found)
+
+    def _part(self, result: ResultFields, part: Part, kind: str, record: int) -> str:
+        if kind == "image":
+            return self._image(result, part.values, record)
+        if kind == "table":
+            names = (result.names or {}).get("features")
+            return _bars(np.atleast_1d(part.values[record]).reshape(-1), names)
+        tokens = (result.names or {}).get("tokens")
+        how = Texts(result, tokens, self.words, self.hidden)
+        alone = dataclasses.replace(how.result, target=None)
+        shown = texts(dataclasses.replace(how, result=alone), [Part("", part.values)], [record])
+        return without_card(shown.lines)
+
+    def _image(self, result: ResultFields, values: Array, record: int) -> str:
+        x = explained_image(result)
+        own = values[record : record + 1]
+        shown = None if x is None else image_panels.pictures_of(x[record : record + 1], None)
+        known = (result.method or {}).get("channel_axis")
+        axis = image_panels.map_axis(values, known)
+        (found,) = image_panels.maps_of(own, shown, axis, self.clip)
+        panels = [("attributions", found.colors())]
+        if shown is not None:
+            panels = [("input", shown[0]), ("overlay", found.over(shown[0])), *panels]
+        numbers = np.rint(np.clip(np.nan_to_num(found.values) / found.limit, -2, 2) * 16383)
+        data = base64.b64encode(numbers.astype("<i2").tobytes()).decode()
+        height, width = found.values.shape
+        pictures = "".join(_picture(name, p, width < 160) for name, p in panels)
+        return (
+            f'<div class="maps" data-values="{data}" data-limit="{found.limit:.6g}" '
+            f'data-width="{width}" data-height="{height}">{pictures}'
+            f"<p>full colour is &#177;{found.limit:.3g}</p></div>"
+        )
+
+
+def _picture(name: str, picture: Array, small: bool) -> str:
+    pixels = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    data = base64.b64encode(encoded(pixels, "png")).decode("ascii")
+    style = ' class="small"' if small else ""
+    return (
+        f'<figure><img{style} alt="{name}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{name}</figcaption></figure>"
+    )
+
+
+def _bars(values: Array, names: Sequence[Any] | None) -> str:
+    """The strongest features, each a bar from the middle of its row."""
+    known = [str(i) for i in range(len(values))] if names is None else [str(n) for n in names]
+    numbers, _, top = strongest(values, known, _MOST_BARS)
+    labels = [known[i] for i in top]
+    labels += [f"{len(values) - len(top)} others"] if len(numbers) > len(labels) else []
+    most = max((abs(v) for v in numbers if np.isfinite(v)), default=0.0) or 1.0
+    rows = ""
+    for name, value in zip(labels, numbers, strict=True):
+        part = 50 * min(abs(float(np.nan_to_num(value))) / most, 1.0)
+        left = 50 - part if value < 0 else 50
+        style = f"left:{left:.2f}%;width:{part:.2f}%;background:{sign_color(value)}"
+        said = f"{in_html(name)}: {value:+.6g}"
+        rows += (
+            f'<div class="row" title="{said}"><span class="name">{in_html(name)}</span>'
+            f'<span class="bar"><i style="{style}"></i></span>'
+            f"<span>{value:+.3g}</span></div>"
+        )
+    return f'<div class="bars">{rows}</div>'
+
+
+def _title(result: ResultFields, record: int) -> str:
+    """A record's number, its class and its score, at any length: a page has room."""
+    words = [f"record {record}"]
+    if result.target is not None:
+        names = (result.names or {}).get("classes") or ()
+        number = int(host(result.target)[record])
+        known = -len(names) <= number < len(names)
+        words.append(str(names[number]) if known else f"class {number}")
+    if result.quantity is not None:
+        scores = np.atleast_1d(host(result.quantity)[record]).reshape(-1)
+        words.append("score " + ", ".join(f"{s:.4g}" for s in scores))
+    return " · ".join(words)
