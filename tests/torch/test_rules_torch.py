@@ -202,6 +202,48 @@ def test_gradients_everywhere_are_the_gradient(kind):
             assert close(ruled, plain)
 
 
+class Masked(Transformer):
+    """Attention with a mask of −∞, whose weights are returned."""
+
+    def as_module(self, x):
+        n = x.shape[1]
+        mask = torch.full((n, n), float("-inf"), dtype=x.dtype).triu(1)
+        return self.attention(x, x, x, attn_mask=mask)[0]
+
+
+def test_masks_of_infinity_pass_nothing_back():
+    model, x = made(Masked), torch.randn(SHAPES[Transformer]).double()
+    plain = InputAttribution(model, qoi=0).attributions(x)
+    assert close(InputAttribution(model, qoi=0, rules=null()).attributions(x), plain)
+    assert DeepLIFT(model, 0.3, qoi=0).explain(x).residual.abs().max() < 1e-9
+    assert AttnLRP(model, qoi=0).attributions(x).isfinite().all()
+
+
+class Views(nn.Module):
+    """What is written into parts of a tensor, and changed there."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.a(x)
+        y = torch.zeros(x.shape, dtype=x.dtype)
+        y[:, ::2] = x[:, ::2]
+        y[:, 1] += torch.tanh(x[:, 0])
+        part = y[:, 2:4]
+        part.mul_(2.0)
+        part.relu_()
+        return self.b(y + x).sum(1)
+
+
+def test_parts_of_a_tensor_are_followed():
+    model, x = made(Views), torch.randn(3, 5, 8).double()
+    plain = InputAttribution(model, qoi=0).attributions(x)
+    assert close(InputAttribution(model, qoi=0, rules=null()).attributions(x), plain)
+    assert DeepLIFT(model, 0.3, qoi=0).explain(x).residual.abs().max() < EXACT
+
+
 # -- with the other parts -------------------------------------------------------------------------
 
 

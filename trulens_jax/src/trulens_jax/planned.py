@@ -93,9 +93,9 @@ class Plan:
             for n in flat.nodes
             for k, a in zip(n.outs, n.avals, strict=True)
         }
-        self._users: dict[Key, int] = {}
-        for k in (k for n in flat.nodes for k in n.ins):
-            self._users[k] = self._users.get(k, 0) + 1
+        self._users: dict[Key, list[int]] = {}
+        for i, k in ((i, k) for i, n in enumerate(flat.nodes) for k in n.ins):
+            self._users.setdefault(k, []).append(i)
         self._live = self._reaching(tapped)
         running: list[str] = []
         for i, node in enumerate(flat.nodes):
@@ -223,6 +223,11 @@ class Plan:
     def _fuse(self, i: int, kind: str, root: Key, name: str) -> None:
         """An operation of several equations, of one value."""
         body = self._between(self.flat.nodes[i].outs[0], root)
+        for j in body:
+            users = {u for k in self.flat.nodes[j].outs for u in self._users.get(k, ())}
+            read = any(k in self.flat.outputs for k in self.flat.nodes[j].outs)
+            if j != i and not read and users <= set(body):
+                self.heads.pop(j, None)  # nobody else reads what it gives
         self.inside.update(j for j in body if j != i)
         self.heads[i] = Head(kind, [root], body, name=name)
         self._parent[self.flat.nodes[i].outs[0]] = root
@@ -322,7 +327,7 @@ class Plan:
         return True
 
     def _only(self, k: Key) -> bool:
-        return self._users.get(k, 0) == 1 and k not in self.flat.outputs
+        return len(self._users.get(k, ())) == 1 and k not in self.flat.outputs
 
     def _is_softmax(self, i: int, node: Node) -> bool:
         """exp(x) / Σ exp(x), less a constant or not."""

@@ -16,9 +16,9 @@ class DeepLIFT(InternalInfluence):
 
         (x − b) ⊙ m, where operations pass back (y − y₀) / (x − x₀) in place of derivatives
 
-    Two passes: one at the baseline, one at the record. Completeness is exact: the attributions of
-    a record add up to q(x) − q(b) to rounding, for quantities that are linear in the value at the
-    target cut (a class, not a softmax).
+    Two passes: one at the baseline, one at the record. Completeness: the attributions of a record
+    add up to q(x) − q(b), for quantities that are linear in the value at the target cut (a class,
+    not a softmax); to rounding, or to what ten points miss of a softmax or a quotient inside.
 
     Args:
         model: a model or its wrapper.

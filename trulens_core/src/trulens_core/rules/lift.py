@@ -97,7 +97,7 @@ class RescaleProduct(Rule):
         first, second = list(op.operands), list(op.operands)
         first[j] = (sg(op.operands[j]) + b0) / 2
         second[i] = (sg(op.operands[i]) + a0) / 2
-        branches = [(op(operands=first), 1.0), (op(operands=second), 1.0)]
+        branches = [(_finite(op(operands=o), op), 1.0) for o in (first, second)]
         return carry(sg(op()), branches, op.backend)
 
 
@@ -105,7 +105,8 @@ class RescaleProduct(Rule):
 class RescalePath(Rule):
     """For any operation: its mean derivative on the line between both ends.
 
-    By Gauss-Legendre's rule, which for softmax and quotients is exact to rounding.
+    By Gauss-Legendre's rule: to its error, which grows with the step that a softmax or a quotient
+    takes, and is part of `residual`.
 
     Args:
         points: of the rule.
@@ -124,6 +125,12 @@ class RescalePath(Rule):
                 new[i] = _between(op.operands[i], x0, float(node), op)
             branches.append((op(operands=new), float(weight)))
         return carry(backend.stop_gradient(op()), branches, backend)
+
+
+def _finite(z: Tensor, op: Operation) -> Tensor:
+    """Z, but for the −∞ of a mask that a product was added to, which has no derivative."""
+    xp = op.backend.xp
+    return xp.where(xp.isfinite(z), z, xp.zeros_like(z))
 
 
 def _between(x: Tensor, x0: Tensor, part: float, op: Operation) -> Tensor:
