@@ -1,6 +1,7 @@
-"""A table of models and what is asked of them, and the same by plain autograd, one record a time."""
+"""Models and what is asked of them, and the same by plain autograd, one record at a time."""
 
 import contextlib
+import copy
 import dataclasses
 import os
 from collections.abc import Callable
@@ -8,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 from torch.utils import _pytree as trees
 
 from trulens_core import InternalInfluence, LinearDoi, get_model_wrapper
@@ -74,11 +74,12 @@ def agrees(asked):
         method = InternalInfluence(
             wrapper, (asked.cut, asked.to), asked.qoi, doi, multiply_activation=path
         )
-        said = pytest.warns(UserWarning, match=asked.warns) if asked.warns else _quiet()
+        warned = asked.warns and path
+        said = pytest.warns(UserWarning, match=asked.warns) if warned else contextlib.nullcontext()
         with said:
             found = method.attributions(*args, **kwargs)
         holder.eval()
-        expected = by_hand(asked, model, holder, args, kwargs, path)
+        expected = by_hand(asked, model, holder, args, kwargs, path=path)
         holder.train()
         found = trees.tree_leaves(found)
         assert len(found) == len(expected)
@@ -89,21 +90,27 @@ def agrees(asked):
     assert all(m.training for m in holder.modules())
 
 
-def by_hand(asked, model, holder, args, kwargs, path):
-    """The expected tensors, of all records."""
+def by_hand(asked, model, holder, args, kwargs, *, path):
+    """The expected tensors, of all records; a model that goes on begins anew each time."""
+    state = copy.deepcopy(holder.state_dict())
     records = len_of(args, kwargs, asked.axes)
     shares = [(k + 0.5) / POINTS for k in range(POINTS)] if path else [1.0]
     rows = []
     for r in range(records):
+        holder.load_state_dict(state)
         got = record(asked, args, kwargs, r)
         values = [v.detach() for v in value(asked, model, holder, *got)]
         total = [torch.zeros_like(v) for v in values]
         for share in shares:
             z = [(share * v).requires_grad_() for v in values]
+            holder.load_state_dict(state)
             y = run(asked, model, holder, *got, z)
             grads = torch.autograd.grad(asked.score(y), z, allow_unused=True)
-            total = [t if g is None else t + g / len(shares) for t, g in zip(total, grads)]
+            total = [
+                t if g is None else t + g / len(shares) for t, g in zip(total, grads, strict=False)
+            ]
         rows.append([t * v if path else t for t, v in zip(total, values, strict=True)])
+    holder.load_state_dict(state)
     rows_of = asked.cut is not None and getattr(asked.cut, "rows_per_record", None)
     joined = []
     for i, column in enumerate(zip(*rows, strict=True)):
@@ -125,7 +132,7 @@ def record(asked, args, kwargs, r):
         axis = asked.axes.get(name, 0)
         if axis is None:
             return value
-        keep = lambda t: t.narrow(axis, r, 1) if torch.is_tensor(t) and t.ndim else t  # noqa: E731
+        keep = lambda t: t.narrow(axis, r, 1) if torch.is_tensor(t) and t.ndim else t
         return trees.tree_map(keep, value)
 
     return (
@@ -160,7 +167,7 @@ def run(asked, model, holder, args, kwargs, z):
     """The model with other values of the variables."""
     if not asked.layer:
         those = explained(asked, args, kwargs)
-        put = lambda t: next((n for n, o in zip(z, those) if o is t), t)  # noqa: E731
+        put = lambda t: next((n for n, o in zip(z, those, strict=True) if o is t), t)
         args, kwargs = trees.tree_map(put, (args, kwargs))
         return model(*args, **kwargs)
     calls = []
@@ -182,11 +189,6 @@ def hooked(holder, name, hook):
         yield
     finally:
         handle.remove()
-
-
-@contextlib.contextmanager
-def _quiet():
-    yield
 
 
 def randn(*shape, seed=0):

@@ -1,4 +1,4 @@
-"""Models of pictures, sounds and both as people have them, beside plain autograd: see `asked.py`."""
+"""Models of pictures and sounds as people have them, beside plain autograd: see `asked.py`."""
 
 import os
 
@@ -117,7 +117,9 @@ class Film(nn.Module):
         self.over, self.scores = nn.LSTM(5, 4, batch_first=True), nn.Linear(4, 3)
 
     def forward(self, x):
-        return self.scores(self.over(self.frame(x.flatten(0, 1)).unflatten(0, x.shape[:2]))[0][:, -1])
+        return self.scores(
+            self.over(self.frame(x.flatten(0, 1)).unflatten(0, x.shape[:2]))[0][:, -1]
+        )
 
 
 class Spectrum(nn.Module):
@@ -169,25 +171,59 @@ class Style(nn.Module):
 
 
 SOUND = dict(
-    conv_dim=(8, 8), conv_kernel=(4, 3), conv_stride=(2, 2), num_feat_extract_layers=2, vocab_size=12,
-    num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, mask_time_prob=0.0, **LAYERS,
-)  # fmt: skip
-WHISPER = dict(
-    vocab_size=20, num_mel_bins=8, d_model=16, encoder_layers=1, decoder_layers=1, init_std=0.2,
-    encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32,
-    max_source_positions=10, max_target_positions=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
-)  # fmt: skip
-SWIN = dict(
-    image_size=16, patch_size=2, embed_dim=8, depths=[2], num_heads=[2], window_size=4, num_labels=3
-)  # fmt: skip
+    conv_dim=(8, 8),
+    conv_kernel=(4, 3),
+    conv_stride=(2, 2),
+    num_feat_extract_layers=2,
+    vocab_size=12,
+    num_conv_pos_embeddings=4,
+    num_conv_pos_embedding_groups=2,
+    mask_time_prob=0.0,
+    **LAYERS,
+)
+WHISPER = {
+    "vocab_size": 20,
+    "num_mel_bins": 8,
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "init_std": 0.2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "max_source_positions": 10,
+    "max_target_positions": 8,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 1,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+}
+SWIN = {
+    "image_size": 16,
+    "patch_size": 2,
+    "embed_dim": 8,
+    "depths": [2],
+    "num_heads": [2],
+    "window_size": 4,
+    "num_labels": 3,
+}
 VIT = dict(image_size=16, patch_size=8, num_labels=3, **LAYERS)
 YOLOS = dict(image_size=[16, 16], patch_size=8, num_detection_tokens=5, num_labels=3, **LAYERS)
-SEGFORMER = dict(
-    num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1], hidden_sizes=[8, 16], num_labels=3,
-    num_attention_heads=[1, 2], patch_sizes=[7, 3], strides=[4, 2], mlp_ratios=[2, 2],
-    decoder_hidden_size=16,
-)  # fmt: skip
+SEGFORMER = {
+    "num_encoder_blocks": 2,
+    "depths": [1, 1],
+    "sr_ratios": [2, 1],
+    "hidden_sizes": [8, 16],
+    "num_labels": 3,
+    "num_attention_heads": [1, 2],
+    "patch_sizes": [7, 3],
+    "strides": [4, 2],
+    "mlp_ratios": [2, 2],
+    "decoder_hidden_size": 16,
+}
 
 
 def logit(y):

@@ -121,8 +121,22 @@ class Bag(nn.Module):
         return self.scores(self.bag(words))
 
 
-T5 = dict(vocab_size=20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, pad_token_id=0)
-MAMBA = dict(vocab_size=20, hidden_size=16, state_size=4, num_hidden_layers=2, conv_kernel=3)
+T5 = {
+    "vocab_size": 20,
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 32,
+    "num_layers": 1,
+    "num_heads": 2,
+    "pad_token_id": 0,
+}
+MAMBA = {
+    "vocab_size": 20,
+    "hidden_size": 16,
+    "state_size": 4,
+    "num_hidden_layers": 2,
+    "conv_kernel": 3,
+}
 MOE = {**SIZES, "num_key_value_heads": 2, "num_local_experts": 4, "num_experts_per_tok": 2}
 MOE["experts_implementation"] = "eager"  # the fused ones have no float64
 LAST = Asked(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
+from trulens_core.errors import CutError, InterventionError
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import Rounding, deviation, is_rounding, rounding
 from trulens_core.influence.ways import Refused, Verdict, Way
@@ -93,7 +94,14 @@ class ProvedBlocks:
         if trace.drew or (trace.wrote and self._way == "narrow"):
             verdict.random, verdict.narrows = trace.drew, False
             raise Refused
-        got = self._whole(block)
+        try:
+            got = self._whole(block)
+        except (
+            CutError,
+            InterventionError,
+        ):  # right alone: as many rows as it likes, whatever it gets
+            verdict.mixes = self._way == "full"
+            raise Refused from None
         if not alone.tells(self._backend):
             return None if self._way == "narrow" else self._as_wanted(got, block)
         if self._same(alone, self._inside(got, kept, j), kept, j):
