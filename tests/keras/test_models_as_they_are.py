@@ -121,9 +121,8 @@ def attention():
     model = keras.Model(ids, scores(pool(norm(h + heads(h, h)))))
 
     def score(z, ids):
-        mask = words.compute_mask(ids)
-        h = norm(z + heads(z, z, query_mask=mask, value_mask=mask))
-        return scores(pool(h))[0, 1]
+        z._keras_mask = words.compute_mask(ids)
+        return scores(pool(norm(z + heads(z, z))))[0, 1]
 
     return model, words, score
 
