@@ -339,6 +339,8 @@ def _as_cut(value: Any) -> Cut:
 def _layer_name(name: LayerName) -> LayerName:
     if isinstance(name, bool) or name is None:
         raise CutError(f"{name!r} is not a layer; give a layer's name or index")
+    if isinstance(name, Cut):
+        raise CutError(f"{name!r} is a cut; a cut of several layers is Cut([name, name])")
     if isinstance(name, float | bytes | dict | set):
         raise CutError(f"{name!r} is not a layer's name; give a str or an int")
     return int(name) if is_index(name) else name

@@ -21,7 +21,7 @@ from trulens_core.passes import Pass, Place, Replacement
 from trulens_core.passes.scores import probabilities
 from trulens_core.passes.trace import Trace
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_torch import state
+from trulens_torch import arguments, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.functions import FunctionModel, Given
 from trulens_torch.hooks import Reached, Stop, show, unhook
@@ -141,6 +141,9 @@ class TorchModelWrapper(ModelWrapper):
 
     def floating_weights(self) -> Iterator[torch.Tensor]:
         return state.one_of_each_type(self._runner)
+
+    def check(self, inputs: ModelInputs) -> None:
+        arguments.check(inputs)
 
     def adopt(self, value: Any, declared: Any = None) -> torch.Tensor:
         if torch.is_inference_mode_enabled():  # what is made under it cannot be differentiated

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
-from trulens_core.errors import CutError, InterventionError
+from trulens_core.errors import CutError, InterventionError, TrulensError
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import Rounding, deviation, is_rounding, rounding
 from trulens_core.influence.ways import Refused, Verdict, Way
@@ -96,11 +96,9 @@ class ProvedBlocks:
             raise Refused
         try:
             got = self._whole(block)
-        except (
-            CutError,
-            InterventionError,
-        ):  # right alone: as many rows as it likes, whatever it gets
-            verdict.mixes = self._way == "full"
+        except Exception as error:  # right alone, and whatever it is of the model's own
+            if not self._takes_no_more(error):
+                raise
             raise Refused from None
         if not alone.tells(self._backend):
             return None if self._way == "narrow" else self._as_wanted(got, block)
@@ -113,6 +111,15 @@ class ProvedBlocks:
         verdict.random = max(self._apart(alone, again)) > self._limits(alone).least
         verdict.mixes = not verdict.random
         raise Refused
+
+    def _takes_no_more(self, error: Exception) -> bool:
+        """Whether an error says that a model that evaluated one point has no place for several."""
+        own = not isinstance(error, TrulensError) or isinstance(error, CutError | InterventionError)
+        if not own or self._backend.is_out_of_memory(error):
+            return False
+        if self._way == "full":
+            self._verdict.mixes, self._verdict.fixed = True, str(error).partition("\n")[0]
+        return True
 
     @property
     def _look(self) -> list[Want]:

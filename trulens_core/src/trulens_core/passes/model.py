@@ -150,6 +150,10 @@ class CutModel(ABC):
         like = self.like()
         return iter(() if like is None else (like,))
 
+    def check(self, inputs: ModelInputs) -> None:
+        """Raise a TypeError for what the framework's models take and no method can explain."""
+        del inputs
+
     def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:  # noqa: ARG002 - a hook
         """The types that the model declares for its inputs, by their places among the leaves."""
         return {}

@@ -105,7 +105,8 @@ class InternalChannelQoI(QoI):
         if rank == 1:
             raise QoiCutSupportError(
                 "InternalChannelQoI needs an axis of channels, but the value at the target cut has "
-                "one number per record, (records,), which BinaryQoI or RegressionQoI explains"
+                "one number per record, (records,), which BinaryQoI or RegressionQoI explains, "
+                "or qoi=lambda y: y"
             )
         if axis is None:
             raise QoiError(
