@@ -3,10 +3,19 @@
 import runpy
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
-from trulens_core import Cut, InputCut, OutputCut
+from trulens_core import (
+    Cut,
+    InputCut,
+    IntegratedGradients,
+    OutputCut,
+    TrulensWarning,
+    get_model_wrapper,
+)
+from trulens_core.testing import relative_error
 
 ASKED = runpy.run_path(str(Path(__file__).with_name("asked.py")))  # tests are no package
 Asked, each, randn = (ASKED[n] for n in ("Asked", "each", "randn"))
@@ -79,7 +88,7 @@ MASK = torch.tensor([[1.0] * 5, [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]).double()
 TABLE = {
     "graph, a node": Asked(
         one_graph, (NODES[None],), lambda y: y[:, 2, 1], lambda y: y[0, 2, 1], quick=True,
-        warns="see one another",
+        warns="takes the rows of these records and no more",
     ),
     "graph, a node, at a layer": Asked(
         one_graph,
@@ -88,11 +97,11 @@ TABLE = {
         lambda y: y[0, 2, 1],
         cut=Cut("first", rows_per_record=5),
         layer="first",
-        warns="see one another",
+        warns="takes the rows of these records and no more",
     ),
     "graph, its edges": Asked(
         edge_mask, (torch.ones(1, 7).double(),), lambda y: y[:, 2, 1], lambda y: y[0, 2, 1],
-        quick=True, warns="see one another",
+        quick=True, warns="takes the rows of these records and no more",
     ),
     "molecules, nodes": Asked(
         Molecules,
@@ -128,3 +137,49 @@ TABLE = {
 @each(TABLE)
 def test_models_of_graphs(asked):
     ASKED["agrees"](asked)
+
+
+def test_many_graphs_by_a_batch_vector():
+    """Nodes are the rows; what a graph scores is shared among its nodes, so that it counts once."""
+    torch.manual_seed(0)
+    net, graph = Graphs().double(), torch.tensor([0, 0, 0, 1, 1])
+    edges, sizes = torch.tensor([[0, 1, 2, 3], [1, 2, 0, 4]]), torch.tensor([3.0, 2.0]).double()
+
+    def scores(x):
+        h = net(x, edges, torch.ones(4, dtype=x.dtype)).tanh()
+        return torch.zeros(2, 3, dtype=x.dtype).index_add(0, graph, h)
+
+    def for_nodes(x):
+        return (scores(x) / sizes[:, None])[graph]
+
+    wrapper = get_model_wrapper(for_nodes, backend="torch")
+    method = IntegratedGradients(wrapper, qoi=1, resolution=4)
+    with pytest.warns(TrulensWarning, match="takes the rows of these records and no more|see one"):
+        found = method.attributions(NODES)
+    expected = torch.zeros(5, 4, dtype=torch.float64)
+    for g in (0, 1):
+        for share in (0.125, 0.375, 0.625, 0.875):
+            x = (share * NODES).requires_grad_()
+            expected += torch.autograd.grad(scores(x)[g, 1], x)[0] * NODES / 4
+    assert relative_error(found.numpy(), expected.numpy()) <= 1e-9
+
+
+def test_a_sparse_adjacency_belongs_to_all():
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 3).double()
+    dense = (torch.arange(25).reshape(5, 5) % 3 == 0).double()
+
+    def scores(x, adjacency):
+        return torch.tanh(layer(torch.sparse.mm(adjacency, x)))
+
+    wrapper = get_model_wrapper(scores, backend="torch", batched={"adjacency": False})
+    nodes = InputCut(names=["x"])
+    method = IntegratedGradients(wrapper, qoi=1, resolution=2, doi_cut=nodes)
+    with pytest.warns(TrulensWarning, match=r"as many \(.*Expected dim 0 size 5, got 10"):
+        found = method.attributions(NODES, dense.to_sparse())
+    expected = torch.zeros(5, 4, dtype=torch.float64)
+    for share in (0.25, 0.75):
+        x = (share * NODES).requires_grad_()
+        y = torch.tanh(layer(dense @ x))[:, 1].sum()
+        expected += torch.autograd.grad(y, x)[0] * NODES / 2
+    assert relative_error(found.numpy(), expected.numpy()) <= 1e-9

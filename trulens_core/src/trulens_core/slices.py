@@ -235,6 +235,8 @@ class OutputCut(_OfTheModel):
     anchor: Any = "out"
 
     def __post_init__(self) -> None:
+        if callable(self.anchor):
+            raise CutError(f"OutputCut anchor is {self.anchor!r}; a function is given as accessor=")
         if self.anchor not in ("in", "out"):
             if self.accessor is not None:
                 raise CutError(f"OutputCut({self.anchor!r}, accessor=): give one of the two")

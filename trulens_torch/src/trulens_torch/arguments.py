@@ -12,7 +12,7 @@ from trulens_core.inputs import ModelInputs
 
 def check(inputs: ModelInputs) -> None:
     """Raise a TypeError for packed sequences, nested tensors and sparse ones along the records."""
-    arguments = [*enumerate(inputs.args), *inputs.kwargs.items()]
+    arguments: list[tuple[str | int, Any]] = [*enumerate(inputs.args), *inputs.kwargs.items()]
     for name, value in arguments:
         said = _said(value)
         if said and inputs.batched.get(name) is not False:

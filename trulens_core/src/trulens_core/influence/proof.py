@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,11 +115,14 @@ class ProvedBlocks:
 
     def _takes_no_more(self, error: Exception) -> bool:
         """Whether an error says that a model that evaluated one point has no place for several."""
-        own = not isinstance(error, TrulensError) or isinstance(error, CutError | InterventionError)
-        if not own or self._backend.is_out_of_memory(error):
+        if isinstance(error, TrulensError):
+            of_rows = isinstance(error, CutError | InterventionError)
+        else:
+            of_rows = isinstance(error, RuntimeError | ValueError | IndexError)
+        if not of_rows or self._backend.is_out_of_memory(error):
             return False
         if self._way == "full":
-            self._verdict.mixes, self._verdict.fixed = True, str(error).partition("\n")[0]
+            self._verdict.mixes, self._verdict.fixed = True, re.split("[;\\n]", str(error))[0]
         return True
 
     @property

@@ -23,7 +23,7 @@ def added(inputs: ModelInputs, model: CutModel) -> Iterator[None]:
 
 def add(error: Exception, inputs: ModelInputs, model: CutModel) -> None:
     """Say what was not repeated and what was not cast, each where there is any."""
-    lists = _of_lists(inputs)
+    lists = _of_lists(inputs, error)
     if lists:
         error.add_note(lists)
     if isinstance(error, TrulensError):
@@ -76,7 +76,7 @@ def _of_mappings(inputs: ModelInputs) -> str | None:
     )
 
 
-def _of_lists(inputs: ModelInputs) -> str | None:
+def _of_lists(inputs: ModelInputs, error: Exception) -> str | None:
     """What is said of lists of tensors of different sizes."""
     held = [
         [t for t in value if hasattr(t, "shape")]
@@ -86,7 +86,8 @@ def _of_lists(inputs: ModelInputs) -> str | None:
     shapes = [{tuple(t.shape) for t in tensors} for tensors in held]
     alone = {tuple(x.value.shape)[1:] for x in inputs.leaves if x.role != STATIC}
     first = {tuple(x.value.shape)[:1] for x in inputs.leaves if x.role != STATIC}
-    if not any(len(s) > 1 for s in shapes) and not (len(alone) == 1 and len(first) > 1):
+    taken = isinstance(error, TypeError) and len(alone) == 1 and len(first) > 1
+    if not taken and not any(len(s) > 1 for s in shapes):
         return None
     return (
         "tensors of different sizes in a list are no rows of one tensor, and a list as the only "
