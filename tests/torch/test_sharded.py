@@ -1,6 +1,8 @@
 """Sharded models on two processes: FSDP2 and tensor parallelism give what one process gives."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -47,5 +49,11 @@ def work(rank, way, meeting):
 
 @pytest.mark.parametrize("way", ["fsdp", "tensor parallel"])
 def test_two_processes(way, tmp_path):
-    meeting = f"file://{tmp_path}/meeting"
-    torch.multiprocessing.spawn(work, (way, meeting), nprocs=2)
+    words = [sys.executable, "-W", "ignore", __file__, way, f"file://{tmp_path}/meeting"]
+    started = [subprocess.Popen([*words, rank], stderr=subprocess.PIPE) for rank in "01"]
+    said = [process.communicate(timeout=120)[1].decode() for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+
+
+if __name__ == "__main__":
+    work(int(sys.argv[3]), *sys.argv[1:3])
