@@ -183,7 +183,16 @@ CALLS = {
     "a list of labels": (ig(qoi=[0, 1, 2, 0, 1]), ValueError, r"ClassQoI\(labels\)"),
     "too few labels": (ig(qoi=torch.tensor([0, 1, 2])), QoiError, "3 values.*5 records"),
     "a class out of range": (ig(qoi=ClassQoI(7)), IndexError, "class 7.*class 0 to 2"),
-    "a channel out of range": (ig(qoi=7), IndexError, "7 is out of range: there are 3"),
+    "a class by its number": (
+        ig(qoi=7),
+        IndexError,
+        "class or unit 7 is out of range: there are 3",
+    ),
+    "a channel out of range": (
+        ig(MAP, x=(torch.randn(2, 3, 8, 8),), qoi=9),
+        IndexError,
+        "channel 9.*channel 0 to 3",
+    ),
     "a mean of all": (ig(qoi=lambda y: y.mean()), QoiError, r"one number per row of y"),
     "targets in a closure": (ig(qoi=targets), QoiError, r"row per record and point.*`arrays`"),
     "an argmax": (ig(qoi=lambda y: y.argmax(1)), QoiError, "int64, which has no gradient"),
