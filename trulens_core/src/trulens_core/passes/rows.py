@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trulens_core.slices import OUTPUT, Cut
+from trulens_core.slices import LOGIT, OUTPUT, Cut
 
 
 def advice(shape: Sequence[int | None], cut: Cut, rows: int) -> str:
@@ -21,19 +21,18 @@ def advice(shape: Sequence[int | None], cut: Cut, rows: int) -> str:
             "it is one number for all records together: leave out the mean or sum over them, so "
             "that there is one for each"
         )
-    named = "Cut(...)" if cut.name == OUTPUT else f"Cut({cut.name!r})"
+    out = cut.name in (OUTPUT, LOGIT)
+    named = f"{type(cut).__name__}(" if out else f"Cut({cut.name!r}, "
     said = []
     found = shape[0] or 0
     if found > rows and not found % rows:
         each = found // rows
         said.append(
-            f"if {each} rows belong to each record, say so with {named[:-1]}, "
-            f"rows_per_record={each})"
+            f"if {each} rows belong to each record, say so with {named}rows_per_record={each})"
         )
     if rows in shape[1:]:
         axis = list(shape).index(rows, 1)
-        here = "an accessor that moves it" if cut.name == OUTPUT else f"{named[:-1]}, "
-        here += "" if cut.name == OUTPUT else f"batch_axis={axis})"
+        here = "an accessor that moves it" if out else f"{named}batch_axis={axis})"
         said.append(f"if the records are along axis {axis} of it, say so with {here}")
     return "; ".join([*said, *_ALWAYS])
 
