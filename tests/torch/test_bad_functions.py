@@ -97,7 +97,7 @@ QUANTITIES = {
     "a class too few": (quantity(ClassQoI(-4)), IndexError, "class -4"),
     "a class in a tensor": (quantity(ClassQoI(torch.tensor([0, 9, 1]))), IndexError, "class 9"),
     "a pair of classes": (quantity((0, 5)), IndexError, "class 5"),
-    "a channel": (quantity(7, "a"), IndexError, r"channel 7 .* there are 6"),
+    "a channel": (quantity(7, "a"), IndexError, r"unit 7 .* there are 6"),
     "classes of others": (quantity(ClassQoI([0, 1])), QoiError, "2 values.*3 records"),
     "weights of others": (quantity(PerRecord(torch.ones(4))), QoiError, "4 values.*3 records"),
     "an axis": (

@@ -10,6 +10,7 @@ from trulens_core import (
     InputAttribution,
     InternalInfluence,
     LinearDoi,
+    OutputCut,
     get_model_wrapper,
 )
 from trulens_core.testing import relative_error
@@ -143,3 +144,18 @@ def test_what_belongs_to_no_record():
 def test_what_is_no_number_of_rows(options, said):
     with pytest.raises(CutError, match=said):
         Cut("sentence", **options)
+
+
+@pytest.mark.parametrize("rows", [2, "auto"])
+def test_rows_of_the_output(rows):
+    torch.manual_seed(0)
+    layer, x = nn.Linear(4, 3).double(), torch.randn(5, 2, 4, dtype=torch.float64)
+    wrapper = get_model_wrapper(lambda x: torch.tanh(layer(x.flatten(0, 1))), backend="torch")
+    cut = OutputCut(rows_per_record=rows)
+    assert repr(cut) == f"OutputCut(rows_per_record={rows!r})"
+    method = InputAttribution(wrapper, cut, lambda y: y[:, 1, 2], multiply_activation=False)
+    z = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(torch.tanh(layer(z))[:, 1, 2].sum(), z)
+    assert relative_error(method.attributions(x).numpy(), expected.numpy()) <= 1e-12
+    with pytest.raises(CutError, match=r"say so with OutputCut\(rows_per_record=2\)"):
+        InputAttribution(wrapper, qoi=1).attributions(x)

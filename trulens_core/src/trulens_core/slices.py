@@ -207,7 +207,9 @@ class _OfTheModel(Cut):
         return Cut.__hash__(self)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({_accessor(self)})"
+        rows = self.rows_per_record
+        words = [_accessor(self), "" if rows is None else f"rows_per_record={rows!r}"]
+        return f"{type(self).__name__}({', '.join(w for w in words if w)})"
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -220,6 +222,7 @@ class OutputCut(_OfTheModel):
             accepted for old code.
         accessor: a function of the model's whole output, see `Cut`. An output of several tensors
             by name, without one called `logits`, needs one of the two.
+        rows_per_record: how many rows of the output belong to each record, see `Cut`.
 
     Raises:
         CutError: for a member and an accessor; when used, for a member that is not there.
@@ -235,6 +238,8 @@ class OutputCut(_OfTheModel):
     anchor: Any = "out"
 
     def __post_init__(self) -> None:
+        if callable(self.anchor):
+            raise CutError(f"OutputCut anchor is {self.anchor!r}; a function is given as accessor=")
         if self.anchor not in ("in", "out"):
             if self.accessor is not None:
                 raise CutError(f"OutputCut({self.anchor!r}, accessor=): give one of the two")
@@ -256,6 +261,7 @@ class LogitCut(_OfTheModel):
     Args:
         anchor: `"out"`; accepted for old code.
         accessor: a function of that layer's whole output, see `Cut`.
+        rows_per_record: how many rows of it belong to each record, see `Cut`.
 
     Raises:
         CutError: for another anchor.
@@ -339,6 +345,8 @@ def _as_cut(value: Any) -> Cut:
 def _layer_name(name: LayerName) -> LayerName:
     if isinstance(name, bool) or name is None:
         raise CutError(f"{name!r} is not a layer; give a layer's name or index")
+    if isinstance(name, Cut):
+        raise CutError(f"{name!r} is a cut; a cut of several layers is Cut([name, name])")
     if isinstance(name, float | bytes | dict | set):
         raise CutError(f"{name!r} is not a layer's name; give a str or an int")
     return int(name) if is_index(name) else name

@@ -22,7 +22,7 @@ from trulens_core.passes.scores import probabilities
 from trulens_core.passes.trace import Trace
 from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_torch import state
+from trulens_torch import arguments, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
 from trulens_torch.hooks import Reached, Stop, show, unhook
@@ -148,6 +148,9 @@ class TorchModelWrapper(ModelWrapper):
         held = {**dict(self._runner.named_parameters()), **dict(self._runner.named_buffers())}
         offloaded = any(w.is_meta for w in held.values())
         return {} if offloaded else {name: w.detach() for name, w in held.items()}
+
+    def check(self, inputs: ModelInputs) -> None:
+        arguments.check(inputs)
 
     def adopt(self, value: Any, declared: Any = None) -> torch.Tensor:
         if torch.is_inference_mode_enabled():  # what is made under it cannot be differentiated

@@ -43,6 +43,18 @@ _OURS = {
 }
 
 
+_OWN = frozenset({"qoi", "doi", "baseline", "resolution", "rebatch_size", "samples", "tolerance"})
+
+
+def in_call(names: Iterable[str]) -> list[str]:
+    """What to write instead of options that a call was given, its own library's included."""
+    given = list(names)
+    own = [f"{name}=" for name in given if name in _OWN]
+    return [f"{hint}; it belongs to the method, not to the call" for hint in answers(given)] + [
+        f"{name} belongs to the method, not to the call" for name in own
+    ]
+
+
 def answers(names: Iterable[str]) -> list[str]:
     """What to write instead of options of other libraries, for those among `names`."""
     return [_OURS[name] for name in names if name in _OURS]

@@ -176,8 +176,8 @@ class AttributionMethod(ABC):
         try:
             return self._answered(question, args, kwargs, explain)
         except Exception as error:
-            for hint in habits.answers(kwargs):
-                error.add_note(f"{hint}; it belongs to the method, not to the call")
+            for hint in habits.in_call(kwargs):
+                error.add_note(hint)
             raise
 
     def _answered(

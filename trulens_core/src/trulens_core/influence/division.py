@@ -25,6 +25,10 @@ _MIXES = (
     "record among others gives other numbers than alone. All records go through it together, one "
     "point a pass"
 )
+_FIXED = (
+    "the model, or the quantity, takes the rows of these records and no more, as where a graph or "
+    "data of its own has as many ({}). All records go through it together, one point a pass"
+)
 
 
 class Part(NamedTuple):
@@ -92,7 +96,8 @@ class Division:
     def refuse(self, part: Part) -> None:
         """A group was found not to be right; the verdict may say more."""
         if self.verdict.mixes:
-            warnings.warn(_MIXES, TrulensWarning, stacklevel=2)
+            said = _FIXED.format(self.verdict.fixed) if self.verdict.fixed else _MIXES
+            warnings.warn(said, TrulensWarning, stacklevel=2)
         if part.way == "narrow":
             self.verdict.refused.add(part.size)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tensor, Want
+from trulens_core.errors import CutError, InterventionError, TrulensError
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import Rounding, deviation, is_rounding, rounding
 from trulens_core.influence.ways import Refused, Verdict, Way
@@ -100,7 +102,12 @@ class ProvedBlocks:
         if trace.drew or (trace.wrote and self._way == "narrow"):
             verdict.random, verdict.narrows = trace.drew, False
             raise Refused
-        got = self._whole(block)
+        try:
+            got = self._whole(block)
+        except Exception as error:  # right alone, and whatever it is of the model's own
+            if not self._takes_no_more(error):
+                raise
+            raise Refused from None
         told = alone.tells(self._backend) or self._way != "narrow"
         if not told:
             got = self._over(self._look, "full")(kept)
@@ -113,6 +120,18 @@ class ProvedBlocks:
         verdict.random = max(self._apart(alone, again)) > self._limits(alone).least
         verdict.mixes = not verdict.random
         raise Refused
+
+    def _takes_no_more(self, error: Exception) -> bool:
+        """Whether an error says that a model that evaluated one point has no place for several."""
+        if isinstance(error, TrulensError):
+            of_rows = isinstance(error, CutError | InterventionError)
+        else:
+            of_rows = isinstance(error, RuntimeError | ValueError | IndexError)
+        if not of_rows or self._backend.is_out_of_memory(error):
+            return False
+        if self._way == "full":
+            self._verdict.mixes, self._verdict.fixed = True, re.split("[;\\n]", str(error))[0]
+        return True
 
     @property
     def _look(self) -> list[Want]:

@@ -41,6 +41,7 @@ class Verdict:
         refused: with how many records a block cannot be narrow.
         narrows: whether it can be at all.
         mixes: whether rows see one another.
+        fixed: what was raised where several points' rows were given at once; one point's are right.
         apart: whether records were found to give the same without one another.
         reorders: whether the rows at a cut stand in another order than the records.
         random: whether it draws random numbers, so that nothing can be told.
@@ -54,6 +55,7 @@ class Verdict:
     refused: set[int] = dataclasses.field(default_factory=set)
     narrows: bool = True
     mixes: bool = False
+    fixed: str = ""
     apart: bool = False
     reorders: bool = False
     random: bool = False

@@ -65,6 +65,7 @@ def prepared(model: CutModel, inputs: ModelInputs) -> tuple[ModelInputs, CallerK
     if model.batched:
         inputs = ModelInputs(inputs.args, inputs.kwargs, {**model.batched, **inputs.batched})
     inputs = inputs.renamed(model.parameters)
+    model.check(inputs)
     _ = inputs.first  # a TypeError where nothing has a row per record
     kind = CallerKind.of(inputs, model.backend)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from trulens_core.errors import TrulensError
 from trulens_core.inputs import ModelInputs
-from trulens_core.inputs.structure import SHARED
+from trulens_core.inputs.structure import SHARED, STATIC
 from trulens_core.passes import CutModel
 
 
@@ -23,9 +23,12 @@ def added(inputs: ModelInputs, model: CutModel) -> Iterator[None]:
 
 def add(error: Exception, inputs: ModelInputs, model: CutModel) -> None:
     """Say what was not repeated and what was not cast, each where there is any."""
+    lists = _of_lists(inputs, error)
+    if lists:
+        error.add_note(lists)
     if isinstance(error, TrulensError):
         return
-    for note in (_of_shared(inputs), _of_types(inputs, model)):
+    for note in (_of_shared(inputs), _of_types(inputs, model), _of_mappings(inputs)):
         if note:
             error.add_note(note)
 
@@ -61,4 +64,33 @@ def _of_types(inputs: ModelInputs, model: CutModel) -> str | None:
         f"the model was given {', '.join(other)}, and its weights are {', '.join(sorted(held))}: "
         "nothing is cast to a half type or from one, nor where the weights are of several types; "
         "give tensors of the type that the model takes"
+    )
+
+
+def _of_mappings(inputs: ModelInputs) -> str | None:
+    if not any(isinstance(value, Mapping) for value in inputs.args):
+        return None
+    return (
+        "the model was given a mapping by position; where its entries are the arguments, pass it "
+        "with **: method.attributions(**batch)"
+    )
+
+
+def _of_lists(inputs: ModelInputs, error: Exception) -> str | None:
+    """What is said of lists of tensors of different sizes."""
+    held = [
+        [t for t in value if hasattr(t, "shape")]
+        for value in inputs.args
+        if isinstance(value, list | tuple)
+    ]
+    shapes = [{tuple(t.shape) for t in tensors} for tensors in held]
+    alone = {tuple(x.value.shape)[1:] for x in inputs.leaves if x.role != STATIC}
+    first = {tuple(x.value.shape)[:1] for x in inputs.leaves if x.role != STATIC}
+    taken = isinstance(error, TypeError) and len(alone) == 1 and len(first) > 1
+    if not taken and not any(len(s) > 1 for s in shapes):
+        return None
+    return (
+        "tensors of different sizes in a list are no rows of one tensor, and a list as the only "
+        "argument is a list of the model's arguments: explain one record a call, as a function "
+        "lambda x: model([x[0]]) of x[None] does, or a padded tensor"
     )

@@ -234,5 +234,10 @@ class ModelWrapper(CutModel):
     def _intervened(
         self, args: Any, kwargs: Mapping[str, Any] | None, doi_cut: Any, intervention: Any
     ) -> direct.Call:
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise TypeError(
+                f"model_kwargs is a {type(kwargs).__name__}; several positional arguments are "
+                "given as one list, fprop([x, y])"
+            )
         given = args if isinstance(args, ModelInputs) else ModelInputs(direct.as_args(args), kwargs)
         return direct.intervened(self, given, self.resolved(source_cut(doi_cut)), intervention)

@@ -184,6 +184,10 @@ class CutModel(ABC):
         """All weights by name, as they are now, for a fingerprint; empty where none can be read."""
         return {}
 
+    def check(self, inputs: ModelInputs) -> None:
+        """Raise a TypeError for what the framework's models take and no method can explain."""
+        del inputs
+
     def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:  # noqa: ARG002 - a hook
         """The types that the model declares for its inputs, by their places among the leaves."""
         return {}

@@ -10,6 +10,7 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import CutError, InterventionError, NotDifferentiableError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.axes import moved_axis
+from trulens_core.passes.rows import advice
 from trulens_core.slices import Cut
 from trulens_core.trees import Tree, is_dataclass
 
@@ -383,7 +384,5 @@ def check_rows(tensors: list[Tensor], cut: Cut, rows: int | None) -> None:
         if rows is not None and found is not None and found != rows:
             raise CutError(
                 f"the value at {cut} has shape {tuple(t.shape)}: {found} rows, but the inputs "
-                f"have {rows}; name the axis of the records with Cut(..., batch_axis=), or say "
-                "that several rows belong to each with rows_per_record='auto', or which arguments "
-                "have a row per record with batched="
+                f"have {rows}; {advice(tuple(t.shape), cut, rows)}"
             )

@@ -48,9 +48,15 @@ def _check(q: Any, qoi: QoI, rows: int | None, backend: Backend) -> None:
     if len(q.shape) != 1 or (rows is not None and q.shape[0] not in (None, rows)):
         raise QoiError(
             f"{qoi!r} returned a tensor of shape {tuple(q.shape)}, expected {_shape(rows)}; "
-            f"{advice}"
+            f"{advice}. y has a row per record and point: data of its own with a row per record is "
+            "named in a QoI's `arrays`"
         )
     if not backend.is_floating(q):
+        if "complex" in str(q.dtype):
+            raise QoiError(
+                f"{qoi!r} returned {q.dtype}, and a quantity is a real number: take its real part, "
+                "its absolute value or its angle, as lambda y: y.abs()[:, 0] does"
+            )
         raise QoiError(
             f"{qoi!r} returned {q.dtype}, which has no gradient (an argmax or a comparison?); "
             "return a floating tensor"

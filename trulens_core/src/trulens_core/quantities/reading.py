@@ -47,7 +47,8 @@ def no_class_axis(y: Tensor, axis: int | None, qoi: object) -> QoiCutSupportErro
     if len(shape) < 2:
         return QoiCutSupportError(
             f"{name} needs an axis of classes, but the value at the target cut has shape {shape}: "
-            "one number per record, which BinaryQoI or RegressionQoI explains"
+            "one number per record, which BinaryQoI or RegressionQoI explains, or "
+            "qoi=lambda y: y"
         )
     if axis is None:
         return QoiCutSupportError(

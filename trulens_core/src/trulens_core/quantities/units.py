@@ -80,7 +80,8 @@ class InternalChannelQoI(QoI):
         if len(shapes) == 1:
             n = shapes[0][self._axis(len(shapes[0]))]
             for c in self.channels:
-                check_index(c, n, "channel", ONE_UNIT if len(shapes[0]) == 2 else "")
+                flat = len(shapes[0]) == 2
+                check_index(c, n, "class or unit" if flat else "channel", ONE_UNIT if flat else "")
 
     def __call__(self, y: Any) -> Any:
         y, backend = single(y, self)
@@ -109,7 +110,8 @@ class InternalChannelQoI(QoI):
         if rank == 1:
             raise QoiCutSupportError(
                 "InternalChannelQoI needs an axis of channels, but the value at the target cut has "
-                "one number per record, (records,), which BinaryQoI or RegressionQoI explains"
+                "one number per record, (records,), which BinaryQoI or RegressionQoI explains, "
+                "or qoi=lambda y: y"
             )
         if axis is None:
             raise QoiError(

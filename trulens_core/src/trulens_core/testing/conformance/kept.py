@@ -11,6 +11,7 @@ from trulens_core import (
     IntegratedGradients,
     InternalInfluence,
 )
+from trulens_core.results.replaying import Replay
 from trulens_core.testing.conformance.harness import Harness
 
 
@@ -18,6 +19,10 @@ class Kept(Harness):
     """What `explain` tells besides the numbers, the same on every framework."""
 
     law = "kept results"
+
+    def again(self, replay: Replay) -> bool:
+        """Whether a result is the same: to the bit, where an evaluation repeats its bits."""
+        return replay.exact or (replay.same and not self.repeats_bits)
 
     def test_a_result_knows_what_it_is(self) -> None:
         (x,), _ = self.records("mlp", 3)
@@ -28,7 +33,7 @@ class Kept(Harness):
         assert result.inputs.args[0] is x
         assert result.method is not None
         assert result.method["backend"] == wrapper.backend.name
-        assert result.replay(wrapper).exact
+        assert self.again(result.replay(wrapper))
 
     def test_records_of_a_result_of_tensors(self) -> None:
         """r[i] holds what r has for record i; `numpy` changes kinds and no number."""
@@ -51,5 +56,5 @@ class Kept(Harness):
         wrapper = self.wrapper("two_inputs")
         method = InputAttribution(wrapper, qoi=(0, 1), doi=GaussianDoi(0.1, 3, seed=5))
         result = method.explain(*map(self.tensor, args), **kwargs)
-        assert result.replay(wrapper).exact
-        assert result.numpy().replay(wrapper).exact
+        assert self.again(result.replay(wrapper))
+        assert self.again(result.numpy().replay(wrapper))

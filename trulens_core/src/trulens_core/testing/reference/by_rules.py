@@ -51,8 +51,8 @@ class ByRules:
 
     def _tapped(self, tap: Tap, z: list[Tensor]) -> list[Tensor]:
         found = tap(z)
-        if self._rules.recording:
-            found = [leaf(t) for t in found]
+        # what is only looked at is tracked too, so that its operations are seen
+        found = [t if t.depth and not self._rules.recording else leaf(t) for t in found]
         self._sources += found
         return found
 
