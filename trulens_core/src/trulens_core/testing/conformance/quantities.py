@@ -252,7 +252,7 @@ class Quantities(Harness):
 
     def test_channels_out_of_range(self) -> None:
         for channel in (3, -4, [0, 3]):
-            with pytest.raises(IndexError, match=r"channel (3|-4).*there are 3"):
+            with pytest.raises(IndexError, match=r"class or unit (3|-4).*there are 3"):
                 self._quantity(InternalChannelQoI(channel))
 
     def test_axes_that_are_none(self) -> None:
