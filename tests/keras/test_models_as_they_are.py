@@ -191,10 +191,13 @@ CASES = [n for n, asked in TABLE.items() if asked.quick or os.environ.get("TRULE
 
 @pytest.fixture
 def float64():
+    policy = keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.mark.usefixtures("float64")
