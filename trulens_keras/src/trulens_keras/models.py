@@ -233,6 +233,9 @@ class KerasModelWrapper(ModelWrapper):
         self._hint(saturated, output, want)
         return p.leave(output)
 
+    def serves_rules(self) -> bool:
+        return self._flavour.framework in ("torch", "jax")
+
     def ruled(
         self,
         inputs: ModelInputs,

@@ -90,6 +90,10 @@ class CutModel(ABC):
             want: the cuts whose values are returned, in this order.
         """
 
+    def serves_rules(self) -> bool:
+        """Whether `ruled` is implemented for this model."""
+        return type(self).ruled is not CutModel.ruled
+
     def ruled(
         self,
         inputs: ModelInputs,  # noqa: ARG002 - a hook
