@@ -450,8 +450,11 @@ def test_data_frames_keep_their_columns():
     np.testing.assert_allclose(values["a"], 2 * X[:, 0])
     np.testing.assert_allclose(values["c"], X[:, 2])
     assert set(columns) == {("a", "b", "c")}
-    drawn = ShapleyValues(function(f), qoi=first, baseline=Marginal(frame))
-    assert np.abs(drawn.explain(frame).residual).max() < 1e-12
+    drawn = ShapleyValues(function(f), qoi=first, baseline=Marginal(frame)).explain(frame)
+    assert np.abs(drawn.residual).max() < 1e-12
+    assert drawn.names == {"features": ["a", "b", "c"]}
+    assert "attributions: DataFrame (3, 3)" in repr(drawn)
+    assert {s.name for s in drawn[0].top(3)[0]} <= {"a", "b", "c"}
 
 
 def test_a_function_has_the_numbers_of_the_model_that_it_calls():

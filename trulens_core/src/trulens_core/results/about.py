@@ -44,7 +44,7 @@ def about(
     }
     return {
         "inputs": given,
-        "names": _names(question, prepared),
+        "names": {**_columns(question, given), **_names(question, prepared)} or None,
         "qoi": worded(parts["qoi"]),
         "method": method,
         "method_arrays": tuple(arrays),
@@ -64,16 +64,25 @@ def _place(cut: Any) -> str:
     return worded(name)
 
 
-def _names(question: Question, prepared: ModelInputs) -> dict[str, list[str]] | None:
+def _columns(question: Question, given: ModelInputs) -> dict[str, list[str]]:
+    """The names of the features of a DataFrame, where it alone is explained."""
+    values = [*given.args, *given.kwargs.values()]
+    columns = getattr(values[0], "columns", None) if len(values) == 1 else None
+    if columns is None or not isinstance(question.source, InputCut):
+        return {}
+    return {"features": [str(c) for c in columns]}
+
+
+def _names(question: Question, prepared: ModelInputs) -> dict[str, list[str]]:
     """The arguments' names where several are explained, as far as they are known."""
     cut, wrapper = question.source, question.wrapper
     if not isinstance(cut, InputCut):
         several = cut.parts()
-        return {"inputs": [str(c.name) for c in several]} if len(several) > 1 else None
+        return {"inputs": [str(c.name) for c in several]} if len(several) > 1 else {}
     at = prepared.at(cut, wrapper.backend, wrapper.parameters)
     if len(at) < 2:
-        return None
+        return {}
     names = [prepared.leaves[i].name for i in at]
     known = wrapper.parameters
     shown = [known[n] if isinstance(n, int) and n < len(known) else str(n) for n in names]
-    return {"inputs": shown} if len(set(shown)) == len(shown) else None
+    return {"inputs": shown} if len(set(shown)) == len(shown) else {}

@@ -32,6 +32,8 @@ def _described(value: Any) -> str:
         return f"[{', '.join(map(_described, value))}]"
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{k!r}: {_described(v)}' for k, v in value.items())}}}"
+    if hasattr(value, "shape") and hasattr(value, "columns"):
+        return f"{type(value).__name__} {tuple(value.shape)}"
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return repr(value)
     if isinstance(value, np.ndarray) and value.ndim == 1 and len(value) <= _SHOWN:
