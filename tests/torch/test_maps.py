@@ -6,6 +6,7 @@ from torch import nn
 from transformers import ViTConfig, ViTForImageClassification
 
 from trulens_core import ClassQoI, Cut, CutError, GradCAM, get_model_wrapper
+from trulens_core.testing import relative_error
 
 
 class Series(nn.Module):
@@ -89,3 +90,21 @@ def test_layers_without_maps(patches, layer, options, said):
 def test_another_kind(patches):
     with pytest.raises(ValueError, match=r"kind is 'cam'; it must be one of gradcam, gradcam\+\+"):
         GradCAM(patches, LAYER, "cam")
+
+
+@pytest.mark.parametrize("kind", ["gradcam", "gradcam++", "hirescam", "layercam", "xgradcam"])
+def test_a_layer_that_changes_its_input_in_place(kind):
+    """The activation is what the layer was given, and not what it made of it."""
+
+    def network(inplace):
+        torch.manual_seed(0)
+        layers = nn.Conv2d(3, 4, 1), nn.ELU(inplace=inplace), nn.Flatten(), nn.Linear(100, 3)
+        return nn.Sequential(*layers).double()
+
+    x = torch.randn(2, 3, 5, 5, dtype=torch.float64)
+    for cut in (Cut("1", "in"), Cut("0"), Cut("1")):
+        found, expected = (
+            GradCAM(network(inplace), cut, kind=kind, qoi=1, relu=False).attributions(x)
+            for inplace in (True, False)
+        )
+        assert relative_error(found, expected) < 1e-12

@@ -51,6 +51,8 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
     spent = bool(block.points or block.made) and cuts[0] == block.cut
     part = ModelPart(model, *cuts, block.cut if given.replace else None, spent, rules)
 
+    activations = part.keep() if "activations" in want else []
+
     def run(tap: Tap) -> list[Tensor]:
         with model.using(model.state()):
             y, n = part.at_target(given, tap, reference)
@@ -59,7 +61,6 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
 
     got = part.differentiated(run, contraction)
     split = backend.split_points
-    activations = got.activations if "activations" in want else []
     return Gradients(
         [split(q, k) for q in got.quantities] if "quantities" in want else [],
         [split(activations[i], k) for i in part.order] if activations else [],

@@ -53,6 +53,7 @@ class ModelPart:
     ) -> None:
         self._model, self._wrt, self._of, self._replaced = model, wrt, of, replaced
         self._spent, self._rules = spent, rules
+        self._kept: list[Tensor] | None = None
         self.order: list[int] = []
 
     def at_target(
@@ -69,6 +70,8 @@ class ModelPart:
         parts = wrt.parts()
         reached: list[tuple[int, int]] = []
         through = getattr(tap, "over", tap) if self._spent else tap
+        if self._kept is not None:
+            through = self._keeping(through)
         taps = {part: _Part(tap, through, i, reached) for i, part in enumerate(parts)}
         inputs = given.inputs
         if self._rules is None:
@@ -89,6 +92,27 @@ class ModelPart:
         if rows is None:
             y = [model.backend.same_rows(t, inputs.first, of) for t in y]
         return y, rows
+
+    def keep(self) -> list[Tensor]:
+        """What is tapped from now on, in the order of tapping, as it is then.
+
+        A layer may change in place what it is given, and that is then the tap's own value too.
+        """
+        self._kept = []
+        return self._kept
+
+    def _keeping(
+        self, through: Callable[[list[Tensor]], list[Tensor]]
+    ) -> Callable[[list[Tensor]], list[Tensor]]:
+        kept, backend = self._kept, self._model.backend
+        assert kept is not None
+        kept.clear()  # of an evaluation before
+
+        def keeping(z: list[Tensor]) -> list[Tensor]:
+            kept.extend(backend.stop_gradient(backend.fresh(t)) for t in z)
+            return through(z)
+
+        return keeping
 
     def _ruled(
         self, rules: RuleSet, given: Given, tap: Mapping[Cut, Tap], reference: Given | None
