@@ -15,6 +15,7 @@ from trulens_core import (
     Blurred,
     ChannelMean,
     IntegratedGradients,
+    InternalInfluence,
     KernelSHAP,
     Marginal,
     Occlusion,
@@ -31,6 +32,7 @@ from trulens_core.perturbation.grids import Grids
 from trulens_core.perturbation.kernel import Kernel
 from trulens_core.perturbation.permutations import Permutations
 from trulens_core.perturbation.sequences import Exchanges
+from trulens_core.rules import Gradient, RuleSet
 from trulens_core.segments import resolved
 from trulens_core.testing import small_image_model, small_model
 
@@ -585,3 +587,17 @@ def test_memory_does_not_grow_with_permutations():
     peak(100)
     # a Python number for each point, its weight, is kept: 8 bytes of the 240 that its q would take
     assert peak(12_000) < 1.5 * peak(4_000)
+
+
+@pytest.mark.parametrize(
+    "option", [{"return_grads": True}, {"contract": -1}, {"rules": RuleSet([("*", Gradient())])}]
+)
+def test_options_of_gradients_are_refused(option):
+    """Also for a statistic of one's own that takes none."""
+    model, _ = small_model()
+    (name,) = option
+    with pytest.raises(ValueError, match=f"takes no gradients, so {name}= has none"):
+        LIME(model, **option)
+    statistic = LIME(model, samples=20).question().statistic
+    with pytest.raises(ValueError, match=f"takes no gradients, so {name}= has none"):
+        InternalInfluence(model, (None, None), 1, "point", statistic=statistic, **option)

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from trulens_core.attribution.gradients import InternalInfluence
 from trulens_core.attribution.method import Options
 from trulens_core.distributions import Baselines, LinearDoi
-from trulens_core.rules import composites
+from trulens_core.rules import RuleSet, composites
 from trulens_core.slices import Slice, source_cut
 
 
@@ -57,8 +57,6 @@ class DeepLIFT(InternalInfluence):
         multiply_activation: bool = True,
         **options: Unpack[Options],
     ) -> None:
-        if options.get("rules") is None:
-            options["rules"] = composites.deep_lift()
         at = source_cut(doi_cut)
         super().__init__(
             model,
@@ -68,6 +66,9 @@ class DeepLIFT(InternalInfluence):
             multiply_activation,
             **options,
         )
+
+    def _own_rules(self) -> RuleSet:
+        return composites.deep_lift()
 
 
 class DeepSHAP(DeepLIFT):

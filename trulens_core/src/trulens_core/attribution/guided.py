@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from trulens_core.attribution.gradients import InternalInfluence
 from trulens_core.attribution.method import Options
-from trulens_core.rules import composites
+from trulens_core.rules import RuleSet, composites
 from trulens_core.slices import Slice
 
 
@@ -46,9 +46,10 @@ class GuidedBackprop(InternalInfluence):
         multiply_activation: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        if options.get("rules") is None:
-            options["rules"] = composites.guided()
         super().__init__(model, Slice(layer, qoi_cut), qoi, "point", multiply_activation, **options)
+
+    def _own_rules(self) -> RuleSet:
+        return composites.guided()
 
 
 class Deconvolution(InternalInfluence):
@@ -85,6 +86,7 @@ class Deconvolution(InternalInfluence):
         multiply_activation: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        if options.get("rules") is None:
-            options["rules"] = composites.deconvolution()
         super().__init__(model, Slice(layer, qoi_cut), qoi, "point", multiply_activation, **options)
+
+    def _own_rules(self) -> RuleSet:
+        return composites.deconvolution()

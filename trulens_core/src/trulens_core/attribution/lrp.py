@@ -117,6 +117,7 @@ class AttnLRP(InternalInfluence):
         layer: Any = None,
         **options: Unpack[Options],
     ) -> None:
-        if options.get("rules") is None:
-            options["rules"] = composites.attn_lrp()
         super().__init__(model, Slice(layer, qoi_cut), qoi, "point", True, **options)
+
+    def _own_rules(self) -> RuleSet:
+        return composites.attn_lrp()

@@ -117,7 +117,7 @@ class AttributionMethod(ABC):
         self.contract: tuple[int, ...] | None = _axes(contract)
         if rules is not None and not isinstance(rules, RuleSet):
             raise ValueError(f"rules is {rules!r}; it must be a RuleSet, see trulens_core.rules")
-        self.rules: RuleSet | None = rules
+        self.rules: RuleSet | None = self._own_rules() if rules is None else rules
         self._asked: Question | None = None
 
     @final
@@ -213,6 +213,8 @@ class AttributionMethod(ABC):
             asked = self._question()
             if asked.statistic.gradients:
                 refuse_gradients(self.model.backend)
+            else:
+                self._check_without_gradients()
             if self.rules is not None:
                 if self.rules.relevance and asked.statistic.follows_path:
                     raise ValueError(
@@ -226,6 +228,15 @@ class AttributionMethod(ABC):
                 asked = dataclasses.replace(asked, contract=self.contract)
             self._asked = asked
         return self._asked
+
+    def _check_without_gradients(self) -> None:
+        for name in ("return_grads", "contract", "rules"):
+            if getattr(self, name):
+                raise ValueError(f"{type(self).__name__} takes no gradients, so {name}= has none")
+
+    def _own_rules(self) -> RuleSet | None:
+        """The rules of a method that has some, where the caller gives none."""
+        return None
 
     def _check_contraction(self, q: Question) -> None:
         if self.return_grads:

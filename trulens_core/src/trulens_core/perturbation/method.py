@@ -69,9 +69,6 @@ class Perturbation(AttributionMethod):
         seed: int = 0,
         **options: Unpack[Options],
     ) -> None:
-        for name in ("return_grads", "contract"):
-            if options.get(name):
-                raise ValueError(f"{type(self).__name__} takes no gradients, so {name}= has none")
         super().__init__(model, **options)
         self.segments: Each = segments
         self.baseline: Any = baseline

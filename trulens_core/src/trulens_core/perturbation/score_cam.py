@@ -78,9 +78,6 @@ class ScoreCAM(AttributionMethod):
         prefix: int = 0,
         **options: Unpack[Options],
     ) -> None:
-        for name in ("return_grads", "contract"):
-            if options.get(name):
-                raise ValueError(f"ScoreCAM takes no gradients, so {name}= has none")
         super().__init__(model, **options)
         self._parts = Slice(target_cut(layer), qoi_cut), as_qoi(qoi), source_cut(doi_cut)
         self._maps = bool(relu), baseline, channel_axis, grid, prefix
