@@ -10,6 +10,7 @@ from trulens_core import (
     InputAttribution,
     IntegratedGradients,
     ModelInputs,
+    OutputCut,
     PredictedClassQoI,
     Saliency,
     explain,
@@ -72,3 +73,12 @@ def test_texts_need_a_tokenizer():
         explain(TEXT, ["I do not like it at all"])
     with pytest.raises(ValueError, match="no mapping with input_ids"):
         explain(TEXT, "I do", tokenizer=lambda texts: texts)
+
+
+def test_of_several_outputs_the_one_that_is_named():
+    """Which is looked at to choose the quantity, too."""
+    model, x = ReferenceModel(ZOO["dict_output"]), X
+    result = explain(model, x, qoi_cut=OutputCut("features"))
+    expected = IntegratedGradients(model, qoi="predicted", qoi_cut=OutputCut("features"))
+    np.testing.assert_array_equal(result.attributions, expected.attributions(x))
+    assert result.method["why"].startswith("integrated gradients, of the class predicted")

@@ -19,7 +19,7 @@ from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.quantities import PredictedClassQoI, RegressionQoI
 from trulens_core.recipes.given import read
 from trulens_core.results import AttributionResult
-from trulens_core.slices import LogitCut
+from trulens_core.slices import Cut, LogitCut, target_cut
 
 METHODS: dict[str, type[AttributionMethod]] = {
     "ig": IntegratedGradients,
@@ -75,9 +75,12 @@ def explain(
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
     given = read(x, wrapper, tokenizer)
     kind = _kind(method)
-    of, what = _quantity(wrapper, given.inputs) if qoi is None else (qoi, "of the quantity given")
+    at = target_cut(options.get("qoi_cut"))
+    of, what = (
+        _quantity(wrapper, given.inputs, at) if qoi is None else (qoi, "of the quantity given")
+    )
     parts: dict[str, Any] = {"qoi": of}
-    cut = _scores(wrapper)
+    cut = _scores(wrapper) if options.get("qoi_cut") is None else None
     if cut is not None:
         parts["qoi_cut"] = cut
         what += ", at the scores before the softmax"
@@ -111,9 +114,9 @@ def _kind(method: str | type[AttributionMethod]) -> type[AttributionMethod]:
     return METHODS[name]
 
 
-def _quantity(wrapper: ModelWrapper, inputs: ModelInputs) -> tuple[Any, str]:
-    """What a model of this output is asked: the class predicted, or its one number."""
-    y = wrapper(inputs)
+def _quantity(wrapper: ModelWrapper, inputs: ModelInputs, at: Cut) -> tuple[Any, str]:
+    """What a model with this value at the cut is asked: the class predicted, or its one number."""
+    y = wrapper.fprop(inputs, to_cut=at)
     shape = tuple(getattr(y, "shape", ()))
     if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
         return RegressionQoI(), "of the one number that the model gives"
