@@ -3,17 +3,27 @@
 import numpy as np
 import pytest
 import torch
-from writers import FAMILIES, IDS, IMAGE, OUT, SEVERAL, seeing, talking, tokenizer, writer
+from tests.torch.writers import (
+    FAMILIES,
+    IDS,
+    IMAGE,
+    OUT,
+    SEVERAL,
+    seeing,
+    talking,
+    tokenizer,
+    writer,
+)
 
 from trulens_core import (
+    AttnLRP,
     IntegratedGradients,
-    InternalInfluence,
+    SmoothGrad,
     TokenQoI,
     TrulensWarning,
     explain_generation,
     get_model_wrapper,
 )
-from trulens_core.testing import relative_error
 
 EXACT = 1e-10
 # these compute their normalisations in float32, whatever the weights are
@@ -152,18 +162,20 @@ def test_what_is_held_has_nothing():
 
 def test_one_forward_pass_and_as_many_backward_as_targets():
     model = writer("gpt2")
+    wrapper = get_model_wrapper(model)
+    explain_generation(wrapper, None, IDS, OUT)  # what it learns of the layers stays
     calls = []
     hook = model.register_forward_hook(
         lambda module, given, kwargs, y: calls.append(tuple(y.logits.shape)), with_kwargs=True
     )
     try:
-        explain_generation(model, None, IDS, OUT)
-        assert calls == [(1, 3, 60)]  # one row, and the scores that are asked for
+        explain_generation(wrapper, None, IDS, OUT)
+        assert calls == [(1, 3, 60)] * 2  # the activations, then one for all; the scores asked for
         calls.clear()
-        explain_generation(model, None, IDS, OUT, method="ig", resolution=20, rebatch_size=20)
+        explain_generation(wrapper, None, IDS, OUT, method="ig", resolution=20, rebatch_size=20)
     finally:
         hook.remove()
-    # the two ends, twenty points, and the points that are looked at alone to see that rows are apart
+    # the two ends, twenty points, and those looked at alone, to see that rows are apart
     assert sum(rows for rows, *_ in calls) <= 26
     assert all(steps == 3 for _, steps, _ in calls)
 
@@ -245,12 +257,16 @@ def test_written_as_the_model_writes():
 
 
 def test_rules_and_methods_of_ones_own():
-    from trulens_core.rules import GUIDED  # noqa: F401
-
     model = writer("gpt2")
     smooth = explain_generation(model, None, IDS, OUT, method="smoothgrad", resolution=3)
-    own = explain_generation(model, None, IDS, OUT, method=InternalInfluence)
-    assert smooth.attributions.shape == own.attributions.shape
+    relevance = explain_generation(model, None, IDS, OUT, method=AttnLRP)
+    for found in (smooth, relevance):
+        assert found.attributions.shape == (3, 8)
+        assert found.attributions[0, :5].all()
+    # noise of next to nothing is none
+    plain = explain_generation(model, None, IDS, OUT)
+    still = explain_generation(model, None, IDS, OUT, method=SmoothGrad, var=1e-16, resolution=2)
+    assert difference(still.attributions, plain.attributions) < 1e-5
 
 
 @pytest.mark.parametrize(

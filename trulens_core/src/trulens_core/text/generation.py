@@ -11,10 +11,8 @@ import numpy as np
 
 from trulens_core.attribution import (
     AttributionMethod,
-    DeepLIFT,
     InputAttribution,
     IntegratedGradients,
-    Saliency,
     SmoothGrad,
 )
 from trulens_core.errors import TrulensWarning
@@ -32,9 +30,7 @@ METHODS: dict[str, type[AttributionMethod]] = {
     "input_x_gradient": InputAttribution,
     "ig": IntegratedGradients,
     "integrated_gradients": IntegratedGradients,
-    "saliency": Saliency,
     "smoothgrad": SmoothGrad,
-    "deep_lift": DeepLIFT,
 }
 """Methods by the names that `explain_generation` takes."""
 _LEAK = 1e-6
@@ -75,8 +71,9 @@ def explain_generation(  # noqa: PLR0913 - keyword options, of which a call has 
         quantity: of a token: "log_prob", "logit", "prob", "entropy"; ("contrast", other) for its
             score less that of the other continuation's token at its place, after the same text; or
             a function of scores (rows, targets, vocabulary) that gives (rows, targets).
-        method: "input_x_gradient", "ig", "smoothgrad", "saliency", "deep_lift", or a class of a
-            method by gradients, made with `options`. `rules=` is one of these.
+        method: "input_x_gradient", "ig", "smoothgrad", or a class of a method by gradients, made
+            with `options`. `rules=` is one of these. Gradients are multiplied with the embeddings:
+            by themselves they add up to 0 over a width that is normalised next.
         targets: "each" token; "sum" of all, by one backward pass; "words", "sentences"; or spans
             (start, end) of the continuation's tokens, each summed.
         baseline: what takes a token's place, for methods that have one: "mean" of all tokens'
@@ -184,7 +181,8 @@ class _Work:
         method: Any,
         baseline: Any,
     ) -> list[GenerationResult]:
-        each = all(b - a == 1 for own in spans for a, b in own)
+        pairs = zip(forced.continuations, spans, strict=True)
+        each = all(own == spans_of(c, "tokens") for c, own in pairs)
         groups = None if each else groups_of(spans, forced.width)
         qoi = forced.quantity(quantity, against, groups)
         inputs = forced.inputs(getattr(self.tokenizer, "pad_token_id", None) or 0)
@@ -193,6 +191,8 @@ class _Work:
         place = "doi_cut" if "doi_cut" in known or "layer" not in known else "layer"
         parts: dict[str, Any] = {"qoi": qoi, place: self.text.cut, "contract": -1}
         at = [_laid_out(forced, i, h) for i, h in enumerate(held)]
+        if "multiply_activation" in known:
+            parts["multiply_activation"] = True
         if "baseline" in known:
             parts["baseline"] = self._baselines(inputs, at, baseline)
         elif baseline is not None:
@@ -232,7 +232,7 @@ class _Work:
     def _baselines(self, inputs: Any, at: Sequence[Any], baseline: Any) -> list[Any]:
         """The baseline of each tensor of the cut: the tokens' own vectors where they are held."""
         wrapper, cut = self.wrapper, self.text.cut
-        z = [self._values(inputs, part) for part in cut.parts()]
+        z = [self._values(inputs, i, part) for i, part in enumerate(cut.parts())]
         replaced = Replacement(wrapper, self.text, self.tokenizer)
         found = []
         vectors = []
@@ -247,8 +247,13 @@ class _Work:
         remark_of_zeros(vectors, z, wrapper)
         return found if len(found) > 1 else found[0]
 
-    def _values(self, inputs: Any, cut: Cut) -> Any:
+    def _values(self, inputs: Any, i: int, cut: Cut) -> Any:
+        """The embeddings of what is read."""
         prepared, _ = self.wrapper.prepared(inputs)
+        ids = inputs.kwargs.get(("input_ids", "decoder_input_ids")[i])
+        if self.text.embed is not None and not self.text.merges and i == 0:
+            like = self.wrapper.like()
+            return self.text.embed(self.wrapper.backend.from_numpy(ids, like=like))
         cut = self.wrapper.resolved(cut)
         with self.wrapper.backend.outside(), self.wrapper.opened(prepared, cut):
             return self.wrapper.activations(prepared, [cut])[cut][0]

@@ -116,7 +116,10 @@ def baseline_of(z: Tensor, vector: Tensor, held: np.ndarray[Any, Any], backend: 
 def remark_of_zeros(vectors: Sequence[Tensor], like: Sequence[Tensor], wrapper: Any) -> None:
     """Warn of a baseline that a normalisation makes something of that no token is."""
     backend = wrapper.backend
-    kinds = [x.kind for x in wrapper.layers() if "norm" in x.kind.lower()]
+    layers = wrapper.layers()
+    if any("position" in x.name or "wpe" in x.name for x in layers):
+        return  # they are added before anything is divided
+    kinds = [x.kind for x in layers if "norm" in x.kind.lower()]
     for vector, z in zip(vectors, like, strict=True):
         size = backend.magnitude(vector) / max(1, math.prod(vector.shape))
         usual = backend.magnitude(z) / max(1, math.prod(z.shape))
