@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from trulens_core.text import heat, page, saving, terminal
 from trulens_core.text.spans import Spans, spans_of
 from trulens_core.text.tokens import Tokens
 
@@ -91,6 +93,47 @@ class GenerationResult:
         """What each target says."""
         pieces = self.outputs.pieces
         return ["".join(pieces[a:b]) for a, b in self.targets]
+
+    # -- views --------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        return "\n".join(terminal.lines(self))
+
+    def __repr__(self) -> str:
+        rows, columns = self.attributions.shape
+        return f"GenerationResult({self.outputs.text!r}: {rows} targets, {columns} sources)"
+
+    def __rich__(self) -> Any:
+        """The text coloured, for `rich.print` (needs rich)."""
+        return terminal.styled(self)
+
+    def _repr_html_(self) -> str:
+        return page.fragment(self)
+
+    def to_html(self, path: str | Path, title: str = "What it was written from") -> None:
+        """Write one HTML file, to be explored by mouse and keyboard; it fetches nothing."""
+        Path(path).write_text(page.page(self, title), encoding="utf-8")
+
+    def plot(self, fig: Any = None) -> Any:
+        """A heat map, targets by sources, as a matplotlib figure (needs matplotlib).
+
+        Args:
+            fig: the figure to draw on; a new one if not given.
+        """
+        return heat.heat_map(self, fig)
+
+    def save(self, path: str | Path) -> None:
+        """Write a file that `GenerationResult.load` reads (needs safetensors)."""
+        saving.saved(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> GenerationResult:
+        """What `save` wrote. Nothing in the file is executed.
+
+        Raises:
+            ResultFileError: for a file that is none, or was changed.
+        """
+        return cls(**saving.loaded(path))
 
     def _sources(self) -> list[str]:
         pieces = self.text.pieces
