@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from trulens_core.errors import ResultFileError
 from trulens_core.optional import require
 from trulens_core.results import fingerprints
+from trulens_core.text.fields import GenerationFields
 from trulens_core.text.tokens import Tokens, Turn
-
-if TYPE_CHECKING:
-    from trulens_core.text.result import GenerationResult
 
 _FORMAT, _VERSION = "trulens-generation", "1"
 _ARRAYS = "attributions", "quantity", "baseline_quantity", "residual", "held"
 _TEXTS = "inputs", "outputs"
 
 
-def saved(result: GenerationResult, path: str | Path) -> None:
+def saved(result: GenerationFields, path: str | Path) -> None:
     """Write the file; see `GenerationResult.save`."""
     arrays = {k: getattr(result, k) for k in _ARRAYS if getattr(result, k) is not None}
     texts = {}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from trulens_core.text.fields import GenerationFields
 from trulens_core.visualizations.text_colors import (
     GROUND,
     INK,
@@ -26,9 +27,6 @@ from trulens_core.visualizations.text_colors import (
     ground,
 )
 from trulens_core.visualizations.text_escapes import in_html
-
-if TYPE_CHECKING:
-    from trulens_core.text.result import GenerationResult
 
 _STEPS = 999
 """Numbers are written as parts of their row's largest, to this many steps."""
@@ -72,7 +70,7 @@ document.querySelectorAll('.trulens-generation:not([data-ready])').forEach((box)
   const paint = (e, f, v) => {
     e.style.background = mix(f);
     e.style.borderBottom = Math.abs(f) < VISIBLE ? '3px solid transparent'
-      : f > 0 ? '3px solid UP' : '3px dotted DOWN';
+      : f > 0 ? '3px solid UP' : '3px dashed DOWN';
     e.title = number(v);
   };
   const row = (i) => {
@@ -108,7 +106,7 @@ document.querySelectorAll('.trulens-generation:not([data-ready])').forEach((box)
 )
 
 
-def fragment(result: GenerationResult) -> str:
+def fragment(result: GenerationFields) -> str:
     """The result as a piece of HTML."""
     total = result.attributions.sum(0)
     largest = float(np.abs(total).max())
@@ -123,7 +121,7 @@ def fragment(result: GenerationResult) -> str:
     )
 
 
-def page(result: GenerationResult, title: str) -> str:
+def page(result: GenerationFields, title: str) -> str:
     """The result as a whole page."""
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
@@ -133,7 +131,7 @@ def page(result: GenerationResult, title: str) -> str:
     )
 
 
-def _text(result: GenerationResult, shown: Any) -> str:
+def _text(result: GenerationFields, shown: Any) -> str:
     """The tokens of prompt and continuation, the latter in buttons, coloured as the sum is."""
     pieces, n = result.text.pieces, len(result.inputs)
     held = np.zeros(len(pieces), bool) if result.held is None else result.held
@@ -152,7 +150,7 @@ def _text(result: GenerationResult, shown: Any) -> str:
     return "".join([*found, _aside(rest) if rest else ""])
 
 
-def _inside(result: GenerationResult, column: Any, a: int, b: int, shown: Any) -> str:
+def _inside(result: GenerationFields, column: Any, a: int, b: int, shown: Any) -> str:
     """The tokens of a target, as the sources that they are of later ones."""
     n, pieces = len(result.inputs), result.text.pieces
     spans = [(i, j) for i, j in column if n + a <= i < n + b]
@@ -171,7 +169,7 @@ def _token(piece: str, j: int, fraction: float, held: bool) -> str:
 def _style(fraction: float) -> str:
     style = f"background:{css(ground(fraction))}"
     if abs(fraction) >= VISIBLE:
-        line = "solid" if fraction > 0 else "dotted"
+        line = "solid" if fraction > 0 else "dashed"
         style += f";border-bottom:3px {line} {css(edge(fraction))}"
     return style
 
@@ -190,7 +188,7 @@ def _written(piece: str) -> str:
     return "&#8629;<br>".join(in_html(line) for line in lines) if piece else "&#183;"
 
 
-def _key(result: GenerationResult) -> str:
+def _key(result: GenerationFields) -> str:
     what = in_html(str(result.method.get("quantity") or "the quantity"))
     return (
         "<div class='tg-key'>"
@@ -200,14 +198,14 @@ def _key(result: GenerationResult) -> str:
     )
 
 
-def _first(result: GenerationResult) -> str:
+def _first(result: GenerationFields) -> str:
     name = str(result.method.get("name") or "")
     base = result.method.get("baseline")
     more = f", baseline {base}" if base else ""
     return f"All {len(result)} targets together{f' ({name}{more})' if name else ''}"
 
 
-def _data(result: GenerationResult, total: Any) -> str:
+def _data(result: GenerationFields, total: Any) -> str:
     """Rows as parts of their largest number, the sum of all last, and what is said of each."""
     rows = [*result.attributions, total]
     scales = [float(np.abs(r).max()) if np.isfinite(r).all() else 0.0 for r in rows]
@@ -220,7 +218,7 @@ def _data(result: GenerationResult, total: Any) -> str:
     return text.replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def _told(result: GenerationResult) -> Sequence[str]:
+def _told(result: GenerationFields) -> Sequence[str]:
     """What is said of each target: its number, where it is from, what is left."""
     what = str(result.method.get("quantity") or "quantity")
     found = []

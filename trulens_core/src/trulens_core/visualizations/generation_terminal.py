@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from trulens_core.optional import require
+from trulens_core.text.fields import GenerationFields
 from trulens_core.visualizations.text_colors import STRONG_LOWERS, STRONG_RAISES, VISIBLE, css
 from trulens_core.visualizations.text_escapes import visible
-
-if TYPE_CHECKING:
-    from trulens_core.text.result import GenerationResult
 
 _STRONGEST = 4
 
 
-def lines(result: GenerationResult) -> Iterator[str]:
+def lines(result: GenerationFields) -> Iterator[str]:
     """What it is, and for each target what it rests on most, a line each."""
     name = result.method.get("name") or "an explanation"
     yield f"{name} of {len(result)} targets, by {len(result.sources)} stretches of the text"
@@ -30,7 +28,7 @@ def lines(result: GenerationResult) -> Iterator[str]:
         yield f"{piece:<{width}}{number}  {strongest}"
 
 
-def _strongest(result: GenerationResult, i: int) -> Iterator[tuple[str, float]]:
+def _strongest(result: GenerationFields, i: int) -> Iterator[tuple[str, float]]:
     row = result.attributions[i]
     pieces = result.text.pieces
     for j in np.argsort(-np.abs(row), kind="stable")[:_STRONGEST]:
@@ -39,7 +37,7 @@ def _strongest(result: GenerationResult, i: int) -> Iterator[tuple[str, float]]:
             yield visible("".join(pieces[a:b]).strip()) or "·", float(row[j])
 
 
-def styled(result: GenerationResult) -> Any:
+def styled(result: GenerationFields) -> Any:
     """The text coloured by the sum of all targets, then the lines, as a `rich.text.Text`."""
     text = require("rich.text", "text").Text
     total = result.attributions.sum(0)

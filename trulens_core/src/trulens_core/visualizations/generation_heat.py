@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from trulens_core.optional import require
-from trulens_core.visualizations.text_colors import LOWERS, RAISES, css
+from trulens_core.text.fields import GenerationFields
+from trulens_core.visualizations.text_colors import MISSING, STRONG_LOWERS, STRONG_RAISES, css
 from trulens_core.visualizations.text_escapes import visible
-
-if TYPE_CHECKING:
-    from trulens_core.text.result import GenerationResult
 
 _MOST = 80
 """More labels than this are thinned out."""
 
 
-def heat_map(result: GenerationResult, fig: Any = None) -> Any:
+def heat_map(result: GenerationFields, fig: Any = None) -> Any:
     """The figure: a row for each target, a column for each stretch of the text."""
     colors = require("matplotlib.colors", "viz")
     figure = require("matplotlib.figure", "viz")
@@ -27,9 +25,9 @@ def heat_map(result: GenerationResult, fig: Any = None) -> Any:
     fig = figure.Figure(figsize=size, layout="constrained") if fig is None else fig
     axes = fig.subplots()
     largest = float(np.nanmax(np.abs(values))) or 1.0
-    ends = [css(LOWERS), "#ffffff", css(RAISES)]
+    ends = [css(STRONG_LOWERS), "#ffffff", css(STRONG_RAISES)]
     cmap = colors.LinearSegmentedColormap.from_list("trulens", ends)
-    cmap.set_bad("#dddddd")
+    axes.set_facecolor(css(MISSING))  # of numbers that are none
     shown = axes.imshow(values, cmap=cmap, vmin=-largest, vmax=largest, aspect="auto")
     pieces = result.text.pieces
     _labels(axes.xaxis, ["".join(pieces[a:b]) for a, b in result.sources], 90)
