@@ -1,0 +1,204 @@
+"""Reports that contradict one another, made so that it is known which words decide what follows.
+
+A language model that has learned them looks at the source of each report and believes the
+official one: two steps, of which the second reads what the first has found. It can be trained in
+seconds, and its explanations can be judged: the words that decide are given with each text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+PAD, START = "<pad>", "<s>"
+SOURCES = ("official", "rumour")
+TIMES = ("six", "seven", "eight", "nine", "ten", "noon")
+PLACES = ("shop", "museum", "library")
+VOCABULARY = (
+    PAD,
+    START,
+    *SOURCES,
+    *TIMES,
+    *PLACES,
+    *[":", "the", "opens", "at", "today", ".", "so"],
+)
+"""All tokens; the id of a word is its place here."""
+
+_IDS = {word: i for i, word in enumerate(VOCABULARY)}
+
+
+class Report(NamedTuple):
+    """A text, what follows it, and which of its words decide that.
+
+    Attributes:
+        text: words between spaces, `START` not among them: two reports, and a question.
+        answer: the time that the official report gives.
+        other: the time that the rumour gives.
+        decides: the places of the words of the text that decide: both sources, both times.
+    """
+
+    text: str
+    answer: str
+    other: str
+    decides: tuple[int, ...]
+
+
+def report(
+    place: str = "shop", official: str = "nine", rumour: str = "ten", swapped: bool = False
+) -> Report:
+    """One text in full.
+
+    Args:
+        place: what opens, of `PLACES`.
+        official: the time by the official report, of `TIMES`.
+        rumour: the other time.
+        swapped: whether the rumour comes first.
+
+    Returns:
+        A `Report`.
+
+    Example:
+        >>> text, answer, other, decides = report()
+        >>> text
+        'official : the shop opens at nine . rumour : the shop opens at ten . so the shop opens at'
+        >>> answer, [text.split()[i] for i in decides]
+        ('nine', ['official', 'nine', 'rumour', 'ten'])
+    """
+    said = [
+        [s, ":", "the", place, "opens", "at", t, "."]
+        for s, t in zip(SOURCES, (official, rumour), strict=True)
+    ]
+    first, second = said[::-1] if swapped else said
+    words = [*first, *second, "so", "the", place, "opens", "at"]
+    return _judged(words, official, rumour)
+
+
+def reports(n: int, seed: int = 0) -> list[Report]:
+    """`n` texts; the same ones for the same seed.
+
+    Law: what follows is the time of the official report. Words that decide nothing are left out
+    here and there, so that a network learns not to count them.
+
+    Args:
+        n: how many.
+        seed: which ones.
+
+    Returns:
+        A list of `Report`.
+
+    Example:
+        >>> for text, answer, *_ in reports(2, seed=3):
+        ...     print(text, "->", answer)
+        official : the library opens at noon . rumour : the library opens six today . so the library opens at -> noon
+        official : the shop opens at six today . rumour : shop opens at nine . so the shop opens at -> six
+    """
+    rng = np.random.default_rng(seed)
+    return [_drawn(rng)[0] for _ in range(n)]
+
+
+def token_ids(text: str) -> list[int]:
+    """The ids of a text's tokens, `START` before them.
+
+    Args:
+        text: words of `VOCABULARY` between spaces.
+
+    Raises:
+        KeyError: for another word.
+
+    Example:
+        >>> token_ids("official : the shop")
+        [1, 2, 13, 14, 10]
+    """
+    return [_IDS[START], *(_IDS[word] for word in text.split())]
+
+
+class Batch(NamedTuple):
+    """Texts to learn from: token ids, (n, steps), padded at the end, and what is learned.
+
+    Attributes:
+        ids: the tokens, the answer last.
+        weights: how much the step to each token counts, (n, steps); 0 for padding and the first.
+    """
+
+    ids: Array
+    weights: Array
+
+
+def batch(n: int, rng: np.random.Generator, steps: int = 26) -> Batch:
+    """Texts to learn from, all of one length.
+
+    In some of them a report has no source, or there is but one report: a network that has seen
+    these knows what to make of a text from which words are taken away. Where none is official,
+    either time may follow.
+
+    Args:
+        n: how many.
+        rng: what they are drawn with.
+        steps: how many tokens each has, with padding; at least 26.
+
+    Returns:
+        A `Batch`.
+
+    Example:
+        >>> ids, weights = batch(4, np.random.default_rng(0))
+        >>> ids.shape, weights.shape
+        ((4, 26), (4, 26))
+    """
+    ids, weights = np.zeros((n, steps), "int64"), np.zeros((n, steps))
+    for row in range(n):
+        told, lost = _drawn(rng)
+        words, answer = told.text.split(), told.answer
+        if rng.random() < 0.25:
+            words, answer = _with_loss(told, lost, rng)
+        own = [*token_ids(" ".join(words)), _IDS[answer]]
+        ids[row, : len(own)] = own
+        weights[row, 1 : len(own)] = 0.05 / steps
+        weights[row, len(own) - 1] = 1.0
+    return Batch(ids, weights)
+
+
+def _drawn(rng: np.random.Generator) -> tuple[Report, int]:
+    """A text, and the place of its second report's first word."""
+    place = PLACES[rng.integers(len(PLACES))]
+    official, rumour = (TIMES[i] for i in rng.permutation(len(TIMES))[:2])
+    said = [
+        [
+            source,
+            *_some([":", "the", place, "opens", "at"], rng),
+            time,
+            *_some(["today"], rng, 0.3),
+            ".",
+        ]
+        for source, time in zip(SOURCES, (official, rumour), strict=True)
+    ]
+    first, second = said[::-1] if rng.random() < 0.5 else said
+    words = [*first, *second, "so", *_some(["the", place, "opens"], rng), "at"]
+    return _judged(words, official, rumour), len(first)
+
+
+def _some(words: list[str], rng: np.random.Generator, share: float = 0.9) -> list[str]:
+    return [word for word in words if rng.random() < share]
+
+
+def _judged(words: list[str], official: str, rumour: str) -> Report:
+    decide = {*SOURCES, official, rumour}
+    return Report(
+        " ".join(words), official, rumour, tuple(i for i, w in enumerate(words) if w in decide)
+    )
+
+
+def _with_loss(told: Report, second: int, rng: np.random.Generator) -> tuple[list[str], str]:
+    """The words without a source or a whole report, and what follows then."""
+    words, kind = told.text.split(), rng.integers(4)
+    end = words.index("so")
+    reports = words[:second], words[second:end]
+    if kind == 3:  # one report alone, whatever its source
+        left = reports[rng.integers(2)]
+        return [*left, *words[end:]], next(w for w in left if w in TIMES)
+    missing = SOURCES if kind == 2 else SOURCES[kind : kind + 1]
+    left = [w for w in words if w not in missing]
+    either = (told.answer, told.other)[rng.integers(2)]
+    return left, told.answer if kind == 1 else either
