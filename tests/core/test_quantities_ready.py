@@ -236,7 +236,9 @@ def test_what_differs_in_its_arrays_alone_has_one_key():
     assert key(BinaryQoI(0)) == key(BinaryQoI([1, 0])) != key(BinaryQoI(0, "sigmoid"))
     assert key(RegressionQoI()) != key(RegressionQoI(1)) == key(RegressionQoI(2))
     assert key(DistanceQoI(ones)) == key(DistanceQoI(2 * ones)) != key(DistanceQoI(ones, "cosine"))
-    assert key(TokenQoI(1)) == key(TokenQoI([3, 4], [0, 1])) != key(TokenQoI(1, log_prob=True))
+    assert (
+        key(TokenQoI(1)) == key(TokenQoI([3, 4], [0, 1])) != key(TokenQoI(1, quantity="log_prob"))
+    )
     scores = BACKEND.from_numpy(SCORES)
     bound = PredictedClassQoI().with_n_records(2).bind(scores)
     assert key(bound) == key(ClassQoI([0, 1]))

@@ -223,7 +223,7 @@ def token(t):
         w[at[i], tokens[i]] = 1
         return {"w": w}
 
-    given = TokenQoI(tokens, position=at, log_prob=log_prob)
+    given = TokenQoI(tokens, position=at, quantity="log_prob" if log_prob else "logit")
     return Quantity(f"TokenQoI log_prob={log_prob}", given, data, value)
 
 

@@ -118,7 +118,7 @@ def test_changed_classes_regions_and_references_compile_nothing(compiled):
         ("maps", lambda i: PredictedClassQoI(-1, each[i])),
         ("maps", lambda i: LogProbQoI(i, one[i], axis=-1)),
         ("scores", lambda i: TokenQoI(i, position=i)),
-        ("scores", lambda i: TokenQoI(np.full(6, i), np.arange(6) % (i + 2), log_prob=True)),
+        ("scores", lambda i: TokenQoI(np.full(6, i), np.arange(6) % (i + 2), quantity="log_prob")),
         ("unit", lambda i: BinaryQoI(i % 2, activation="sigmoid")),
         ("unit", lambda i: BinaryQoI(np.arange(6) // (i + 3))),
         ("y", RegressionQoI),

@@ -68,7 +68,7 @@ def test_classes_regions_and_references_are_data(net, draw):
         ("maps", lambda i: ClassQoI(i, one[i])),
         ("maps", lambda i: ClassQoI(some[i], each[i])),
         ("maps", lambda i: PredictedClassQoI(region=each[i])),
-        ("steps", lambda i: TokenQoI(np.full(7, i), np.arange(7) % (i + 2), log_prob=True)),
+        ("steps", lambda i: TokenQoI(np.full(7, i), np.arange(7) % (i + 2), quantity="log_prob")),
         ("unit", lambda i: BinaryQoI(i % 2, activation="sigmoid")),
         ("scores", RegressionQoI),
         ("scores", lambda i: DistanceQoI(draw(7, 15), "cosine") - i * LogProbQoI(i)),

@@ -117,7 +117,7 @@ def test_language(make):
     model, x = make(Language), torch.randn(3, 5, 4, dtype=torch.float64)
     tokens, positions = torch.tensor([8, 0, 3]), [4, 1, -2]
     expected = by_hand(lambda z, i: model(z)[0, positions[i]].log_softmax(0)[tokens[i]], x)
-    for found in ours(model, TokenQoI(tokens, positions, log_prob=True), x):
+    for found in ours(model, TokenQoI(tokens, positions, quantity="log_prob"), x):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 

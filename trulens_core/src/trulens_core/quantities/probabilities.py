@@ -68,11 +68,7 @@ class EntropyQoI(PerPosition):
         self.axis = axis
 
     def at_positions(self, y: Tensor, axis: int, backend: Backend) -> Tensor:
-        xp = backend.xp
-        z, log_sum = _shifted(y, axis, backend)
-        p = backend.softmax(z, axis)
-        z = xp.where(p > 0.0, z, xp.zeros_like(z))  # 0 · −∞ is no number
-        return log_sum - xp.sum(p * z, axis=axis)
+        return entropy(y, axis, backend)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({options(None, self.axis)})"
@@ -82,6 +78,15 @@ def log_probability(y: Tensor, index: Any, axis: int, backend: Backend, what: st
     """The log-probabilities at indices along an axis of scores, as `chosen` takes them."""
     z, log_sum = _shifted(y, axis, backend)
     return chosen(z, index, axis, backend, what) - log_sum
+
+
+def entropy(y: Tensor, axis: int, backend: Backend) -> Tensor:
+    """How undecided the scores along an axis are, which is left out."""
+    xp = backend.xp
+    z, log_sum = _shifted(y, axis, backend)
+    p = backend.softmax(z, axis)
+    z = xp.where(p > 0.0, z, xp.zeros_like(z))  # 0 · −∞ is no number
+    return log_sum - xp.sum(p * z, axis=axis)
 
 
 def _shifted(y: Tensor, axis: int, backend: Backend) -> tuple[Tensor, Tensor]:

@@ -43,6 +43,8 @@ SHARED, EACH = RNG.random((8, 8)) > 0.5, RNG.random((4, 8, 8)).round(1)
 BY_POSITION = RNG.integers(3, size=(4, 8, 8))
 STEPS, EACH_STEP = np.asarray([0.0, 1, 1, 0.5, 0, 1]), RNG.random((4, 6)) > 0.5
 BY_STEP = RNG.integers(5, size=(4, 6))
+AT_STEPS = np.asarray([[0, 5], [1, 2], [3, 0], [4, -1]])
+COUNTED, WEIGHTS = np.asarray([[1, 1], [1, 0], [0, 1], [1, 1]]), np.full((4, 2), [0.5, -2.0])
 REFERENCE, REFERENCES = RNG.standard_normal(3), RNG.standard_normal((4, 3))
 TARGETS = np.asarray([1.0, -2.0, 0.5, 0.0])
 
@@ -158,8 +160,24 @@ SEQUENCES: dict[str, Case] = {
         lambda y: y[ROWS, BY_STEP[:, 0], [0, 5, 3, 5]],
     ),
     "log probability of a token": (
-        TokenQoI(BY_STEP[:, 0], 2, log_prob=True),
+        TokenQoI(BY_STEP[:, 0], 2, quantity="log_prob"),
         lambda y: log_softmax(y)[ROWS, BY_STEP[:, 0], 2],
+    ),
+    "probabilities that count": (
+        TokenQoI(BY_STEP[:, :2], AT_STEPS, "prob", valid=COUNTED, groups=COUNTED),
+        lambda y: (COUNTED * np.exp(log_softmax(y)[ROWS[:, None], BY_STEP[:, :2], AT_STEPS])).sum(
+            1
+        ),
+    ),
+    "contrasts": (
+        TokenQoI(BY_STEP[:, :2], slice(1, 3), "contrast", against=BY_STEP[:, 2:4], groups=WEIGHTS),
+        lambda y: (
+            (
+                y[ROWS[:, None], BY_STEP[:, :2], [[1, 2]]]
+                - y[ROWS[:, None], BY_STEP[:, 2:4], [[1, 2]]]
+            )
+            * WEIGHTS
+        ).sum(1),
     ),
 }
 KINDS: dict[str, tuple[str, Any, dict[str, Case]]] = {

@@ -1,0 +1,308 @@
+"""Prompts, chats and continuations read into tokens, as one tokenizer of Hugging Face reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trulens_core.plugins import get_backend
+from trulens_core.text.tokens import Ids, Tokens, Turn
+
+
+class Prompts(NamedTuple):
+    """What was given to be continued.
+
+    Attributes:
+        texts: each prompt.
+        single: whether one was given, and not a list of them.
+    """
+
+    texts: list[Tokens]
+    single: bool
+
+
+def read_prompts(
+    prompt: Any, tokenizer: Any = None, *, names: Sequence[str] | None = None
+) -> Prompts:
+    """The prompts that were given, as tokens.
+
+    Args:
+        prompt: a text; a chat, a list of messages (mappings with "role" and "content"), to which
+            the tokenizer's template is applied; ids, (tokens,) or (records, tokens), of NumPy, a
+            framework or lists; what a tokenizer gives for texts, a mapping with "input_ids", of
+            which what its "attention_mask" leaves out is dropped. Or a list of texts or chats.
+        tokenizer: of Hugging Face, or None for ids.
+        names: of the tokens of one prompt, where there is no tokenizer.
+
+    Raises:
+        ValueError: for a text without a tokenizer, no tokens at all, or two tokens at the start
+            that both mark it.
+        TypeError: for what is none of these.
+
+    Example:
+        >>> read_prompts([[5, 7, 9]]).texts[0].ids
+        array([5, 7, 9])
+    """
+    if isinstance(prompt, str) or _is_chat(prompt):
+        found, single = [_read(prompt, tokenizer)], True
+    elif isinstance(prompt, Mapping):
+        found, single = _of_mapping(prompt, tokenizer, names)
+    elif isinstance(prompt, list | tuple) and prompt and all(_is_words(p) for p in prompt):
+        found, single = [_read(p, tokenizer) for p in prompt], False
+    else:
+        rows, single = _rows(prompt, "the prompt")
+        found = [_named(ids, tokenizer, names if single else None) for ids in rows]
+    for tokens in found:
+        _check(tokens, tokenizer)
+    return Prompts(found, single)
+
+
+def read_continuation(continuation: Any, prompt: Tokens, tokenizer: Any = None) -> Tokens:
+    """A given continuation of a prompt, as tokens.
+
+    A text is read together with the prompt, as the model would have seen it, and must not change
+    how that is read. Ids are taken as they are.
+
+    Raises:
+        ValueError: for a text that changes how the prompt before it is read, or without a
+            tokenizer; for no tokens.
+    """
+    if isinstance(continuation, Tokens):
+        found = continuation
+    elif isinstance(continuation, str):
+        found = _joined(continuation, prompt, tokenizer)
+    else:
+        (ids, *others), _ = _rows(continuation, "the continuation")
+        if others:
+            raise ValueError("one prompt has one continuation; give a list of prompts for several")
+        found = _continued(ids, prompt, tokenizer)
+    if not len(found):
+        raise ValueError("the continuation has no tokens, so that there is nothing to explain")
+    return found
+
+
+def read_alone(text: Any, tokenizer: Any = None) -> Tokens:
+    """The text that an encoder-decoder writes, as tokens: by itself, the end of text included."""
+    if isinstance(text, Tokens):
+        return text
+    if not isinstance(text, str):
+        (ids, *_), _ = _rows(text, "the continuation")
+        return _named(ids, tokenizer, None)
+    encoding = _needed(tokenizer, "a text")(text_target=text)
+    return _named(np.asarray(encoding["input_ids"], "int64"), tokenizer, None)
+
+
+# -- texts and chats ------------------------------------------------------------------------------
+
+
+def _is_chat(prompt: Any) -> bool:
+    listed = isinstance(prompt, list | tuple) and len(prompt) > 0
+    return listed and all(isinstance(m, Mapping) and "role" in m for m in prompt)
+
+
+def _is_words(prompt: Any) -> bool:
+    return isinstance(prompt, str) or _is_chat(prompt)
+
+
+def _needed(tokenizer: Any, what: str) -> Any:
+    if tokenizer is None:
+        raise ValueError(f"{what} needs a tokenizer; give one, or give ids")
+    return tokenizer
+
+
+def _read(prompt: Any, tokenizer: Any) -> Tokens:
+    if isinstance(prompt, str):
+        return _encoded(prompt, _needed(tokenizer, "a text"), special=True)
+    tokenizer = _needed(tokenizer, "a chat")
+    if not getattr(tokenizer, "chat_template", None):
+        raise ValueError(
+            "the tokenizer has no chat template, which says how messages become a text; set "
+            "tokenizer.chat_template, or give the text itself"
+        )
+    last = prompt[-1]["role"]
+    text = tokenizer.apply_chat_template(
+        list(prompt), tokenize=False, add_generation_prompt=last != "assistant"
+    )
+    turns = _turns(prompt, text)
+    found = _encoded(text, tokenizer, special=False)
+    # what the template wrote, and no message, is held as special tokens are
+    inside = np.zeros(len(found), bool)
+    for turn in turns:
+        inside[found.within(turn.start, turn.end)] = True
+    return Tokens(found.ids, text, found.offsets, found.special | ~inside, turns)
+
+
+def _turns(chat: Sequence[Mapping[str, Any]], text: str) -> tuple[Turn, ...]:
+    """Where the messages' contents stand in the text that the template made of them."""
+    found, at = [], 0
+    for message in chat:
+        content = message.get("content")
+        parts = (
+            [content]
+            if isinstance(content, str)
+            else [
+                part["text"]
+                for part in content or ()
+                if isinstance(part, Mapping) and "text" in part
+            ]
+        )
+        for part in parts:
+            written = part.strip()
+            start = text.find(written, at)
+            if written and start >= 0:
+                at = start + len(written)
+                found.append(Turn(str(message["role"]), start, at))
+    return tuple(found)
+
+
+def _encoded(text: str, tokenizer: Any, special: bool) -> Tokens:
+    """A text as the tokenizer reads it, with its own special tokens before it, none after."""
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    more = {"return_offsets_mapping": True} if fast else {}
+    encoding = tokenizer(text, add_special_tokens=special, **more)
+    ids = np.asarray(encoding["input_ids"], "int64").reshape(-1)
+    marked = _special(ids, tokenizer)
+    if not fast:
+        return _named(ids, tokenizer, None)
+    offsets = [(int(a), int(b)) for a, b in encoding["offset_mapping"]]
+    # tokens that were added stand nowhere in the text: they are written before and after it
+    added = [a == b for a, b in offsets]
+    if not any(added):
+        return Tokens(ids, text, tuple(offsets), marked)
+    if all(added):
+        return _named(ids, tokenizer, None)
+    first, last = added.index(False), len(added) - added[::-1].index(False)
+    ends = [_named(part, tokenizer, None) for part in (ids[:first], ids[last:])]
+    between = [(a, max(a, b)) for a, b in offsets[first:last]]
+    middle = Tokens(ids[first:last], text, tuple(between), marked[first:last])
+    return ends[0] + middle + ends[1]
+
+
+def _joined(continuation: str, prompt: Tokens, tokenizer: Any) -> Tokens:
+    tokenizer = _needed(tokenizer, "a text")
+    whole = _encoded(prompt.text + continuation, tokenizer, special=False)
+    n = len(prompt)
+    if len(whole) >= n and np.array_equal(whole.ids[:n], prompt.ids):
+        return whole[n:]
+    # the prompt's special tokens are not always read back as such: then without them
+    marked = int(np.argmin(prompt.special)) if not prompt.special.all() else 0
+    rest = prompt[marked:]
+    whole = _encoded(rest.text + continuation, tokenizer, special=False)
+    if np.array_equal(whole.ids[: len(rest)], rest.ids):
+        return whole[len(rest) :]
+    raise ValueError(
+        f"the prompt is read in another way when {continuation[:20]!r} follows it, so that no token "
+        "is the first of the continuation; begin it with the space that stands between them and "
+        "end the prompt without, or give the continuation as ids"
+    )
+
+
+# -- ids ------------------------------------------------------------------------------------------
+
+
+def _of_mapping(
+    given: Mapping[str, Any], tokenizer: Any, names: Sequence[str] | None
+) -> tuple[list[Tokens], bool]:
+    """Ids as a tokenizer gives them, less what is padding."""
+    if "input_ids" not in given:
+        raise ValueError(f"a prompt that is a mapping has 'input_ids'; found {sorted(given)}")
+    rows, single = _rows(given["input_ids"], "the prompt")
+    mask = given.get("attention_mask")
+    if mask is not None:
+        kept, _ = _rows(mask, "attention_mask")
+        rows = [ids[np.asarray(m) > 0] for ids, m in zip(rows, kept, strict=True)]
+    return [_named(ids, tokenizer, names if single else None) for ids in rows], single
+
+
+def _rows(given: Any, what: str) -> tuple[list[Ids], bool]:
+    """Rows of ids, and whether one was given."""
+    if isinstance(given, list | tuple) and given and not np.isscalar(given[0]):
+        if all(np.ndim(_host(row)) == 1 for row in given):
+            return [_ids(_host(row), what) for row in given], False
+    array = _host(given)
+    if np.ndim(array) == 1:
+        return [_ids(array, what)], True
+    if np.ndim(array) == 2:
+        return [_ids(row, what) for row in array], False
+    raise TypeError(
+        f"{what} is a {type(given).__name__}; it must be a text, a chat, ids (tokens,) or (records, "
+        "tokens), or a list of these"
+    )
+
+
+def _host(given: Any) -> Any:
+    if isinstance(given, np.ndarray) or not hasattr(given, "shape"):
+        return np.asarray(given)
+    return get_backend(given).to_numpy(given)
+
+
+def _ids(array: Any, what: str) -> Ids:
+    found = np.asarray(array)
+    if found.dtype.kind not in "iub" and found.size:
+        raise TypeError(f"{what} holds {found.dtype}; token ids are ints")
+    return found.astype("int64")
+
+
+def _special(ids: Ids, tokenizer: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.isin(ids, list(getattr(tokenizer, "all_special_ids", ())))
+
+
+def _named(ids: Ids, tokenizer: Any, names: Sequence[str] | None) -> Tokens:
+    """Ids with what each writes, as far as that is known."""
+    if tokenizer is None or names is not None:
+        return Tokens.of_ids(ids, names)
+    return Tokens.of_ids(ids, written(ids, tokenizer), _special(ids, tokenizer))
+
+
+def _continued(ids: Ids, prompt: Tokens, tokenizer: Any) -> Tokens:
+    """Ids that follow a prompt: spaces are told by what stands before."""
+    if tokenizer is None:
+        return Tokens.of_ids(ids)
+    before = prompt.ids[-_BEFORE:]
+    names = written(np.concatenate([before, ids]), tokenizer)[len(before) :]
+    return Tokens.of_ids(ids, names, _special(ids, tokenizer))
+
+
+_BEFORE = 6
+"""So many tokens tell how the next is written: whether a space stands before it, or which bytes."""
+
+
+def written(ids: Ids, tokenizer: Any) -> list[str]:
+    """What each token adds to the text; what is part of a character is written with its last."""
+    found: list[str] = []
+    start = 0
+    for i in range(len(ids)):
+        start = max(start, i - _BEFORE) if found and found[-1] else start
+        before = _decoded(ids[start:i], tokenizer)
+        after = _decoded(ids[start : i + 1], tokenizer)
+        whole = not after.endswith("\ufffd") or i + 1 == len(ids)
+        found.append(after[len(_common(before, after)) :] if whole else "")
+    return found
+
+
+def _common(before: str, after: str) -> str:
+    kept = before.rstrip("\ufffd")
+    n = 0
+    while n < min(len(kept), len(after)) and kept[n] == after[n]:
+        n += 1
+    return after[:n]
+
+
+def _decoded(ids: Ids, tokenizer: Any) -> str:
+    if not len(ids):
+        return ""
+    text: str = tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False)
+    return text
+
+
+def _check(tokens: Tokens, tokenizer: Any) -> None:
+    if not len(tokens):
+        raise ValueError("the prompt has no tokens")
+    first = getattr(tokenizer, "bos_token_id", None)
+    if first is not None and len(tokens) > 1 and (tokens.ids[:2] == first).all():
+        raise ValueError(
+            f"the prompt begins with two {tokenizer.bos_token!r}: it has one, and the tokenizer "
+            "writes another; leave it out of the text, or give ids"
+        )
