@@ -49,7 +49,7 @@ def trained_language_model(seed: int = 0, steps: int = 250) -> tuple[Any, Any]:
             bos_token_id=1,
             eos_token_id=0,
         )
-        model = transformers.GPT2LMHeadModel(config)
+        model: Any = transformers.GPT2LMHeadModel(config)
         _train(model, np.random.default_rng(seed), steps)
     return model.eval(), word_tokenizer()
 
@@ -74,9 +74,8 @@ def word_tokenizer() -> Any:
     own.post_processor = tokenizers.processors.TemplateProcessing(
         single=f"{START} $A", special_tokens=[(START, words[START])]
     )
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=own, bos_token=START, pad_token=PAD, model_max_length=64
-    )
+    made: Any = transformers.PreTrainedTokenizerFast
+    return made(tokenizer_object=own, bos_token=START, pad_token=PAD, model_max_length=64)
 
 
 def _train(model: Any, rng: np.random.Generator, steps: int) -> None:

@@ -90,10 +90,11 @@ def reports(n: int, seed: int = 0) -> list[Report]:
         A list of `Report`.
 
     Example:
-        >>> for text, answer, *_ in reports(2, seed=3):
-        ...     print(text, "->", answer)
-        official : the library opens at noon . rumour : the library opens six today . so the library opens at -> noon
-        official : the shop opens at six today . rumour : shop opens at nine . so the shop opens at -> six
+        >>> found = reports(1, seed=3)[0]
+        >>> found.text.partition(" rumour")[0]
+        'official : the library opens at noon .'
+        >>> found.answer
+        'noon'
     """
     rng = np.random.default_rng(seed)
     return [_drawn(rng)[0] for _ in range(n)]
