@@ -17,6 +17,7 @@ from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.models import Layer, ModelWrapper
+from trulens_core.models.texts import TextModel
 from trulens_core.passes import Pass, Place, Replacement
 from trulens_core.passes.scores import probabilities
 from trulens_core.passes.trace import Trace
@@ -31,6 +32,7 @@ from trulens_torch.revisions import Revisions
 from trulens_torch.ruled import ByRules
 from trulens_torch.session import aside, session
 from trulens_torch.state import Survey
+from trulens_torch.texts import of_transformers
 from trulens_torch.undo import Undo
 from trulens_torch.watching import CheckedIndices, ReadValues
 
@@ -122,6 +124,11 @@ class TorchModelWrapper(ModelWrapper):
                 finally:
                     undo.run()
         return [x._replace(shape=shapes.get(x.name), calls=calls[x.name]) for x in listed]
+
+    def text(self, embeddings: Any = None) -> TextModel:
+        if embeddings is None and hasattr(self._runner, "get_input_embeddings"):
+            return of_transformers(self._runner, lambda: self.opened(ModelInputs(), Cut(INPUT)))
+        return super().text(embeddings)
 
     def place(self, cut: Cut) -> Place:
         if cut.name in (INPUT, OUTPUT):

@@ -10,6 +10,7 @@ from trulens_core.errors import UnknownLayerError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import direct
 from trulens_core.models.conversion import CallerKind, prepared
+from trulens_core.models.texts import TextModel, text_model
 from trulens_core.passes import CutModel
 from trulens_core.passes.names import table_of
 from trulens_core.quantities.base import QoI
@@ -66,6 +67,14 @@ class ModelWrapper(CutModel):
         """The names of the embedding layers, for advice."""
         found = [x for x in self.layers() if "embed" in x.kind.lower()]
         return [x.name for x in sorted(found, key=lambda x: x.kind not in ("Embedding", "Embed"))]
+
+    def text(self, embeddings: Any = None) -> TextModel:
+        """How the model, if it is a language model, reads and writes tokens.
+
+        `embeddings` names the layer, or the cut, where tokens are vectors, where it is not known.
+        A backend says more of the models that it knows.
+        """
+        return text_model(self, embeddings)
 
     # -- core: inputs ------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class TokenQoI(QoI):
     is_standard: ClassVar[bool] = True
     arrays: ClassVar[tuple[str, ...]] = ("tokens", "position", "valid", "against", "groups")
 
-    def __init__(  # noqa: PLR0913 - keyword options, of which a call has few
+    def __init__(
         self,
         tokens: Any,
         position: Any = -1,

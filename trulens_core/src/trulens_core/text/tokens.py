@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +58,7 @@ class Tokens:
             raise ValueError(f"names has {len(named)} names of {len(listed)} tokens")
         ends = np.cumsum([0, *map(len, named)]).tolist()
         marked = np.zeros(len(listed), bool) if special is None else np.asarray(special, bool)
-        offsets = tuple(zip(ends[:-1], ends[1:], strict=True))
+        offsets = tuple(pairwise(ends))
         return cls(listed, "".join(named), offsets, marked)
 
     def __len__(self) -> int:

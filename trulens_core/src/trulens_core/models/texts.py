@@ -1,0 +1,81 @@
+"""How a language model reads and writes tokens, for what is explained in a text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from trulens_core.backends import Tensor
+from trulens_core.errors import CutError
+from trulens_core.passes import CutModel
+from trulens_core.slices import Cut
+
+Embed = Callable[[Tensor], Tensor]
+Generate = Callable[[Sequence[int], Mapping[str, Any]], Sequence[int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TextModel:
+    """What there is to know of a language model besides its layers.
+
+    Attributes:
+        embedding: where tokens are vectors, (records, tokens, width): before anything mixes them.
+        decoder_embedding: the same for the tokens that an encoder-decoder has written; else None.
+        accepts: the names of the arguments that it takes, as "attention_mask" and
+            "logits_to_keep"; none of a model that takes ids and nothing else.
+        start: the id that an encoder-decoder's own text begins with.
+        ends: the ids that end a text.
+        window: how many tokens a position sees, where that is less than all before it.
+        embed: ids, of any shape, as `embedding` has them before places are told; None where the
+            model itself has to be asked.
+        generate: writes on after one prompt's ids, given options; None where tokens are taken one
+            by one, the likeliest.
+        merges: whether what is no text is put among the embeddings, as pictures are; `embedding`
+            has them.
+
+    Example:
+        >>> TextModel(Cut("embed_tokens")).cut
+        Cut('embed_tokens')
+    """
+
+    embedding: Cut
+    decoder_embedding: Cut | None = None
+    accepts: frozenset[str] = frozenset()
+    start: int | None = None
+    ends: tuple[int, ...] = ()
+    window: int | None = None
+    embed: Embed | None = None
+    generate: Generate | None = None
+    merges: bool = False
+
+    @property
+    def cut(self) -> Cut:
+        """Where all tokens that it reads are vectors: one tensor, or the encoder's, the decoder's."""
+        if self.decoder_embedding is None:
+            return self.embedding
+        return Cut([self.embedding.name, self.decoder_embedding.name])
+
+
+def text_model(model: CutModel, embeddings: Any = None) -> TextModel:
+    """What is known of a model that says nothing of itself: where its embeddings are.
+
+    Args:
+        model: it.
+        embeddings: the layer or cut where tokens are vectors; None: its only layer of that kind.
+
+    Raises:
+        CutError: where that is not known.
+    """
+    if embeddings is not None:
+        cut = embeddings if isinstance(embeddings, Cut) else Cut(embeddings)
+        return TextModel(model.resolved(cut))
+    kinds = "Embedding", "Embed"
+    found = [x.name for x in model.layers() if x.kind in kinds]
+    if len(found) == 1:
+        return TextModel(model.resolved(Cut(found[0])))
+    listed = f"it has {', '.join(map(repr, found))}" if found else "it has none that is called so"
+    raise CutError(
+        f"which layer makes vectors of the token ids is not known: {listed}; name it with "
+        "embeddings="
+    )

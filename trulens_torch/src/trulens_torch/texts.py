@@ -1,0 +1,117 @@
+"""How the language models of transformers read and write tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from trulens_core.errors import CutError
+from trulens_core.inputs import ModelInputs
+from trulens_core.models.texts import TextModel
+from trulens_core.slices import Cut
+
+Opened = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
+    """What a model that has `get_input_embeddings` says of itself.
+
+    Args:
+        model: it.
+        opened: a context in which it runs as it does when it is explained.
+    """
+    config: Any = getattr(model, "config", None)
+    text = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
+    names = {id(module): name for name, module in model.named_modules()}
+    several = bool(getattr(config, "is_encoder_decoder", False))
+    first: Any = model
+    decoder = None
+    if several:
+        first = model.get_encoder()  # type: ignore[operator]  # a module's own
+        decoder = Cut(_named(model.get_decoder().get_input_embeddings(), names))  # type: ignore[operator]
+    table = first.get_input_embeddings()
+    merging = _merging(model, table)
+    embedding = Cut(_named(table, names))
+    if merging is not None:
+        embedding = Cut(_named(merging, names), "in", accessor=_embeddings_given)
+    return TextModel(
+        embedding,
+        decoder,
+        accepts=frozenset(inspect.signature(model.forward).parameters),
+        start=_of(config, "decoder_start_token_id") if several else None,
+        ends=_ends(model, text),
+        window=_window(text),
+        embed=lambda ids: table(ids.to(_device(table))),
+        generate=_Writing(model, opened, several) if hasattr(model, "generate") else None,
+        merges=merging is not None,
+    )
+
+
+def _named(module: nn.Module, names: Mapping[int, str]) -> str:
+    name = names.get(id(module))
+    if name is None:
+        raise CutError(
+            "the model's embeddings are no layer of it, so that nothing can be cut there; name the "
+            "layer with embeddings="
+        )
+    return name
+
+
+def _merging(model: nn.Module, table: nn.Module) -> nn.Module | None:
+    """The module that reads text among which something else was put: pictures, sounds."""
+    if not any(hasattr(getattr(model, "config", None), f"{k}_config") for k in ("vision", "audio")):
+        return None
+    holders = [
+        m
+        for m in model.modules()
+        if getattr(m, "embed_tokens", None) is table or getattr(m, "wte", None) is table
+    ]
+    return holders[-1] if holders else None
+
+
+def _embeddings_given(given: ModelInputs) -> Any:
+    return given.kwargs["inputs_embeds"]
+
+
+def _of(config: Any, name: str) -> Any:
+    return getattr(config, name, None)
+
+
+def _ends(model: nn.Module, text: Any) -> tuple[int, ...]:
+    found = _of(getattr(model, "generation_config", None), "eos_token_id")
+    found = _of(text, "eos_token_id") if found is None else found
+    if found is None:
+        return ()
+    return tuple(found) if isinstance(found, list | tuple) else (int(found),)
+
+
+def _window(text: Any) -> int | None:
+    """How far back attention reaches, where each layer's does not reach to the start."""
+    size = _of(text, "sliding_window")
+    return int(size) if size and _of(text, "use_sliding_window") is not False else None
+
+
+def _device(table: nn.Module) -> torch.device:
+    return next(table.parameters()).device
+
+
+class _Writing:
+    """The model's own `generate`, for one prompt at a time."""
+
+    def __init__(self, model: nn.Module, opened: Opened, several: bool) -> None:
+        self._model, self._opened, self._several = model, opened, several
+
+    def __call__(self, ids: Sequence[int], options: Mapping[str, Any]) -> list[int]:
+        device = next(self._model.parameters()).device
+        given = torch.tensor([list(ids)], device=device)
+        mask = torch.ones_like(given)
+        more = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in options.items()}
+        with self._opened(), torch.no_grad():
+            found = self._model.generate(given, attention_mask=mask, **more)  # type: ignore[operator]
+        written: list[int] = found[0].tolist()
+        return written[1:] if self._several else written[len(ids) :]
