@@ -20,14 +20,15 @@ FLOORS = [
     {"influence"},
     {"results"},
     {"attribution"},
-    {"perturbation", "metrics", "datasets", "text"},
+    {"perturbation", "metrics", "datasets"},
+    {"text"},
     {"visualizations"},
     {"recipes"},
     {"the entrance"},
     {"testing"},
 ]
 # an explanation is drawn when somebody looks at it
-UPWARD = {("results", "visualizations")}
+UPWARD = {("results", "visualizations"), ("text", "visualizations")}
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 
 
