@@ -7,6 +7,7 @@ seconds, and its explanations can be judged: the words that decide are given wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +98,7 @@ def reports(n: int, seed: int = 0) -> list[Report]:
         'noon'
     """
     rng = np.random.default_rng(seed)
-    return [_drawn(rng)[0] for _ in range(n)]
+    return [_drawn(rng) for _ in range(n)]
 
 
 def token_ids(text: str) -> list[int]:
@@ -128,12 +129,40 @@ class Batch(NamedTuple):
     weights: Array
 
 
+def answers(words: Sequence[str]) -> tuple[str, ...]:
+    """What may follow the words of a text, of which some may be missing: one time, or several.
+
+    Law: the time that follows "official", before another source, is believed. Where there is none,
+    each of the times that are told may follow, and where none is told, any.
+
+    Args:
+        words: of the text, the question among them or not.
+
+    Returns:
+        Times, each as likely as the others.
+
+    Example:
+        >>> answers("rumour : ten . official : nine . so".split())
+        ('nine',)
+        >>> answers("rumour : ten . : nine . so".split())
+        ('ten', 'nine')
+    """
+    source, told = "", []
+    for word in words:
+        if word in SOURCES:
+            source = word
+        elif word in TIMES:
+            if source == SOURCES[0]:
+                return (word,)
+            told.append(word)
+    return tuple(told) or TIMES
+
+
 def batch(n: int, rng: np.random.Generator, steps: int = 26) -> Batch:
     """Texts to learn from, all of one length.
 
-    In some of them a report has no source, or there is but one report: a network that has seen
-    these knows what to make of a text from which words are taken away. Where none is official,
-    either time may follow.
+    From every second one words are taken away, so that a network learns what to make of that:
+    what `answers` says.
 
     Args:
         n: how many.
@@ -150,19 +179,19 @@ def batch(n: int, rng: np.random.Generator, steps: int = 26) -> Batch:
     """
     ids, weights = np.zeros((n, steps), "int64"), np.zeros((n, steps))
     for row in range(n):
-        told, lost = _drawn(rng)
-        words, answer = told.text.split(), told.answer
-        if rng.random() < 0.25:
-            words, answer = _with_loss(told, lost, rng)
-        own = [*token_ids(" ".join(words)), _IDS[answer]]
+        words = _drawn(rng).text.split()
+        if row % 2:
+            question = words.index("so")
+            words = [*_some(words[:question], rng, rng.random()), *words[question:]]
+        may = answers(words)
+        own = [*token_ids(" ".join(words)), _IDS[may[rng.integers(len(may))]]]
         ids[row, : len(own)] = own
         weights[row, 1 : len(own)] = 0.05 / steps
         weights[row, len(own) - 1] = 1.0
     return Batch(ids, weights)
 
 
-def _drawn(rng: np.random.Generator) -> tuple[Report, int]:
-    """A text, and the place of its second report's first word."""
+def _drawn(rng: np.random.Generator) -> Report:
     place = PLACES[rng.integers(len(PLACES))]
     official, rumour = (TIMES[i] for i in rng.permutation(len(TIMES))[:2])
     said = [
@@ -177,7 +206,7 @@ def _drawn(rng: np.random.Generator) -> tuple[Report, int]:
     ]
     first, second = said[::-1] if rng.random() < 0.5 else said
     words = [*first, *second, "so", *_some(["the", place, "opens"], rng), "at"]
-    return _judged(words, official, rumour), len(first)
+    return _judged(words, official, rumour)
 
 
 def _some(words: list[str], rng: np.random.Generator, share: float = 0.9) -> list[str]:
@@ -189,17 +218,3 @@ def _judged(words: list[str], official: str, rumour: str) -> Report:
     return Report(
         " ".join(words), official, rumour, tuple(i for i, w in enumerate(words) if w in decide)
     )
-
-
-def _with_loss(told: Report, second: int, rng: np.random.Generator) -> tuple[list[str], str]:
-    """The words without a source or a whole report, and what follows then."""
-    words, kind = told.text.split(), rng.integers(4)
-    end = words.index("so")
-    reports = words[:second], words[second:end]
-    if kind == 3:  # one report alone, whatever its source
-        left = reports[rng.integers(2)]
-        return [*left, *words[end:]], next(w for w in left if w in TIMES)
-    missing = SOURCES if kind == 2 else SOURCES[kind : kind + 1]
-    left = [w for w in words if w not in missing]
-    either = (told.answer, told.other)[rng.integers(2)]
-    return left, told.answer if kind == 1 else either

@@ -40,6 +40,19 @@ def token_quantity(quantity: Any, tokenizer: Any, position: Any) -> QoI:
     return TokenQoI(ids[0], position, name, against=against)
 
 
+def shown_quantity(quantity: Any) -> str:
+    """A quantity in words.
+
+    Example:
+        >>> shown_quantity(("contrast", "nine", "ten")), shown_quantity(("log_prob", "nine"))
+        ('nine over ten', 'log_prob of nine')
+    """
+    if not isinstance(quantity, tuple | list):
+        return str(quantity)
+    name, *tokens = quantity
+    return f"{tokens[0]} over {tokens[1]}" if name == "contrast" else f"{name} of {tokens[0]}"
+
+
 def token_id(token: Any, tokenizer: Any) -> int:
     """The id of a token that is given as it is written, or as an id.
 

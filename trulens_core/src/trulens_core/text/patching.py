@@ -16,7 +16,7 @@ from trulens_core.perturbation import Ablation
 from trulens_core.quantities import QoI
 from trulens_core.segments import Segments
 from trulens_core.slices import Cut, OutputCut
-from trulens_core.text.asked_tokens import token_quantity
+from trulens_core.text.asked_tokens import shown_quantity, token_quantity
 from trulens_core.text.lens import LensQoI, reading
 from trulens_core.text.patching_result import PatchingResult
 from trulens_core.text.reading import read_prompts
@@ -271,6 +271,6 @@ def _check(at: str, path: Any, along: str) -> None:
 
 
 def _shown(quantity: Any, position: int, read_at: str | None) -> str:
-    name = " ".join(map(str, quantity)) if isinstance(quantity, tuple | list) else str(quantity)
+    name = shown_quantity(quantity)
     at = "" if position == -1 else f" at token {position}"
     return f"{name}{at}{'' if read_at is None else f', read at {read_at}'}"

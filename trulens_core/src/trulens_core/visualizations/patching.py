@@ -1,4 +1,4 @@
-"""Patching as a map: layers from below, tokens from left to right."""
+"""Patching as a map of layers and tokens; segments of a prompt as bars."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 
 from trulens_core.text.patching_result import PatchingResult
+from trulens_core.text.segment_result import SegmentsResult
 from trulens_core.visualizations.canvas import arranged, canvas
+from trulens_core.visualizations.charts import bars
 from trulens_core.visualizations.images import Array
 from trulens_core.visualizations.look import GREY, SMALL, label, limit, signed_map
 
-_ROOM = 22
+_ROOM = 34
 
 
 def patching_map(result: PatchingResult, *, fig: Any = None, ax: Any = None, most: int = 40) -> Any:
     """What `PatchingResult.plot` does."""
     values, names, what = _columns(result, most)
     shown = _layer_names(result.layers)
-    size = 2.6 + 0.36 * len(names), 1.7 + 0.34 * len(shown)
+    size = 2.6 + 0.36 * len(names), 1.9 + 0.36 * len(shown)
     with canvas(size, fig, ax) as given:
         axes = given
         if ax is None:
@@ -81,3 +83,17 @@ def _layer_names(layers: Sequence[str]) -> list[str]:
 def _title(result: PatchingResult) -> str:
     ends = f"{result.quantity:.3g} clean, {result.corrupted_quantity:.3g} corrupted"
     return f"{label(result.asked, 60)}\n{ends}" if result.asked else ends
+
+
+def segment_bars(result: SegmentsResult, *, fig: Any = None, ax: Any = None, most: int = 20) -> Any:
+    """What `SegmentsResult.plot` does."""
+    size = 7.0, 1.3 + 0.3 * min(len(result), most)
+    with canvas(size, fig, ax) as given:
+        axes = given
+        if ax is None:
+            arranged(given.figure)
+            axes = given.subplots()
+        names = [label(s.replace("\n", " "), 48) for s in result.segments]
+        bars(axes, result.total(), names, most)
+        axes.set_title(label(result.asked, 60), fontsize=SMALL + 1, loc="left")
+    return given if ax is None else given.figure
