@@ -113,10 +113,12 @@ if TYPE_CHECKING:
     from trulens_core.results.replaying import Replay
     from trulens_core.rules import Rule, RuleSet
     from trulens_core.segments import Segments
+    from trulens_core.text import GenerationResult, explain_generation
     from trulens_core.visualizations.comparing import compare
 
 __all__ = [
     "explain",
+    "explain_generation",
     "get_model_wrapper",
     "ModelWrapper",
     "ModelInputs",
@@ -187,6 +189,7 @@ __all__ = [
     "Running",
     "Parts",
     "AttributionResult",
+    "GenerationResult",
     "Replay",
     "load_result",
     "compare",
@@ -264,6 +267,7 @@ _ON_USE = {
     "trulens_core.results.reading": ("load_result",),
     "trulens_core.results.replaying": ("Replay",),
     "trulens_core.segments": ("Segments",),
+    "trulens_core.text": ("GenerationResult", "explain_generation"),
     "trulens_core.visualizations.comparing": ("compare",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""

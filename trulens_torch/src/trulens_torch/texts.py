@@ -48,6 +48,7 @@ def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
         window=_window(text),
         embed=lambda ids: table(ids.to(_device(table))),
         generate=_Writing(model, opened, several) if hasattr(model, "generate") else None,
+        vocabulary=int(table.weight.shape[0]),
         merges=merging is not None,
     )
 

@@ -31,6 +31,7 @@ class TextModel:
             model itself has to be asked.
         generate: writes on after one prompt's ids, given options; None where tokens are taken one
             by one, the likeliest.
+        vocabulary: how many ids `embed` takes.
         merges: whether what is no text is put among the embeddings, as pictures are; `embedding`
             has them.
 
@@ -47,11 +48,12 @@ class TextModel:
     window: int | None = None
     embed: Embed | None = None
     generate: Generate | None = None
+    vocabulary: int | None = None
     merges: bool = False
 
     @property
     def cut(self) -> Cut:
-        """Where all tokens that it reads are vectors: one tensor, or the encoder's, the decoder's."""
+        """Where all tokens are vectors: one tensor, or the encoder's and the decoder's."""
         if self.decoder_embedding is None:
             return self.embedding
         return Cut([self.embedding.name, self.decoder_embedding.name])
@@ -70,8 +72,7 @@ def text_model(model: CutModel, embeddings: Any = None) -> TextModel:
     if embeddings is not None:
         cut = embeddings if isinstance(embeddings, Cut) else Cut(embeddings)
         return TextModel(model.resolved(cut))
-    kinds = "Embedding", "Embed"
-    found = [x.name for x in model.layers() if x.kind in kinds]
+    found = [x.name for x in model.layers() if x.kind.lower() in ("embedding", "embed")]
     if len(found) == 1:
         return TextModel(model.resolved(Cut(found[0])))
     listed = f"it has {', '.join(map(repr, found))}" if found else "it has none that is called so"

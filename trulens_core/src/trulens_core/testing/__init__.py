@@ -6,6 +6,7 @@ NumPy alone.
 
 from trulens_core.testing.examples import small_image_model as small_image_model
 from trulens_core.testing.examples import small_model as small_model
+from trulens_core.testing.examples import small_writer as small_writer
 from trulens_core.testing.measure import relative_error as relative_error
 from trulens_core.testing.reference import ReferenceBackend as ReferenceBackend
 from trulens_core.testing.reference import ReferenceModel as ReferenceModel

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from trulens_core.testing.reference import ReferenceModel, register_reference
-from trulens_core.testing.zoo import ZOO
+from trulens_core.testing.zoo import ZOO, Architecture
+from trulens_core.testing.zoo.architecture import Argument, chain
 
 
 def small_model() -> tuple[ReferenceModel, np.ndarray[Any, Any]]:
@@ -40,3 +41,22 @@ def small_image_model() -> tuple[ReferenceModel, np.ndarray[Any, Any]]:
     register_reference()
     args, _ = ZOO["cnn"].inputs(2)
     return ReferenceModel(ZOO["cnn"]), args[0]
+
+
+def small_writer() -> tuple[ReferenceModel, list[int]]:
+    """A model of seven tokens that gives scores of the next one, and a prompt of four.
+
+    Returns:
+        A `ReferenceModel` with a layer `embedding`, and ids.
+
+    Example:
+        >>> model, ids = small_writer()
+        >>> model(np.asarray([ids])).shape
+        (1, 4, 7)
+    """
+    register_reference()
+    layers = {"embedding": ("embedding", 7, 4), "rnn": ("rnn", 4, 5), "logits": ("dense", 5, 7)}
+    steps = (*chain("ids", "embedding", "rnn", last="both"), ("h", "first", "both"))
+    arguments = (Argument("ids", (4,), "ids", high=7),)
+    written = Architecture("writer", arguments, layers, (*steps, ("y", "logits", "h")), "y")
+    return ReferenceModel(written), [5, 2, 6, 1]

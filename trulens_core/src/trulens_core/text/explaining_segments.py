@@ -14,7 +14,7 @@ from trulens_core.text.asked_tokens import shown_quantity, token_quantity
 from trulens_core.text.reading import read_continuation, read_prompts
 from trulens_core.text.removal import Passes, Removing, passes, rows_of_one_pass
 from trulens_core.text.segment_result import SegmentsResult
-from trulens_core.text.spans import Stretches, stretches
+from trulens_core.text.stretches import Stretches, stretches
 from trulens_core.text.tokens import Tokens
 
 Array = np.ndarray[Any, Any]

@@ -1,4 +1,4 @@
-"""Prompts, chats and continuations read into tokens, as one tokenizer of Hugging Face reads them."""
+"""Prompts, chats and continuations read into tokens, as a tokenizer of Hugging Face reads them."""
 
 from __future__ import annotations
 
@@ -193,9 +193,9 @@ def _joined(continuation: str, prompt: Tokens, tokenizer: Any) -> Tokens:
     if np.array_equal(whole.ids[: len(rest)], rest.ids):
         return whole[len(rest) :]
     raise ValueError(
-        f"the prompt is read in another way when {continuation[:20]!r} follows it, so that no token "
-        "is the first of the continuation; begin it with the space that stands between them and "
-        "end the prompt without, or give the continuation as ids"
+        f"the prompt is read in another way when {continuation[:20]!r} follows it, so that "
+        "no token is the first of the continuation; begin it with the space that stands between "
+        "them and end the prompt without, or give the continuation as ids"
     )
 
 
@@ -218,17 +218,17 @@ def _of_mapping(
 
 def _rows(given: Any, what: str) -> tuple[list[Ids], bool]:
     """Rows of ids, and whether one was given."""
-    if isinstance(given, list | tuple) and given and not np.isscalar(given[0]):
-        if all(np.ndim(_host(row)) == 1 for row in given):
-            return [_ids(_host(row), what) for row in given], False
+    nested = isinstance(given, list | tuple) and len(given) > 0 and not np.isscalar(given[0])
+    if nested and all(np.ndim(_host(row)) == 1 for row in given):
+        return [_ids(_host(row), what) for row in given], False
     array = _host(given)
     if np.ndim(array) == 1:
         return [_ids(array, what)], True
     if np.ndim(array) == 2:
         return [_ids(row, what) for row in array], False
     raise TypeError(
-        f"{what} is a {type(given).__name__}; it must be a text, a chat, ids (tokens,) or (records, "
-        "tokens), or a list of these"
+        f"{what} is a {type(given).__name__}; it must be a text, a chat, ids (tokens,) or "
+        "(records, tokens), or a list of these"
     )
 
 

@@ -14,7 +14,7 @@ from trulens_core.models import ModelWrapper
 from trulens_core.models.texts import TextModel
 from trulens_core.quantities import QoI
 from trulens_core.slices import is_index
-from trulens_core.text.spans import Stretches
+from trulens_core.text.stretches import Stretches
 from trulens_core.text.tokens import Ids
 
 Array = np.ndarray[Any, Any]

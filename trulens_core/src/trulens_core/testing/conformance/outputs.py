@@ -29,6 +29,7 @@ from trulens_core import (
     get_backend,
 )
 from trulens_core.quantities import CombinedQoI
+from trulens_core.testing.conformance.formulas import at, cosine, entropy, log_softmax, total
 from trulens_core.testing.conformance.harness import Harness, checks
 from trulens_core.testing.conformance.quantities import sigmoid, softmax
 
@@ -47,34 +48,6 @@ AT_STEPS = np.asarray([[0, 5], [1, 2], [3, 0], [4, -1]])
 COUNTED, WEIGHTS = np.asarray([[1, 1], [1, 0], [0, 1], [1, 1]]), np.full((4, 2), [0.5, -2.0])
 REFERENCE, REFERENCES = RNG.standard_normal(3), RNG.standard_normal((4, 3))
 TARGETS = np.asarray([1.0, -2.0, 0.5, 0.0])
-
-
-def log_softmax(y: Array, axis: int = 1) -> Array:
-    """By its formula."""
-    return np.asarray(np.log(softmax(y, axis)))
-
-
-def entropy(y: Array, axis: int = 1) -> Array:
-    """By its formula."""
-    return np.asarray(-(softmax(y, axis) * log_softmax(y, axis)).sum(axis))
-
-
-def at(y: Array, classes: Array) -> Array:
-    """The scores of classes per position, (rows, positions…), on axis 1."""
-    return np.take_along_axis(y, classes[:, None], 1)[:, 0]
-
-
-def total(y: Array) -> Array:
-    """Over positions."""
-    found: Array = y.reshape(len(y), -1).sum(1)
-    return found
-
-
-def cosine(y: Array, r: Array) -> Array:
-    """The distance by its formula."""
-    norms = np.linalg.norm(y, axis=1) * np.linalg.norm(r + 0 * y, axis=1)
-    found: Array = 1 - (y * r).sum(1) / norms
-    return found
 
 
 def _squares(y: Any, targets: Any) -> Any:

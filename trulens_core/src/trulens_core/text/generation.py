@@ -1,0 +1,373 @@
+"""Why a language model wrote what it wrote: every token explained by one forward pass."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trulens_core.attribution import (
+    AttributionMethod,
+    InputAttribution,
+    IntegratedGradients,
+    SmoothGrad,
+)
+from trulens_core.errors import TrulensWarning
+from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.results.arrays import host
+from trulens_core.slices import Cut
+from trulens_core.text.forced import Forced, continued, groups_of
+from trulens_core.text.reading import read_alone, read_continuation, read_prompts
+from trulens_core.text.replaced import Replacement, baseline_of, remark_of_zeros
+from trulens_core.text.result import GenerationResult
+from trulens_core.text.spans import Spans, spans_of
+from trulens_core.text.tokens import Ids, Tokens
+
+METHODS: dict[str, type[AttributionMethod]] = {
+    "input_x_gradient": InputAttribution,
+    "ig": IntegratedGradients,
+    "integrated_gradients": IntegratedGradients,
+    "smoothgrad": SmoothGrad,
+}
+"""Methods by the names that `explain_generation` takes."""
+_LEAK = 1e-6
+_APART = ("input_ids", "attention_mask")
+
+
+def explain_generation(  # noqa: PLR0913 - keyword options, of which a call has few
+    model: Any,
+    tokenizer: Any,
+    prompt: Any,
+    continuation: Any = None,
+    *,
+    quantity: Any = "log_prob",
+    method: str | type[AttributionMethod] = "input_x_gradient",
+    targets: Any = "each",
+    baseline: Any = None,
+    hold: Any = "special",
+    attribute: Any = None,
+    embeddings: Any = None,
+    names: Sequence[str] | None = None,
+    generate: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Any:
+    """Explain each token that a language model wrote by the tokens before it.
+
+    The text is given to the model whole, once: what it gives at a place depends on what stands
+    before, so that one forward pass, or one path of them, serves all tokens. Each row is what the
+    same method gives for the text cut off after the row's token.
+
+    Args:
+        model: a causal, encoder-decoder or vision-language model of transformers; or any model
+            that gives scores (records, tokens, vocabulary) for ids; or its wrapper.
+        tokenizer: of Hugging Face; None where ids are given.
+        prompt: a text, a chat (a list of messages), ids, or what a tokenizer or processor gives,
+            pictures included; or a list of texts, of chats or of ids.
+        continuation: the text or ids whose tokens are explained, one per prompt. None: what the
+            model writes, greedily.
+        quantity: of a token: "log_prob", "logit", "prob", "entropy"; ("contrast", other) for its
+            score less that of the other continuation's token at its place, after the same text; or
+            a function of scores (rows, targets, vocabulary) that gives (rows, targets).
+        method: "input_x_gradient", "ig", "smoothgrad", or a class of a method by gradients, made
+            with `options`. `rules=` is one of these. Gradients are multiplied with the embeddings:
+            by themselves they add up to 0 over a width that is normalised next.
+        targets: "each" token; "sum" of all, by one backward pass; "words", "sentences"; or spans
+            (start, end) of the continuation's tokens, each summed.
+        baseline: what takes a token's place, for methods that have one: "mean" of all tokens'
+            embeddings (the default), "eos", "pad", "unk", "bos", "zeros", a token's id, a vector.
+        hold: what keeps its own place and gets exactly 0: "special" tokens and what a chat's
+            template wrote; None; or places of tokens.
+        attribute: what may get something: None is all; "prompt" holds what was generated; or spans
+            of tokens, the rest being held.
+        embeddings: the layer, or the cut, where tokens are vectors, where it is not known.
+        names: how the prompt's tokens are written, without a tokenizer.
+        generate: options of generation, such as `max_new_tokens` (32).
+        **options: of the method: `resolution`, `tolerance`, `rules`, `rebatch_size`, `progress`.
+
+    Returns:
+        A `GenerationResult`; a list of them for a list of prompts.
+
+    Raises:
+        ValueError: for texts without a tokenizer, a continuation that changes how the prompt is
+            read, two tokens that both begin the text, contrasts of another length, no tokens.
+        CutError: where the embeddings are not known.
+        TypeError: for an option that the method does not have.
+
+    Example:
+        >>> from trulens_core.testing import small_writer
+        >>> model, ids = small_writer()
+        >>> r = explain_generation(model, None, ids, [3, 1], embeddings="embedding")
+        >>> r.attributions.shape, bool(r.attributions[0, -2:].any())
+        ((2, 6), False)
+    """
+    wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
+    work = _Work(wrapper, tokenizer, wrapper.text(embeddings), dict(options))
+    prompts = read_prompts(prompt, tokenizer, names=names)
+    others = _others(prompt)
+    written = work.continuations(prompts, continuation, generate or {}, others)
+    forced = Forced(prompts.texts, written, work.text, others)
+    against, kind = work.compared(quantity, forced)
+    spans = [_targets(c, targets) for c in written]
+    held = [_held(p, c, hold, attribute) for p, c in zip(prompts.texts, written, strict=True)]
+    results = work.explained(forced, kind, against, spans, held, method, baseline)
+    return results[0] if prompts.single else results
+
+
+class _Work:
+    """What every step of an explanation needs."""
+
+    def __init__(
+        self, wrapper: ModelWrapper, tokenizer: Any, text: Any, options: dict[str, Any]
+    ) -> None:
+        self.wrapper, self.tokenizer, self.text, self.options = wrapper, tokenizer, text, options
+
+    # -- what was written ---------------------------------------------------------------------
+
+    def continuations(
+        self, prompts: Any, given: Any, options: Mapping[str, Any], others: Mapping[str, Any]
+    ) -> list[Tokens]:
+        texts, n = prompts.texts, len(prompts.texts)
+        if given is None:
+            return [self._generated(p, options, others) for p in texts]
+        listed = [given] if prompts.single else list(given)
+        if len(listed) != n:
+            raise ValueError(f"there are {n} prompts and {len(listed)} continuations")
+        return [self._read(c, p) for c, p in zip(listed, texts, strict=True)]
+
+    def _read(self, continuation: Any, prompt: Tokens) -> Tokens:
+        if self.text.decoder_embedding is None:
+            return read_continuation(continuation, prompt, self.tokenizer)
+        return read_alone(continuation, self.tokenizer)
+
+    def _generated(
+        self, prompt: Tokens, options: Mapping[str, Any], others: Mapping[str, Any]
+    ) -> Tokens:
+        ids = continued(prompt, self.text, self._scores, {**others, **options})
+        if not len(ids):
+            raise ValueError("the model wrote nothing, so that there is nothing to explain")
+        return self._read(ids, prompt)
+
+    def _scores(self, ids: Ids) -> Any:
+        return host(self.wrapper.fprop([ids[None]]))[0]
+
+    def compared(self, quantity: Any, forced: Forced) -> tuple[list[Ids] | None, Any]:
+        """The other tokens of a contrast, and the quantity as `TokenQoI` has it."""
+        if not (isinstance(quantity, tuple) and len(quantity) == 2 and quantity[0] == "contrast"):
+            return None, quantity
+        others = [quantity[1]] if len(forced.prompts) == 1 else list(quantity[1])
+        found = []
+        for other, p, c in zip(others, forced.prompts, forced.continuations, strict=True):
+            tokens = self._read(other, p)
+            if len(tokens) != len(c):
+                raise ValueError(
+                    f"a contrast compares token by token, and {tokens.text!r} has {len(tokens)} "
+                    f"tokens where {c.text!r} has {len(c)}"
+                )
+            found.append(tokens.ids)
+        return found, "contrast"
+
+    # -- the explanation ----------------------------------------------------------------------
+
+    def explained(  # noqa: PLR0913 - the parts of the question
+        self,
+        forced: Forced,
+        quantity: Any,
+        against: list[Ids] | None,
+        spans: list[Spans],
+        held: list[np.ndarray[Any, Any]],
+        method: Any,
+        baseline: Any,
+    ) -> list[GenerationResult]:
+        pairs = zip(forced.continuations, spans, strict=True)
+        each = all(own == spans_of(c, "tokens") for c, own in pairs)
+        groups = None if each else groups_of(spans, forced.width)
+        qoi = forced.quantity(quantity, against, groups)
+        inputs = forced.inputs(getattr(self.tokenizer, "pad_token_id", None) or 0)
+        kind = _kind(method)
+        known = inspect.signature(kind.__init__).parameters
+        place = "doi_cut" if "doi_cut" in known or "layer" not in known else "layer"
+        parts: dict[str, Any] = {"qoi": qoi, place: self.text.cut, "contract": -1}
+        at = [_laid_out(forced, i, h) for i, h in enumerate(held)]
+        if "multiply_activation" in known:
+            parts["multiply_activation"] = True
+        if "baseline" in known:
+            parts["baseline"] = self._baselines(inputs, at, baseline)
+        elif baseline is not None:
+            raise TypeError(f"{kind.__name__} has no baseline; leave baseline= out")
+        found = kind(self.wrapper, **{**parts, **self.options}).explain(inputs)
+        n_rows, n_tensors = max(map(len, spans)), len(self.text.cut.parts())
+        tables = _tables(found.attributions, n_rows, n_tensors)
+        about = {
+            **{k: (found.method or {}).get(k) for k in ("name", "text", "model", "backend")},
+            "quantity": quantity if isinstance(quantity, str) else _name(quantity),
+            "baseline": _shown(baseline) if "baseline" in known else None,
+        }
+        results = []
+        for i, own in enumerate(spans):
+            columns = [
+                np.stack([host(row[t])[i] for row in tables])[: len(own)] for t in range(n_tensors)
+            ]
+            values = forced.of_tokens(i, columns)
+            values = np.where(held[i], 0.0, values).astype(values.dtype)
+            _check_order(values, forced, i, own)
+            results.append(
+                GenerationResult(
+                    inputs=forced.prompts[i],
+                    outputs=forced.continuations[i],
+                    attributions=values,
+                    targets=own,
+                    sources=tuple((j, j + 1) for j in range(values.shape[1])),
+                    quantity=_row(found.quantity, i, own),
+                    baseline_quantity=_row(found.baseline_quantity, i, own),
+                    residual=_row(found.residual, i, own),
+                    held=held[i],
+                    method=about,
+                )
+            )
+        return results
+
+    def _baselines(self, inputs: Any, at: Sequence[Any], baseline: Any) -> list[Any]:
+        """The baseline of each tensor of the cut: the tokens' own vectors where they are held."""
+        wrapper, cut = self.wrapper, self.text.cut
+        z = [self._values(inputs, i, part) for i, part in enumerate(cut.parts())]
+        replaced = Replacement(wrapper, self.text, self.tokenizer)
+        found = []
+        vectors = []
+        for i, t in enumerate(z):
+            rows = [row[i] for row in at]
+            n = int(t.shape[1])
+            mask = np.stack([np.pad(r, (0, n - len(r)), constant_values=True) for r in rows])
+            given = "mean" if baseline is None else baseline
+            size = self.text.vocabulary or self._vocabulary(inputs)
+            vectors.append(replaced.vector(given, t, size))
+            found.append(baseline_of(t, vectors[-1], mask, wrapper.backend))
+        remark_of_zeros(vectors, z, wrapper)
+        return found if len(found) > 1 else found[0]
+
+    def _values(self, inputs: Any, i: int, cut: Cut) -> Any:
+        """The embeddings of what is read."""
+        prepared, _ = self.wrapper.prepared(inputs)
+        ids = inputs.kwargs.get(("input_ids", "decoder_input_ids")[i])
+        if self.text.embed is not None and not self.text.merges and i == 0:
+            like = self.wrapper.like()
+            return self.text.embed(self.wrapper.backend.from_numpy(ids, like=like))
+        cut = self.wrapper.resolved(cut)
+        with self.wrapper.backend.outside(), self.wrapper.opened(prepared, cut):
+            return self.wrapper.activations(prepared, [cut])[cut][0]
+
+    def _vocabulary(self, inputs: Any) -> int:
+        return int(self.wrapper.fprop(inputs).shape[-1])
+
+
+# -- what was asked, as parts ----------------------------------------------------------------------
+
+
+def _kind(method: Any) -> type[AttributionMethod]:
+    if isinstance(method, type) and issubclass(method, AttributionMethod):
+        return method
+    if method not in METHODS:
+        raise ValueError(
+            f"method is {method!r}; it must be {', '.join(map(repr, METHODS))}, or a class of a "
+            "method by gradients"
+        )
+    return METHODS[method]
+
+
+def _others(prompt: Any) -> dict[str, Any]:
+    """What a processor gave besides ids: pictures."""
+    if not isinstance(prompt, Mapping):
+        return {}
+    return {str(k): v for k, v in prompt.items() if k not in _APART}
+
+
+def _targets(continuation: Tokens, targets: Any) -> Spans:
+    if targets == "each":
+        return spans_of(continuation, "tokens")
+    if targets == "sum":
+        return ((0, len(continuation)),)
+    if isinstance(targets, str):
+        return spans_of(continuation, targets)
+    wanted = {(int(a), int(b)) for a, b in targets}
+    return tuple(s for s in spans_of(continuation, targets) if s in wanted)
+
+
+def _held(
+    prompt: Tokens, continuation: Tokens, hold: Any, attribute: Any
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which tokens of the text keep their own place."""
+    n, m = len(prompt), len(continuation)
+    if hold is None:
+        found = np.zeros(n + m, bool)
+    elif isinstance(hold, str) and hold == "special":
+        found = np.concatenate([prompt.special, continuation.special])
+    elif isinstance(hold, str):
+        raise ValueError(f"hold is {hold!r}; it must be 'special', None or places of tokens")
+    else:
+        found = np.zeros(n + m, bool)
+        found[np.asarray(list(hold), "int64")] = True
+    if attribute is None:
+        return found
+    if isinstance(attribute, str):
+        if attribute != "prompt":
+            raise ValueError(f"attribute is {attribute!r}; it must be 'prompt', None or spans")
+        found[n:] = True
+        return found
+    kept = np.ones(n + m, bool)
+    for start, end in attribute:
+        kept[start:end] = False
+    return found | kept
+
+
+def _laid_out(
+    forced: Forced, record: int, held: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], ...]:
+    """Which tokens are held, as the model reads them: what begins the text of a decoder is."""
+    if not forced.several:
+        return (held[:-1],)
+    n = len(forced.prompts[record])
+    return held[:n], np.concatenate([[True], held[n:-1]])
+
+
+# -- what came back --------------------------------------------------------------------------------
+
+
+def _tables(found: Any, rows: int, tensors: int) -> list[list[np.ndarray[Any, Any]]]:
+    """Attributions as [row][tensor] of (records, tokens), whichever lists of one were unwrapped."""
+    if rows > 1:
+        return [list(row) if tensors > 1 else [row] for row in found]
+    return [list(found) if tensors > 1 else [found]]
+
+
+def _row(values: Any, record: int, own: Spans) -> np.ndarray[Any, Any] | None:
+    if values is None:
+        return None
+    of_record = host(values)[record]
+    return np.atleast_1d(of_record)[: len(own)]
+
+
+def _check_order(values: np.ndarray[Any, Any], forced: Forced, record: int, own: Spans) -> None:
+    """Warn where a token that came later has an effect on one before it."""
+    n = len(forced.prompts[record])
+    beyond = [r[n + b - 1 :] for r, (_, b) in zip(values, own, strict=True)]
+    later = max(float(np.abs(r).max()) for r in beyond)
+    if later > _LEAK * float(np.abs(values).max()):
+        warnings.warn(
+            "tokens have an effect on what stands before them, so that the model is not causal, or "
+            "its tokens compete for room, as experts of a limited capacity do; a row is then not "
+            "what the text cut off after it gives",
+            TrulensWarning,
+            stacklevel=4,
+        )
+
+
+def _name(quantity: Any) -> str:
+    return str(getattr(quantity, "__name__", type(quantity).__name__))
+
+
+def _shown(baseline: Any) -> str:
+    if baseline is None or isinstance(baseline, str | int):
+        return "mean" if baseline is None else str(baseline)
+    return "a vector"

@@ -1,0 +1,242 @@
+"""What an explanation of a generated text gives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trulens_core.text.spans import Spans, spans_of
+from trulens_core.text.tokens import Tokens
+
+Array = np.ndarray[Any, Any]
+
+
+class Agreement(NamedTuple):
+    """How alike two explanations of one text are.
+
+    Attributes:
+        correlation: of each row's numbers (Pearson), (rows,); nan where one of them is constant.
+        ranks: the same of their ranks (Spearman).
+        largest: the largest difference of a row, as a part of the other result's largest number.
+    """
+
+    correlation: Array
+    ranks: Array
+    largest: Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GenerationResult:
+    """Numbers of a text's tokens for each token that a model wrote after it.
+
+    Law: columns and rows of tokens that belong together add up (`by`, `total`), so that what is
+    complete stays so.
+
+    Attributes:
+        inputs: the prompt.
+        outputs: the continuation.
+        attributions: (targets, sources): a row for each target, a column for each source.
+        targets: the spans of `outputs` that rows explain.
+        sources: the spans of prompt and continuation together that columns are.
+        quantity: of each target, at the text.
+        baseline_quantity: of each target, at the baseline; None where the method has none.
+        residual: quantity − baseline quantity − the row's sum; None where that is not to be 0.
+        held: which tokens of prompt and continuation kept their place, and have exactly 0.
+        method: what was asked, as data.
+        removal: how segments were taken out, where they were.
+
+    Example:
+        >>> from trulens_core import explain_generation
+        >>> from trulens_core.testing import small_writer
+        >>> model, ids = small_writer()
+        >>> r = explain_generation(model, None, ids, [3, 1], names=["It ", "is ", "so", "."])
+        >>> r.total().attributions.shape, r.by("words").inputs_shown
+        ((1, 6), ['It ', 'is ', 'so.'])
+    """
+
+    inputs: Tokens
+    outputs: Tokens
+    attributions: Array
+    targets: Spans
+    sources: Spans
+    quantity: Array | None = None
+    baseline_quantity: Array | None = None
+    residual: Array | None = None
+    held: Array | None = None
+    method: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    removal: str | None = None
+
+    # -- what it is of ------------------------------------------------------------------------
+
+    @property
+    def n_prompt(self) -> int:
+        """How many columns are of the prompt."""
+        return sum(1 for a, _ in self.sources if a < len(self.inputs))
+
+    @property
+    def text(self) -> Tokens:
+        """Prompt and continuation."""
+        return self.inputs + self.outputs
+
+    @property
+    def inputs_shown(self) -> list[str]:
+        """What each column of the prompt says."""
+        return self._sources()[: self.n_prompt]
+
+    @property
+    def outputs_shown(self) -> list[str]:
+        """What each target says."""
+        pieces = self.outputs.pieces
+        return ["".join(pieces[a:b]) for a, b in self.targets]
+
+    def _sources(self) -> list[str]:
+        pieces = self.text.pieces
+        return ["".join(pieces[a:b]) for a, b in self.sources]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    # -- sums ---------------------------------------------------------------------------------
+
+    def by(self, unit: Any, rows: Any = None) -> GenerationResult:
+        """Sums over tokens that belong together; what is complete stays so.
+
+        Args:
+            unit: "words", "sentences", "lines", "turns", or spans of the whole text's tokens.
+            rows: the same for the targets; None is `unit`, or each as it is where that is spans.
+        """
+        n = len(self.inputs)
+        if isinstance(unit, str):
+            within = spans_of(self.inputs, unit), spans_of(self.outputs, unit)
+            units = (*within[0], *((a + n, b + n) for a, b in within[1]))
+        else:
+            units = spans_of(self.text, unit)
+        rows = unit if rows is None and isinstance(unit, str) else rows
+        columns = _members(self.sources, units)
+        found = self._with_columns(tuple(s for s, _ in columns), [m for _, m in columns])
+        if rows is None:
+            return found
+        listed = _members(self.targets, spans_of(self.outputs, rows))
+        return found._with_rows(tuple(s for s, _ in listed), [m for _, m in listed])
+
+    def total(self) -> GenerationResult:
+        """One row: the sum over all targets."""
+        whole = (self.targets[0][0], self.targets[-1][1])
+        return self._with_rows((whole,), [list(range(len(self)))])
+
+    def _with_columns(self, spans: Spans, members: Sequence[Sequence[int]]) -> GenerationResult:
+        sums = [self.attributions[:, list(m)].sum(1) for m in members]
+        return dataclasses.replace(self, attributions=np.stack(sums, 1), sources=spans)
+
+    def _with_rows(self, spans: Spans, members: Sequence[Sequence[int]]) -> GenerationResult:
+        def summed(values: Array | None) -> Any:
+            return None if values is None else np.stack([values[list(m)].sum(0) for m in members])
+
+        return dataclasses.replace(
+            self,
+            attributions=summed(self.attributions),
+            targets=spans,
+            quantity=summed(self.quantity),
+            baseline_quantity=summed(self.baseline_quantity),
+            residual=summed(self.residual),
+        )
+
+    # -- by text ------------------------------------------------------------------------------
+
+    def __getitem__(self, words: Any) -> Any:
+        """What a stretch of the text, given by its words, does: r["fox"], (targets,).
+
+        With a second text, what it does to that stretch of the continuation, a number: r["fox",
+        "dog"]. A stretch that stands several times counts with all of them.
+
+        Raises:
+            KeyError: for words that do not stand there.
+        """
+        of, to = words if isinstance(words, tuple) else (words, None)
+        values = self.attributions[:, self._found(of, self.text, self.sources)].sum(1)
+        if to is None:
+            return values
+        return float(values[self._found(to, self.outputs, self.targets)].sum())
+
+    def _found(self, words: Any, tokens: Tokens, spans: Spans) -> list[int]:
+        if not isinstance(words, str) or not words:
+            raise KeyError(f"{words!r}: a stretch of the text is given by its words")
+        at, places = tokens.text.find(words), set[int]()
+        while at >= 0:
+            places.update(tokens.within(at, at + len(words)))
+            at = tokens.text.find(words, at + len(words))
+        found = [i for i, (a, b) in enumerate(spans) if places.intersection(range(a, b))]
+        if not found:
+            raise KeyError(f"{words!r} does not stand in {tokens.text[:80]!r}")
+        return found
+
+    # -- two results --------------------------------------------------------------------------
+
+    def __sub__(self, other: GenerationResult) -> GenerationResult:
+        """The difference of two explanations of one text, column by column.
+
+        Of two quantities it is, for linear methods, the explanation of their difference.
+        """
+        if not isinstance(other, GenerationResult):
+            return NotImplemented
+        self._check_alike(other)
+
+        def less(a: Array | None, b: Array | None) -> Array | None:
+            return None if a is None or b is None else a - b
+
+        return dataclasses.replace(
+            self,
+            attributions=self.attributions - other.attributions,
+            quantity=less(self.quantity, other.quantity),
+            baseline_quantity=less(self.baseline_quantity, other.baseline_quantity),
+            residual=less(self.residual, other.residual),
+            method={"text": "a difference", "of": [dict(self.method), dict(other.method)]},
+        )
+
+    def agreement(self, other: GenerationResult) -> Agreement:
+        """How alike another explanation of the same text is, row by row."""
+        self._check_alike(other)
+        pairs = list(zip(self.attributions, other.attributions, strict=True))
+        ranked = [(_ranks(a), _ranks(b)) for a, b in pairs]
+        tiny = np.finfo("float64").tiny
+        largest = [np.abs(a - b).max() / max(np.abs(b).max(), tiny) for a, b in pairs]
+        return Agreement(
+            np.asarray([_correlation(a, b) for a, b in pairs]),
+            np.asarray([_correlation(a, b) for a, b in ranked]),
+            np.asarray(largest),
+        )
+
+    def _check_alike(self, other: GenerationResult) -> None:
+        same = np.array_equal(self.text.ids, other.text.ids) and self.sources == other.sources
+        if not same or self.targets != other.targets:
+            raise ValueError(
+                "the two results are of different texts or stretches; take both by('words'), or "
+                "explain the same continuation"
+            )
+
+
+def _members(spans: Spans, units: Spans) -> list[tuple[tuple[int, int], list[int]]]:
+    """Which spans make up each unit; a span belongs to the unit in which it begins."""
+    found: list[tuple[tuple[int, int], list[int]]] = []
+    for start, end in units:
+        own = [i for i, (a, _) in enumerate(spans) if start <= a < end]
+        if own:
+            found.append(((spans[own[0]][0], spans[own[-1]][1]), own))
+    return found
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks, equal numbers sharing the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    found: Array = (ends - (counts - 1) / 2)[place.reshape(-1)]
+    return found
+
+
+def _correlation(a: Array, b: Array) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / size if size > 0 else float("nan")
