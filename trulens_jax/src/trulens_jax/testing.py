@@ -30,10 +30,10 @@ def trained_language_model(seed: int = 0, steps: int = 250) -> Any:
         >>> model(np.array([[1, 3, 13]])).shape
         (1, 3, 20)
     """
-    import jax  # noqa: PLC0415 - for tests and pages only, with flax
-    import jax.numpy as jnp  # noqa: PLC0415
-    import optax  # noqa: PLC0415
-    from flax import nnx  # noqa: PLC0415
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flax import nnx
 
     model = _network(nnx, jnp, jax)(nnx.Rngs(seed))
     rate = optax.warmup_cosine_decay_schedule(0.0, 6e-3, 30, max(steps, 31), 3e-4)

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trulens_core.errors import InterventionError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
 from trulens_core.models.texts import TextModel
 from trulens_core.quantities import QoI
 from trulens_core.slices import is_index
+from trulens_core.text.replaced import Replacement
 from trulens_core.text.stretches import Stretches
 from trulens_core.text.tokens import Ids
 
@@ -104,6 +104,15 @@ class Passes:
         back = np.argsort(order, kind="stable").astype("int32")
         return xp.take(whole, backend.from_numpy(back, like=whole), axis=0)
 
+    def padded(self, kept: Array) -> Any:
+        """The text without them, filled up at the end, which nothing before it sees."""
+        xp, lengths = self.wrapper.backend.xp, kept.sum(axis=1)
+        order = np.argsort(~kept, axis=1, kind="stable")
+        ids = np.where(np.arange(kept.shape[1]) < lengths[:, None], self.ids[order], 0)
+        y = self.wrapper.fprop(self._prepared(ids, {}))
+        rows = [y[i : i + 1, n - self.steps : n] for i, n in enumerate(lengths.tolist())]
+        return xp.concat(rows, axis=0)
+
     def replaced(self, token: int) -> Pass:
         """Another token in their place."""
         return lambda kept: self._run(np.where(kept, self.ids, token), self._all(kept))
@@ -129,16 +138,22 @@ class Passes:
         Args:
             kept: some rows to find out with.
         """
-        if not {"attention_mask", "position_ids"} <= set(self._takes):
-            return self.shorter, "shorter texts"
-        host = self.wrapper.backend.to_numpy
-        a, b = (
-            np.asarray(host(y))[:, -self.steps :] for y in (self.closed(kept), self.shorter(kept))
-        )
-        far = np.abs(a.astype("float64") - b).max() / max(float(np.abs(b).max()), 1e-30)
-        if far <= _CLOSE.get(a.dtype.itemsize, 1e-4):
+        exact = self._host(self.shorter(kept))
+        if {"attention_mask", "position_ids"} <= self._takes and self._near(
+            self.closed(kept), exact
+        ):
             return self.closed, "attention mask"
+        if self._near(self.padded(kept), exact):
+            return self.padded, "shorter texts, filled up at the end"
         return self.shorter, "shorter texts"
+
+    def _near(self, y: Any, exact: Array) -> bool:
+        found = self._host(y)
+        far = np.abs(found.astype("float64") - exact).max()
+        return bool(far <= _CLOSE.get(found.dtype.itemsize, 1e-4) * float(np.abs(exact).max()))
+
+    def _host(self, y: Any) -> Array:
+        return np.asarray(self.wrapper.backend.to_numpy(y))[:, -self.steps :]
 
     @property
     def _takes(self) -> frozenset[str]:
@@ -203,15 +218,14 @@ def passes(ways: Passes, removal: Any, tokenizer: Any, probes: Array) -> tuple[P
 
 def _mean(ways: Passes) -> Array:
     """The mean of the vocabulary's embeddings."""
-    size = getattr(getattr(ways.wrapper.model, "config", None), "vocab_size", None)
-    if ways.text.embed is None or size is None:
-        raise InterventionError(
-            "removal='mean' needs the embeddings of the whole vocabulary, and this model does not "
-            "tell them; give the id of a token"
+    if ways.text.vocabulary is None:
+        raise ValueError(
+            "removal='mean' needs the embeddings of the whole vocabulary, and how many there are "
+            "is not known of this model; give the id of a token"
         )
-    like = ways._prepared(np.arange(int(size))[None], {}).kwargs["input_ids"]
-    table = ways.wrapper.backend.to_numpy(ways.text.embed(like))
-    return np.asarray(table.reshape(-1, table.shape[-1]).mean(axis=0))
+    like = ways.wrapper.fprop(ways._prepared(ways.ids[None], {}), to_cut=ways.text.embedding)
+    found = Replacement(ways.wrapper, ways.text).vector("mean", like, ways.text.vocabulary)
+    return ways.wrapper.backend.to_numpy(found)
 
 
 def rows_of_one_pass(length: int, rebatch_size: int | None) -> int:

@@ -84,11 +84,8 @@ def stretches(prompt: Tokens, segments: Any) -> Stretches:
 def _spans(prompt: Tokens, segments: Any) -> list[Span]:
     text = prompt.text
     if isinstance(segments, re.Pattern):
-        ends = [(m.start(), m.end()) for m in segments.finditer(text)]
-        starts = [0, *(b for _, b in ends)]
-        return [
-            (a, b) for a, b in zip(starts, [*(a for a, _ in ends), len(text)], strict=True) if a < b
-        ]
+        parts = [_split(prompt, segments, *ends) for ends in _between(prompt)]
+        return [span for part in parts for span in part]
     if segments == "turns":
         if not prompt.turns:
             raise ValueError("segments='turns' are a chat's messages, and the prompt is no chat")
@@ -106,16 +103,31 @@ def _spans(prompt: Tokens, segments: Any) -> list[Span]:
     )
 
 
-def _free(prompt: Tokens, pattern: str) -> list[Span]:
-    """Where the pattern fits between what is special: no stretch goes over that."""
+def _between(prompt: Tokens) -> list[Span]:
+    """What lies between the special tokens, over which no stretch goes."""
     found, start = [], 0
     bounds = [span for span, held in zip(prompt.offsets, prompt.special, strict=True) if held]
     for a, b in [*bounds, (len(prompt.text), len(prompt.text))]:
-        part = prompt.text[start:a]
-        each = re.finditer(pattern, part, re.DOTALL)
-        found += [(start + m.start(), start + m.end()) for m in each if m.group().strip()]
+        found.append((start, max(start, a)))
         start = max(start, b)
     return found
+
+
+def _free(prompt: Tokens, pattern: str) -> list[Span]:
+    """Where the pattern fits."""
+    found: list[Span] = []
+    for start, end in _between(prompt):
+        each = re.finditer(pattern, prompt.text[start:end], re.DOTALL)
+        found += [(start + m.start(), start + m.end()) for m in each if m.group().strip()]
+    return found
+
+
+def _split(prompt: Tokens, pattern: re.Pattern[str], start: int, end: int) -> list[Span]:
+    """What lies between the places where the pattern fits."""
+    fits = [(start + m.start(), start + m.end()) for m in pattern.finditer(prompt.text[start:end])]
+    starts, ends = [start, *(b for _, b in fits)], [*(a for a, _ in fits), end]
+    spans = zip(starts, ends, strict=True)
+    return [(a, b) for a, b in spans if prompt.text[a:b].strip()]
 
 
 def _listed(text: str, segments: Sequence[str]) -> list[Span]:
