@@ -25,9 +25,8 @@ def trained():
 
 
 def test_it_has_learned_what_to_believe(trained):
-    ids = np.array(
-        [token_ids(report(rumour=t, swapped=s).text) for t in ("ten", "six") for s in (0, 1)]
-    )
+    texts = [report(rumour=t, swapped=s).text for t in ("ten", "six") for s in (False, True)]
+    ids = np.array([token_ids(text) for text in texts])
     assert (np.asarray(trained[0](ids))[:, -1].argmax(-1) == NINE).all()
 
 
