@@ -17,12 +17,15 @@ from trulens_core import (
     explain_segments,
     get_model_wrapper,
 )
+from trulens_core.testing.reports import PLACES, TIMES, report
 from trulens_core.text.reading import read_prompts
 from trulens_core.text.stretches import stretches
 
 IDS, OUT = [5, 9, 12, 7, 30, 21, 14, 33, 6], [8, 11]
 # four segments of the ids; the first and the last token are held
 SPANS = [(1, 3), (3, 4), (4, 6), (6, 8)]
+PAIRS = list(itertools.permutations(TIMES, 2))[::4]
+SIDES = False, True
 WORDS = CLEAN.text.partition(" so ")[0].split()
 
 
@@ -179,9 +182,9 @@ def test_gradients_along_a_path_find_the_same_words():
     mean = without_words(table.mean(0))[None]
     path = IntegratedGradients(wrapper, mean, 50, cut, qoi, contract=-1)
     assert share(path.attributions(input_ids=ids)) >= 0.8
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.randint(2, len(table), (40, ids.shape[1]), generator=generator)
-    data = torch.stack([without_words(table[row]) for row in drawn])
+    # other texts of the same form, in which the question is the same
+    others = [report(p, a, b, swapped).text for p in PLACES for a, b in PAIRS for swapped in SIDES]
+    data = torch.stack([without_words(table[words(text).input_ids]) for text in others])
     expected = ExpectedGradients(wrapper, data, 400, doi_cut=cut, qoi=qoi, contract=-1)
     assert share(expected.attributions(input_ids=ids)) >= 0.8
 
