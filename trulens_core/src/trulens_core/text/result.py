@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from trulens_core.text import saving
+from trulens_core.text.fields import GenerationFields
 from trulens_core.text.spans import Spans, spans_of
 from trulens_core.text.tokens import Tokens
 
@@ -29,7 +32,7 @@ class Agreement(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GenerationResult:
+class GenerationResult(GenerationFields):
     """Numbers of a text's tokens for each token that a model wrote after it.
 
     Law: columns and rows of tokens that belong together add up (`by`, `total`), so that what is
@@ -57,47 +60,58 @@ class GenerationResult:
         ((1, 6), ['It ', 'is ', 'so.'])
     """
 
-    inputs: Tokens
-    outputs: Tokens
-    attributions: Array
-    targets: Spans
-    sources: Spans
-    quantity: Array | None = None
-    baseline_quantity: Array | None = None
-    residual: Array | None = None
-    held: Array | None = None
-    method: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    removal: str | None = None
+    # -- views --------------------------------------------------------------------------------
 
-    # -- what it is of ------------------------------------------------------------------------
+    def __str__(self) -> str:
+        return "\n".join(self._terminal().lines(self))
 
-    @property
-    def n_prompt(self) -> int:
-        """How many columns are of the prompt."""
-        return sum(1 for a, _ in self.sources if a < len(self.inputs))
+    def __repr__(self) -> str:
+        rows, columns = self.attributions.shape
+        return f"GenerationResult({self.outputs.text!r}: {rows} targets, {columns} sources)"
 
-    @property
-    def text(self) -> Tokens:
-        """Prompt and continuation."""
-        return self.inputs + self.outputs
+    def __rich__(self) -> Any:
+        """The text coloured, for `rich.print` (needs rich)."""
+        return self._terminal().styled(self)
 
-    @property
-    def inputs_shown(self) -> list[str]:
-        """What each column of the prompt says."""
-        return self._sources()[: self.n_prompt]
+    @staticmethod
+    def _terminal() -> Any:
+        from trulens_core.visualizations import generation_terminal  # only when shown
 
-    @property
-    def outputs_shown(self) -> list[str]:
-        """What each target says."""
-        pieces = self.outputs.pieces
-        return ["".join(pieces[a:b]) for a, b in self.targets]
+        return generation_terminal
 
-    def _sources(self) -> list[str]:
-        pieces = self.text.pieces
-        return ["".join(pieces[a:b]) for a, b in self.sources]
+    def _repr_html_(self) -> str:
+        from trulens_core.visualizations import generation_page  # only when shown
 
-    def __len__(self) -> int:
-        return len(self.targets)
+        return generation_page.fragment(self)
+
+    def to_html(self, path: str | Path, title: str = "What it was written from") -> None:
+        """Write one HTML file, to be explored by mouse and keyboard; it fetches nothing."""
+        from trulens_core.visualizations import generation_page  # only when shown
+
+        Path(path).write_text(generation_page.page(self, title), encoding="utf-8")
+
+    def plot(self, fig: Any = None) -> Any:
+        """A heat map, targets by sources, as a matplotlib figure (needs matplotlib).
+
+        Args:
+            fig: the figure to draw on; a new one if not given.
+        """
+        from trulens_core.visualizations import generation_heat  # only when drawn
+
+        return generation_heat.heat_map(self, fig)
+
+    def save(self, path: str | Path) -> None:
+        """Write a file that `GenerationResult.load` reads (needs safetensors)."""
+        saving.saved(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> GenerationResult:
+        """What `save` wrote. Nothing in the file is executed.
+
+        Raises:
+            ResultFileError: for a file that is none, or was changed.
+        """
+        return cls(**saving.loaded(path))
 
     # -- sums ---------------------------------------------------------------------------------
 

@@ -57,6 +57,11 @@ def _stretches(tokens: Tokens, unit: str) -> Sequence[tuple[int, int]] | None:
 def _place(tokens: Tokens, i: int, stretches: Sequence[tuple[int, int]] | None) -> object:
     """What token i is a part of; equal for neighbours that belong together."""
     alone = (i,)
+    if stretches is not None and i + 1 < len(tokens) and not tokens.special[i : i + 2].any():
+        a, b = tokens.offsets[i]
+        if not tokens.text[a:b].strip() and not _inside(tokens, i, stretches):
+            following = _place(tokens, i + 1, stretches)  # a space belongs to what follows it
+            return following if isinstance(following, int) else alone
     if stretches is None or tokens.special[i]:
         return alone
     a, b = tokens.offsets[i]
@@ -66,6 +71,11 @@ def _place(tokens: Tokens, i: int, stretches: Sequence[tuple[int, int]] | None) 
         if start <= at < end:
             return number
     return alone
+
+
+def _inside(tokens: Tokens, i: int, stretches: Sequence[tuple[int, int]]) -> bool:
+    a = tokens.offsets[i][0]
+    return any(start <= a < end for start, end in stretches)
 
 
 def _consecutive(places: Sequence[object]) -> Spans:
