@@ -113,12 +113,21 @@ if TYPE_CHECKING:
     from trulens_core.results.replaying import Replay
     from trulens_core.rules import Rule, RuleSet
     from trulens_core.segments import Segments
-    from trulens_core.text import GenerationResult, explain_generation
+    from trulens_core.text import (
+        GenerationResult,
+        PatchingResult,
+        SegmentsResult,
+        explain_generation,
+        explain_segments,
+        patch_attributions,
+    )
     from trulens_core.visualizations.comparing import compare
 
 __all__ = [
     "explain",
     "explain_generation",
+    "explain_segments",
+    "patch_attributions",
     "get_model_wrapper",
     "ModelWrapper",
     "ModelInputs",
@@ -190,6 +199,8 @@ __all__ = [
     "Parts",
     "AttributionResult",
     "GenerationResult",
+    "PatchingResult",
+    "SegmentsResult",
     "Replay",
     "load_result",
     "compare",
@@ -267,7 +278,14 @@ _ON_USE = {
     "trulens_core.results.reading": ("load_result",),
     "trulens_core.results.replaying": ("Replay",),
     "trulens_core.segments": ("Segments",),
-    "trulens_core.text": ("GenerationResult", "explain_generation"),
+    "trulens_core.text": (
+        "GenerationResult",
+        "PatchingResult",
+        "SegmentsResult",
+        "explain_generation",
+        "explain_segments",
+        "patch_attributions",
+    ),
     "trulens_core.visualizations.comparing": ("compare",),
 }
 """The names that are loaded on use: most of what there is, and few of what one call needs."""

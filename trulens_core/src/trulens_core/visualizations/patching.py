@@ -1,0 +1,99 @@
+"""Patching as a map of layers and tokens; segments of a prompt as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trulens_core.text.patching_result import PatchingResult
+from trulens_core.text.segment_result import SegmentsResult
+from trulens_core.visualizations.canvas import arranged, canvas
+from trulens_core.visualizations.charts import bars
+from trulens_core.visualizations.images import Array
+from trulens_core.visualizations.look import GREY, SMALL, label, limit, signed_map
+
+_ROOM = 34
+
+
+def patching_map(result: PatchingResult, *, fig: Any = None, ax: Any = None, most: int = 40) -> Any:
+    """What `PatchingResult.plot` does."""
+    values, names, what = _columns(result, most)
+    shown = _layer_names(result.layers)
+    size = 2.6 + 0.36 * len(names), 1.9 + 0.36 * len(shown)
+    with canvas(size, fig, ax) as given:
+        axes = given
+        if ax is None:
+            arranged(given.figure)
+            axes = given.subplots()
+        _draw(axes, values, names, shown)
+        axes.set_xlabel(what, fontsize=SMALL, color=GREY)
+        axes.set_title(_title(result), fontsize=SMALL + 1, loc="left")
+    return given if ax is None else given.figure
+
+
+def _draw(axes: Any, values: Array, names: Sequence[str], layers: Sequence[str]) -> None:
+    top = limit(values, 100)
+    image = axes.imshow(
+        values, cmap=signed_map(), vmin=-top, vmax=top, aspect="auto", origin="lower"
+    )
+    axes.set_xticks(range(len(names)), names, fontsize=SMALL, rotation=90)
+    axes.set_yticks(range(len(layers)), layers, fontsize=SMALL)
+    axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(layers) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color=GREY, alpha=0.25, linewidth=0.5)
+    axes.tick_params(which="both", length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.ax.tick_params(labelsize=SMALL - 1, length=0)
+    bar.outline.set_visible(False)
+
+
+def _columns(result: PatchingResult, most: int) -> tuple[Array, list[str], str]:
+    """What is drawn, (layers, columns), what the columns are called, and what they are."""
+    if result.at == "layers":
+        values = np.asarray(result.attributions, "float64")
+        names = _token_names(result)
+        what = "tokens; orange supports, blue opposes"
+    else:
+        values = result.total().astype("float64")
+        names = [str(i) for i in range(values.shape[1])]
+        what = f"{result.at}, summed over tokens; orange supports, blue opposes"
+    if values.shape[1] > most:
+        kept = np.sort(np.argsort(-np.abs(values).max(axis=0), kind="stable")[:most])
+        what += f"; the {most} largest of {values.shape[1]:,}"
+        values, names = values[:, kept], [names[i] for i in kept]
+    return values, names, what
+
+
+def _token_names(result: PatchingResult) -> list[str]:
+    found = []
+    for i, (a, b) in enumerate(zip(result.clean.pieces, result.corrupted.pieces, strict=True)):
+        both = f"{a.strip()} → {b.strip()}" if i in result.changed else a.strip()
+        found.append(label(both or "·", _ROOM))
+    return found
+
+
+def _layer_names(layers: Sequence[str]) -> list[str]:
+    return [label(name, _ROOM) for name in layers]
+
+
+def _title(result: PatchingResult) -> str:
+    ends = f"{result.quantity:.3g} clean, {result.corrupted_quantity:.3g} corrupted"
+    return f"{label(result.asked, 60)}\n{ends}" if result.asked else ends
+
+
+def segment_bars(result: SegmentsResult, *, fig: Any = None, ax: Any = None, most: int = 20) -> Any:
+    """What `SegmentsResult.plot` does."""
+    size = 7.0, 1.3 + 0.3 * min(len(result), most)
+    with canvas(size, fig, ax) as given:
+        axes = given
+        if ax is None:
+            arranged(given.figure)
+            axes = given.subplots()
+        names = [label(s.replace("\n", " "), 48) for s in result.segments]
+        bars(axes, result.total(), names, most)
+        axes.set_title(label(result.asked, 60), fontsize=SMALL + 1, loc="left")
+    return given if ax is None else given.figure
