@@ -74,12 +74,10 @@ def seconds(run: Callable[[], Any], times: int = 5) -> float:
     return statistics.median(taken)
 
 
-def by_captum(
-    model: Any, layer: Any, prompt: str, written: str, method: str, **options: Any
-) -> Any:
-    """Captum's attributions, (tokens, prompt)."""
+def by_captum(model: Any, layer: Any, prompt: str, written: str, **options: Any) -> Any:
+    """Captum's attributions, (tokens, prompt): with options, integrated gradients."""
     reads = tokenizer()
-    kind = other.LayerGradientXActivation if method == "point" else other.LayerIntegratedGradients
+    kind = other.LayerIntegratedGradients if options else other.LayerGradientXActivation
     explainer = other.LLMGradientAttribution(kind(model, layer), reads)
     given = other.TextTokenInput(prompt, reads)
     return explainer.attribute(given, target=written, **options).token_attr.numpy()

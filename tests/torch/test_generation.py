@@ -1,8 +1,12 @@
 """What language models wrote, explained: laws on the families of transformers, and counts."""
 
+import warnings
+import weakref
+
 import numpy as np
 import pytest
 import torch
+import transformers
 from tests.torch.writers import (
     FAMILIES,
     IDS,
@@ -14,6 +18,9 @@ from tests.torch.writers import (
     tokenizer,
     writer,
 )
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from trulens_core import (
     AttnLRP,
@@ -24,6 +31,7 @@ from trulens_core import (
     explain_generation,
     get_model_wrapper,
 )
+from trulens_core.steps.contraction import Contraction
 
 EXACT = 1e-10
 # these compute their normalisations in float32, whatever the weights are
@@ -290,3 +298,84 @@ def test_rules_and_methods_of_ones_own():
 def test_errors_say_what_to_do(given, text):
     with pytest.raises(ValueError, match=text):
         given(talking())
+
+
+def words():
+    """A word for each id, as Captum wants a tokenizer."""
+    found = Tokenizer(models.WordLevel({f"w{i}": i for i in range(60)}, unk_token="w0"))
+    found.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=found, unk_token="w0")
+
+
+@pytest.mark.parametrize("method", ["point", "path"])
+def test_captum_gives_the_same_a_token_at_a_time(method):
+    from captum import attr
+
+    model, reads = writer("gpt2"), words()
+    layer = model.transformer.wte
+    prompt, written = (" ".join(f"w{i}" for i in part) for part in (IDS, OUT))
+    if method == "point":
+        theirs, more = attr.LayerGradientXActivation(model, layer), {}
+        given = {}
+    else:
+        theirs, more = attr.LayerIntegratedGradients(model, layer), {"n_steps": 5}
+        given = {"method": "ig", "resolution": 5, "rule": "gauss-legendre", "baseline": 0}
+    by_token = attr.LLMGradientAttribution(theirs, reads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = by_token.attribute(attr.TextTokenInput(prompt, reads), target=written, **more)
+    found = explain_generation(model, reads, prompt, f" {written}", attribute="prompt", **given)
+    assert difference(found.attributions[:, :5], expected.token_attr.numpy()) < 1e-5
+    assert difference(found.total().attributions[0, :5], expected.seq_attr.numpy()) < 1e-5
+
+
+class Peak(TorchDispatchMode):
+    """The most bytes that tensors made under it took at one time."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.most = 0
+        self.known = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for t in tree_leaves(made):
+            storage = t.untyped_storage() if isinstance(t, torch.Tensor) else None
+            if storage is not None and storage._cdata not in self.known:
+                self.known.add(storage._cdata)
+                self.now += storage.nbytes()
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self.gone, storage._cdata, storage.nbytes())
+        return made
+
+    def gone(self, key, n):
+        self.known.discard(key)
+        self.now -= n
+
+
+def test_memory_does_not_grow_with_the_number_of_targets():
+    """Of texts that are as long, all of whose scores are asked for."""
+    wrapper = get_model_wrapper(writer("gpt2"))
+    ids = [3 + i % 50 for i in range(97)]
+    explain_generation(wrapper, None, ids[:4], ids[4:6])
+    peaks = []
+    for targets in ([(0, 1)], "each"):
+        with Peak() as peak:
+            explain_generation(wrapper, None, ids[:1], ids[1:], targets=targets)
+        peaks.append(peak.most)
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_gradients_of_one_target_are_gone_before_the_next(monkeypatch):
+    given, alive = [], []
+    contracted = Contraction.of
+
+    def of(self, gradients, *rest):
+        given.extend(weakref.ref(g) for g in gradients)
+        alive.append(sum(g() is not None for g in given))
+        return contracted(self, gradients, *rest)
+
+    monkeypatch.setattr(Contraction, "of", of)
+    explain_generation(writer("gpt2"), None, IDS, OUT)
+    assert len(alive) == 3
+    assert max(alive) == 1
