@@ -45,7 +45,7 @@ def test_patching_is_the_step_times_the_gradient(trained):
 
     places = model.places(jnp.arange(len(CLEAN)))
     a, b = (model.tokens(ids[None]) for ids in (CLEAN, CORRUPTED))
-    expected = ((a - b) * jax.grad(after)(a + places)).sum(-1)[0]
+    expected = ((a - b) * jax.jit(jax.grad(after))(a + places)).sum(-1)[0]
     np.testing.assert_allclose(found.attributions[0], expected, rtol=0, atol=1e-4)
     assert abs(found.quantity - float(after(a + places))) < 1e-4
 

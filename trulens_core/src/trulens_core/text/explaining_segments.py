@@ -77,6 +77,16 @@ def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has fe
     Raises:
         ValueError: for segments that are not there, a removal, method or quantity that there is
             not, and where nothing would be left to read.
+
+    Example:
+        The ids are read as a text of their numbers, in which the spans are places:
+
+        >>> from trulens_core.testing import small_writer
+        >>> model, ids = small_writer()
+        >>> options = {"segments": [(2, 4), (4, 6)], "embeddings": "embedding"}
+        >>> r = explain_segments(model, None, ids, [3, 1], **options)
+        >>> r.attributions.shape, r.segments
+        ((2,), ('2', '6'))
     """
     if method not in get_args(Method):
         raise ValueError(

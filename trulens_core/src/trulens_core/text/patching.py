@@ -93,6 +93,14 @@ def patch_attributions(  # noqa: PLR0913 - keyword options, of which a call has 
         ValueError: for texts of different lengths, or equal ones; for a path or a place that
             cannot be.
         CutError: for a model whose layers are not known, see `layers`.
+
+    Example:
+        >>> from trulens_core.testing import small_writer
+        >>> model, ids = small_writer()
+        >>> options = {"layers": ["embedding"], "embeddings": "embedding"}
+        >>> r = patch_attributions(model, None, ids, [5, 3, 6, 1], ("contrast", 3, 1), **options)
+        >>> r.attributions.shape, np.flatnonzero(r.attributions[0]).tolist() == r.changed
+        ((1, 4), True)
     """
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
     _check(at, path, along)

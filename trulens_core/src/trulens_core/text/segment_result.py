@@ -39,6 +39,7 @@ class SegmentsResult:
         removed_by: how that was done: by an attention mask, or by shorter texts.
         method: "leave_one_out", "shapley", "kernel_shap" or "lime".
         n_evaluations: how many texts were read.
+        asked: the quantity in words.
 
     Example:
         >>> nothing = Tokens.of_ids([])
