@@ -80,8 +80,8 @@ class TokenQoI(QoI):
         self.position: Any = None
         if self.steps is None:
             self.position = indices(position, f"{name}: position", per_position=True)
-        self.quantity = _known(quantity)
-        self.several = self.tokens.ndim == 2
+        self.quantity: Any = _known(quantity)
+        self.several: bool = self.tokens.ndim == 2
         self.valid: Any = None if valid is None else as_array(valid).astype("float32")
         self.against: Any = None
         if against is not None:
