@@ -92,7 +92,9 @@ document.querySelectorAll('.trulens-generation:not([data-ready])').forEach((box)
     t.addEventListener('click', () => { pinned = pinned === i ? -1 : i; row(i); });
     t.addEventListener('keydown', (e) => {
       const to = {ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: targets.length - 1}[e.key];
-      if (to !== undefined && targets[to]) { e.preventDefault(); targets[to].focus(); }
+      if (to !== undefined && targets[to]) {
+        e.preventDefault(); targets[to].focus(); row(to);
+      }
       if (e.key === 'Escape') { pinned = -1; t.blur(); rest(); }
     });
   });
