@@ -110,6 +110,6 @@ def test_images_go_in_as_the_pipeline_takes_them(tmp_path):
     np.testing.assert_allclose(found.attributions[2], found.attributions[0])
     assert found.names["classes"][found.target[0]] == pipe(image)[0]["label"]
     expected = IntegratedGradients(model, qoi="predicted", resolution=4)
-    ours = expected.attributions(**processor(image, return_tensors="np"))
+    ours = expected.attributions(processor(image, return_tensors="np")["pixel_values"])
     np.testing.assert_allclose(found.attributions[:1], ours, atol=1e-6)
     assert len(found.plot(records=[0]).axes) == 3

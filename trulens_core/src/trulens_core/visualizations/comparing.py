@@ -12,9 +12,9 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.results import AttributionResult
 from trulens_core.results.parts import parts
 from trulens_core.visualizations import image_panels
-from trulens_core.visualizations.canvas import arranged, canvas
+from trulens_core.visualizations.canvas import WIDEST, arranged, canvas
 from trulens_core.visualizations.images import Array, as_array
-from trulens_core.visualizations.look import SMALL, check_clip, label, title
+from trulens_core.visualizations.look import GREY, SMALL, check_clip, label, title
 from trulens_core.visualizations.result_plots import (
     MOST_CHARTS,
     chosen_records,
@@ -69,7 +69,7 @@ def compare(
     values = {name: parts(r) for name, r in results.items()}
     if any(len(found) > 1 or found[0].values.ndim != 4 for found in values.values()):
         return _pictures(results, records, fig)
-    first = next(iter(results.values()))
+    first = _first(results)
     chosen = chosen_records(records, next(iter(values.values()))[0].values, MOST_CHARTS)
     image = _image(first, x)
     shown = None if image is None else image_panels.pictures_of(image[chosen], channel_axis)
@@ -95,6 +95,13 @@ def _result(name: str, given: Any, x: Any) -> AttributionResult:
     return given.explain(x)
 
 
+def _first(results: Mapping[str, AttributionResult]) -> AttributionResult:
+    """The first result, by the names of classes that any of them has."""
+    first = next(iter(results.values()))
+    known = [r.names["classes"] for r in results.values() if r.names and "classes" in r.names]
+    return first.named(classes=known[0]) if known else first
+
+
 def _image(first: AttributionResult, x: Any) -> Array | None:
     if x is None or isinstance(x, ModelInputs):
         return explained_image(first)
@@ -111,9 +118,13 @@ def _grid(
 ) -> Any:
     columns = len(maps) + (shown is not None)
     height, width = next(iter(maps.values()))[0].values.shape
-    size = image_panels.size_of(len(chosen), columns, height / width)
-    with canvas((size[0] + 0.6 * len(maps), size[1]), fig) as figure:
+    wide, high = image_panels.size_of(len(chosen), columns, height / width)
+    wide += 0.6 * len(maps)
+    narrowed = min(1.0, WIDEST / wide)
+    with canvas((wide, high * narrowed + 0.3), fig) as figure:
         arranged(figure.figure)
+        if fig is None:
+            figure.supxlabel("blue lowers, orange raises", fontsize=SMALL - 1, color=GREY)
         every = figure.subplots(len(chosen), columns, squeeze=False)
         for i, record in enumerate(chosen):
             panels = iter(every[i])
@@ -126,7 +137,8 @@ def _grid(
                 image_panels.panel(axes, picture, "" if shown is not None else f"record {record}")
                 image_panels.bar(found[i], axes)
                 if i == 0:
-                    axes.set_title(label(name, 24), fontsize=SMALL + 1)
+                    # in one line, above the powers of ten of the bars
+                    axes.set_title(label(name, 24), fontsize=SMALL + 1, y=1.0, pad=12)
     return figure
 
 

@@ -82,7 +82,7 @@ def _painted(plot: _Plot, found: Sequence[Part], drawn: Sequence[_Drawing]) -> A
     with canvas(size, c.fig, c.ax) as given:
         _paint(given, found, drawn, c.ax is not None)
         if c.fig is None and c.ax is None and not of_all:
-            said = ["blue lowers, orange raises"] if drawn[0].on_axes is not None else []
+            said = ["blue lowers, orange raises"]
             asked = n if c.records is None else len(c.records)
             if len(plot.chosen) < asked:
                 said.append(f"{len(plot.chosen)} of {asked:,} records: records= chooses others")
