@@ -182,7 +182,7 @@ class _Plot:
             def draw(axes: Any) -> None:
                 summaries.beeswarm(axes, flat, given, labels, most)
 
-        rows = 10 if kind == "dependence" else min(most, flat.shape[1])
+        rows = 10 if kind == "dependence" else min(most, flat.shape[1] - 1) + 1
         return _Drawing((7.0, 0.32 * rows + 1.3), lambda figure: draw(figure.subplots()), draw)
 
     def _charts(self, values: Array, kind: str, x: Array | None) -> _Drawing:
