@@ -267,7 +267,10 @@ def test_methods_are_compared_by_record():
     assert [p.get_suptitle() for p in figure.subfigs] == ["point", "path"]
     with pytest.raises(ValueError, match="'point' is a method: give x="):
         compare(methods)
-    with pytest.raises(ValueError, match="'a' is int; give a result or a method"):
+    figure = compare({"theirs": MAPS, "ours": result(MAPS, X)}, X, fig=Figure())
+    one, other = (a.images[0].get_array() for a in figure.axes[1:3])
+    np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="'a' is int; give a result, a method or an array"):
         compare({"a": 1}, x)
     with pytest.raises(ValueError, match="nothing to compare"):
         compare({})

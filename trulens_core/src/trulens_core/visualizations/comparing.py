@@ -10,6 +10,7 @@ import numpy as np
 from trulens_core.attribution import AttributionMethod
 from trulens_core.inputs import ModelInputs
 from trulens_core.results import AttributionResult
+from trulens_core.results.arrays import is_array
 from trulens_core.results.parts import parts
 from trulens_core.visualizations import image_panels
 from trulens_core.visualizations.canvas import WIDEST, arranged, canvas
@@ -88,8 +89,10 @@ def compare(
 def _result(name: str, given: Any, x: Any) -> AttributionResult:
     if isinstance(given, AttributionResult):
         return given
+    if is_array(given):
+        return AttributionResult(given)
     if not isinstance(given, AttributionMethod):
-        raise ValueError(f"{name!r} is {type(given).__name__}; give a result or a method")
+        raise ValueError(f"{name!r} is {type(given).__name__}; give a result, a method or an array")
     if x is None:
         raise ValueError(f"{name!r} is a method: give x=, what it explains")
     return given.explain(x)
