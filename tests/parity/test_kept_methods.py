@@ -17,7 +17,8 @@ from trulens_jax import tap
 
 R = np.random.default_rng(0)
 KERNEL, W, V, X = (
-    R.normal(size=shape).astype("float32") for shape in ((3, 3, 1, 2), (32, 4), (4, 3), (2, 6, 6, 1))
+    R.normal(size=shape).astype("float32")
+    for shape in ((3, 3, 1, 2), (32, 4), (4, 3), (2, 6, 6, 1))
 )
 
 
@@ -90,10 +91,17 @@ WRAPPERS = {
 }
 PREDICTED = {"qoi": "predicted"}
 FEW = {"samples": 16, **PREDICTED}
+
+
+def axis(wrapper):
+    """Plain functions do not say where channels are."""
+    return {"channel_axis": 1 if wrapper.backend.name == "torch" else 3}
+
+
 METHODS = {
     "InternalInfluence": lambda w, x, s: t.InternalInfluence(w, "hidden", "predicted", "point"),
     "InputAttribution": lambda w, x, s: t.InputAttribution(w, **PREDICTED),
-    "IntegratedGradients": lambda w, x, s: t.IntegratedGradients(w, x[:1], 4, **PREDICTED),
+    "IntegratedGradients": lambda w, x, s: t.IntegratedGradients(w, x[:1] - 1, 20, **PREDICTED),
     "Saliency": lambda w, x, s: t.Saliency(w, absolute=True, **PREDICTED),
     "SmoothGrad": lambda w, x, s: t.SmoothGrad(w, resolution=4, **PREDICTED),
     "VarGrad": lambda w, x, s: t.VarGrad(w, resolution=4, **PREDICTED),
@@ -102,7 +110,7 @@ METHODS = {
     "NeuronConductance": lambda w, x, s: t.NeuronConductance(
         w, "hidden", 1, resolution=4, **PREDICTED
     ),
-    "GradCAM": lambda w, x, s: t.GradCAM(w, "relu", "layercam", **PREDICTED),
+    "GradCAM": lambda w, x, s: t.GradCAM(w, "relu", "layercam", **axis(w), **PREDICTED),
     "GuidedBackprop": lambda w, x, s: t.GuidedBackprop(w, **PREDICTED),
     "Deconvolution": lambda w, x, s: t.Deconvolution(w, **PREDICTED),
     "LRP": lambda w, x, s: t.LRP(w, composite="epsilon", **PREDICTED),
@@ -110,13 +118,13 @@ METHODS = {
     "DeepLIFT": lambda w, x, s: t.DeepLIFT(w, 0.5, **PREDICTED),
     "DeepSHAP": lambda w, x, s: t.DeepSHAP(w, x, **FEW),
     "Ablation": lambda w, x, s: t.Ablation(w, s, **PREDICTED),
-    "Occlusion": lambda w, x, s: t.Occlusion(w, 3, **PREDICTED),
+    "Occlusion": lambda w, x, s: t.Occlusion(w, 3, **axis(w), **PREDICTED),
     "ShapleyValues": lambda w, x, s: t.ShapleyValues(w, s, **FEW),
     "KernelSHAP": lambda w, x, s: t.KernelSHAP(w, s, **FEW),
     "LIME": lambda w, x, s: t.LIME(w, s, **FEW),
-    "RISE": lambda w, x, s: t.RISE(w, cells=2, **FEW),
+    "RISE": lambda w, x, s: t.RISE(w, cells=2, **axis(w), **FEW),
     "Sobol": lambda w, x, s: t.Sobol(w, s, **FEW),
-    "ScoreCAM": lambda w, x, s: t.ScoreCAM(w, "relu", **PREDICTED),
+    "ScoreCAM": lambda w, x, s: t.ScoreCAM(w, "relu", **axis(w), **PREDICTED),
 }
 RULES = {"GuidedBackprop", "Deconvolution", "LRP", "AttnLRP", "DeepLIFT", "DeepSHAP"}
 WITHOUT_RULES = ("tensorflow", "keras")  # Keras is on TensorFlow here
@@ -142,9 +150,10 @@ def test_a_file_holds_what_the_method_gave(method, framework, wrappers, tmp_path
     if method in RULES and framework in WITHOUT_RULES:
         pytest.skip("TensorFlow has no rules")
     wrapper = wrappers[framework]
-    x = X.transpose(0, 3, 1, 2) if framework == "torch" else X
+    # in C's order, as an array of a file is
+    x = np.array(X.transpose(0, 3, 1, 2).tolist(), "float32") if framework == "torch" else X
     segments = t.Segments.grid(3, channel_axis=1 if framework == "torch" else 3)
-    result = METHODS[method](wrapper, np.ascontiguousarray(x), segments).explain(x)
+    result = METHODS[method](wrapper, x, segments).explain(x)
     result.save(tmp_path / "x.safetensors", wrapper)
     found = load_result(tmp_path / "x.safetensors")
     assert found == result
