@@ -112,7 +112,7 @@ explain["layer IG"] = lambda x: layer_ig.attributions(x).sum(1, keepdim=True)
 explain["Grad-CAM"] = gradcam
 
 found = {name: f(shown) for name, f in explain.items()}
-compare(found, shown)
+compare(found, shown, records=range(len(shown)))
 
 # %% [markdown]
 # **How to read it.** Orange is for the predicted class, blue against it, each picture on its own scale.

@@ -270,6 +270,9 @@ def test_methods_are_compared_by_record():
     figure = compare({"theirs": MAPS, "ours": result(MAPS, X)}, X, fig=Figure())
     one, other = (a.images[0].get_array() for a in figure.axes[1:3])
     np.testing.assert_array_equal(one, other)
+    figure = compare({"a": np.concatenate([MAPS, MAPS])})
+    assert "4 of 6 records" in figure._supxlabel.get_text()
+    pyplot.close(figure)
     with pytest.raises(ValueError, match="'a' is int; give a result, a method or an array"):
         compare({"a": 1}, x)
     with pytest.raises(ValueError, match="nothing to compare"):

@@ -83,7 +83,8 @@ def compare(
         )
         for name, r in results.items()
     }
-    return _grid(first, chosen, maps, shown, fig)
+    asked = len(first) if records is None else len(records)
+    return _grid(first, chosen, maps, shown, fig, asked)
 
 
 def _result(name: str, given: Any, x: Any) -> AttributionResult:
@@ -118,6 +119,7 @@ def _grid(
     maps: Mapping[str, Sequence[image_panels.Map]],
     shown: Array | None,
     fig: Any,
+    asked: int,
 ) -> Any:
     columns = len(maps) + (shown is not None)
     height, width = next(iter(maps.values()))[0].values.shape
@@ -127,7 +129,10 @@ def _grid(
     with canvas((wide, high * narrowed + 0.3), fig) as figure:
         arranged(figure.figure)
         if fig is None:
-            figure.supxlabel("blue lowers, orange raises", fontsize=SMALL - 1, color=GREY)
+            said = "blue lowers, orange raises"
+            if len(chosen) < asked:
+                said += f"; {len(chosen)} of {asked:,} records: records= chooses others"
+            figure.supxlabel(said, fontsize=SMALL - 1, color=GREY)
         every = figure.subplots(len(chosen), columns, squeeze=False)
         for i, record in enumerate(chosen):
             panels = iter(every[i])
