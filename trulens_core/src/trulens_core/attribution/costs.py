@@ -51,7 +51,8 @@ class Cost:
 
     def _lines(self) -> dict[str, str]:
         known = self.rows is not None and self.passes is not None
-        of = f"{self.rows:,} rows in {self.passes:,} passes of" if known else "passes of"
+        several = "pass" if self.passes == 1 else "passes"
+        of = f"{self.rows:,} rows in {self.passes:,} {several} of" if known else "passes of"
         found = {"work": f"{of} {self.rows_per_pass:,}"}
         if self.seconds is not None:
             found["time"] = f"about {spoken(self.seconds)}"
