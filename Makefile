@@ -10,6 +10,9 @@ KERAS_ON := torch jax
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
+# What the other frameworks' runs of Keras test: all of it, unless PYTEST_ARGS names tests.
+KERAS_TESTS := $(if $(filter tests/%,$(PYTEST_ARGS)),$(filter tests/keras%,$(PYTEST_ARGS)),tests/keras)
+
 # The first Python on the path that is new enough and can make an environment.
 # Another one: make test PYTHON=/path/to/python3
 CAN_BUILD := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
@@ -45,9 +48,9 @@ format: $(INSTALLED) ## format the code and mend what can be mended by itself
 
 test: lint ## lint, then run every test
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
-	@for framework in $(KERAS_ON); do echo "Keras on $$framework"; \
-		KERAS_BACKEND=$$framework $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS) \
-			tests/keras || exit 1; done
+	@for framework in $(if $(KERAS_TESTS),$(KERAS_ON)); do echo "Keras on $$framework"; \
+		KERAS_BACKEND=$$framework $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) \
+			$(filter-out tests/%,$(PYTEST_ARGS)) $(KERAS_TESTS) || exit 1; done
 
 test-all: ## the same with every case of the conformance suite on every framework; takes hours
 	TRULENS_EVERY=1 $(MAKE) test
@@ -95,7 +98,9 @@ $(INSTALLED): constraints.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.toml
 		echo "Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(BIN)/python -c '' 2>/dev/null || { \
 		echo "Creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); }
-	@echo "Installing the library and its tools into $(VENV); the first time takes a few minutes"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	@echo "Installing into $(VENV): the library, PyTorch, TensorFlow, JAX, Keras, and the tools for"
+	@echo "tests and documentation. The first time takes some minutes and 5 GB of disk, more where"
+	@echo "pip's PyTorch comes with CUDA. What pip does is printed."
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt \
 		-r requirements-dev.txt -e './$(CORE)[$(EXTRAS)]' $(BACKENDS:%=-e ./%)
 	@touch $@

@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from keras import layers
+from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from trulens_core import (
@@ -29,7 +30,7 @@ from trulens_core import (
     LogitCut,
     get_model_wrapper,
 )
-from trulens_core.visualizations import ChannelMaskVisualizer, HeatmapVisualizer, Visualizer
+from trulens_core.visualizations import ChannelMaskVisualizer
 
 DEMO = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "demo"
 HELD_OUT = 400
@@ -57,19 +58,17 @@ def trained(x, y):
     return get_model_wrapper(model, logit_layer="digits")
 
 
-def picture(name, attributions, x=None):
-    show = Visualizer(cmap="RdBu_r") if x is None else HeatmapVisualizer(blur=0.6)
-    given = (attributions,) if x is None else (attributions, x)
-    show(*given, output_file=DEMO / f"keras_{name}.png", imshow=False)
+def picture(name, result):
+    result.plot().savefig(DEMO / f"keras_{name}.png", dpi=120)
 
 
 def explain_scores(wrapper, x, y):
-    shown = np.stack([x[y == digit][0] for digit in (0, 2, 3, 5, 6)])
+    shown = np.stack([x[y == digit][0] for digit in (0, 3, 5, 6)])
     options = {"qoi": "predicted", "qoi_cut": LogitCut()}
     picture("saliency", InputAttribution(wrapper, multiply_activation=False, **options)
-            .attributions(shown))  # fmt: skip
+            .explain(shown))  # fmt: skip
     result = IntegratedGradients(wrapper, resolution=50, **options).explain(shown)
-    picture("integrated_gradients", result.attributions, shown)
+    picture("integrated_gradients", result)
     gained = result.quantity - result.baseline_quantity
     missing = np.abs(result.residual / gained).max()
     print(f"Integrated gradients add up to what the scores gained, but for {missing:.1%} at most.")
@@ -78,8 +77,9 @@ def explain_scores(wrapper, x, y):
 def explain_difference(wrapper, x, y):
     threes = x[y == 3][:4]
     why = IntegratedGradients(wrapper, qoi=ComparativeQoI(3, 8), qoi_cut=LogitCut())
-    found = why.attributions(threes)
-    picture("3_rather_than_8", found)
+    result = why.explain(threes)
+    picture("3_rather_than_8", result)
+    found = result.attributions
     left, right = found[:, :, :4].sum((1, 2, 3)).mean(), found[:, :, 4:].sum((1, 2, 3)).mean()
     print(f"For 3 rather than 8: the left half of the picture {left:+.2f}, the right {right:+.2f}.")
 
@@ -94,7 +94,10 @@ def explain_channel(wrapper, x, y):
           f"{channels.sum():.2f}.")  # fmt: skip
     shown = np.stack([x[y == digit][1] for digit in (3, 8, 5, 2)])
     mask = ChannelMaskVisualizer(wrapper, "pool", best, blur=0, threshold=0.8)
-    mask(shown, output_file=DEMO / "keras_channel.png", imshow=False)
+    figure = Figure(figsize=(5, 5))
+    mask(shown, fig=figure)
+    figure.suptitle(f"what channel {best} of the layer 'pool' looks at")
+    figure.savefig(DEMO / "keras_channel.png", dpi=120)
 
 
 def explain_cheat(honest, x, y):
@@ -106,9 +109,10 @@ def explain_cheat(honest, x, y):
     parts = []
     for wrapper in (honest, cheat):
         why = IntegratedGradients(wrapper, qoi=lambda y: y[:, 8], qoi_cut=LogitCut())
-        found = why.attributions(new[known == 8][:3])
+        result = why.explain(new[known == 8][:3])
+        found = result.attributions
         parts.append(found[CORNER].sum() / found.sum())
-    picture("cheat", found)
+    picture("cheat", result)
     fooled = (cheat(with_mark(x[-HELD_OUT:][known != 8])).argmax(1) == 8).mean()
     print(f"A network trained with a bright corner on every 8 is right on {right:.1%}. But of what")
     print(f"speaks for 8 the corner has {parts[1]:.0%}, and {parts[0]:.0%} for the first network;")

@@ -16,8 +16,13 @@ from typing import Any
 
 DOCS = Path(__file__).parents[1]
 DRAWN = (
-    *("tutorial.md", "how-to/segments.md", "how-to/pictures.md", "methods/perturbation.md"),
-    *("how-to/prompt-segments.md", "how-to/patching.md"),
+    "tutorial.md",
+    "gallery.md",
+    "how-to/segments.md",
+    "how-to/pictures.md",
+    "how-to/prompt-segments.md",
+    "how-to/patching.md",
+    "methods/perturbation.md",
 )
 BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")
 

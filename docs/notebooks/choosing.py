@@ -50,50 +50,16 @@ wrapper = get_model_wrapper(model)
 right = wrapper(x_new).argmax(1) == y_new
 
 # %%
-from trulens_core.visualizations import Visualizer
-
-pixels = Visualizer(normalization_type="01", cmap="gray")
-# orange above zero, blue below; each picture has its own scale
-attributions = Visualizer()
-
-
-def show(title, names, rows):
-    """Records side by side. Each row has a heading, images, and what draws them."""
-    figure, axes = plt.subplots(
-        len(rows),
-        len(names),
-        figsize=(1.5 * len(names) + 1.5, 1.5 * len(rows) + 0.6),
-        squeeze=False,
-        layout="constrained",
-        facecolor="0.92",
-    )
-    figure.suptitle(title)
-    for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(
-            -0.1,
-            0.5,
-            heading,
-            ha="right",
-            va="center",
-            transform=line[0].transAxes,
-        )
-        for i, place in enumerate(line):
-            plt.sca(place)
-            visualizer(images[i : i + 1], fig=figure)
-    for place, name in zip(axes[0], names):
-        place.set_title(name)
-    plt.show()
-
 
 # %% [markdown]
 # ## The slice: in terms of what?
 #
-# The behaviour is the same in all rows, the score of the predicted class. What changes is where the
+# The behaviour is the same in both columns, the score of the predicted class. What changes is where the
 # variables are: the pixels, or the values of the layer `pool`, which has 32 channels with 4 × 4
 # places each. Summed over the channels they say *where*, summed over the places *which channel*.
 
 # %%
-from trulens_core import InternalInfluence, LinearDoi
+from trulens_core import InternalInfluence, LinearDoi, compare
 
 shown = torch.stack(
     [x_new[right & (y_new == digit)][2] for digit in (0, 2, 3, 6, 9)]
@@ -105,19 +71,13 @@ at_pool = InternalInfluence(
     wrapper, "pool", "predicted", LinearDoi(rule="midpoint", cut="pool")
 )
 pool = at_pool.attributions(shown)
-show(
-    "The same behaviour, explained by pixels and by places of the layer 'pool'",
-    [f"it says {c}" for c in wrapper(shown).argmax(1).tolist()],
-    [
-        ("the picture", shown, pixels),
-        ("pixels", at_pixels.attributions(shown), attributions),
-        ("places in 'pool'", pool.sum(1, keepdim=True), attributions),
-    ],
+compare(
+    {"pixels": at_pixels, "places in 'pool'": pool.sum(1, keepdim=True)}, shown
 )
 
 # %% [markdown]
-# **How to read it.** Red speaks for what it says, blue against it. The rows agree on the whole and
-# differ in detail. A pixel knows nothing of its neighbours, and a network may use one for and
+# **How to read it.** Orange speaks for what it says, blue against it. The columns agree on the whole
+# and differ in detail. A pixel knows nothing of its neighbours, and a network may use one for and
 # another against the same stroke; behind two convolutions a place stands for a stroke. The deeper
 # the slice begins, the fewer the variables and the more each of them means, and the less sharply
 # it is seen where in the picture they are.
@@ -175,16 +135,12 @@ answers = {
     name: IntegratedGradients(wrapper, qoi=qoi).attributions(doubtful)
     for name, qoi in questions.items()
 }
-show(
-    "One digit, four questions",
-    [f"{a} or {b}?" for a, b in zip(first.tolist(), second.tolist())],
-    [("the picture", doubtful, pixels)]
-    + [(k, a, attributions) for k, a in answers.items()],
-)
+print([f"{a} or {b}?" for a, b in zip(first.tolist(), second.tolist())])
+compare(answers, doubtful)
 
 # %% [markdown]
-# **How to read it.** What speaks for both classes, red in the first and in the second row, is gone
-# in the third, which is their difference: it says what the decision hangs on. The last row asks
+# **How to read it.** What speaks for both classes, orange in the first two columns, is gone in the
+# third, which is their difference: it says what the decision hangs on. The last column asks
 # for what keeps the best two scores near each other, whichever they are on the way from black.
 # Quantities add and subtract as their attributions do, so that `ComparativeQoI(3, 8)` is no more
 # than `ClassQoI(3) - ClassQoI(8)`; and a class may be given per record, as here.
@@ -218,15 +174,10 @@ found = {
     ).attributions(shown)
     for name, (doi, multiply) in distributions.items()
 }
-show(
-    "One behaviour, five distributions",
-    [f"it says {c}" for c in wrapper(shown).argmax(1).tolist()],
-    [("the picture", shown, pixels)]
-    + [(k, a, attributions) for k, a in found.items()],
-)
+compare(found, shown, records=range(len(shown)))
 
 # %% [markdown]
-# **How to read it.** The first two rows are *sensitivities*: red is where a brighter pixel would
+# **How to read it.** The first two columns are *sensitivities*: orange is where a brighter pixel would
 # raise the score, also where the picture is black now. The others are *shares* in a difference.
 # From black only ink is explained, from white mostly the empty ground, which a digit is recognised
 # by as well: the inside of a 0. From the mean digit it is what makes this digit differ from an

@@ -6,7 +6,6 @@
 # [the methods](../methods/index.md); [Methods compared](methods.ipynb) puts some to more tests.
 
 # %%
-import matplotlib.pyplot as plt
 import torch
 from sklearn.datasets import load_sample_image
 from torch import nn
@@ -90,8 +89,7 @@ assert right > 0.85
 # pictures below orange is for the flower, blue for the pagoda; each has its own scale.
 
 # %%
-from trulens_core import get_model_wrapper
-from trulens_core.visualizations import Visualizer
+from trulens_core import compare, get_model_wrapper
 
 picture = china.clone()
 picture[:, :, 14:62, 147:195] = nn.functional.avg_pool2d(
@@ -99,29 +97,6 @@ picture[:, :, 14:62, 147:195] = nn.functional.avg_pool2d(
 )
 wrapper = get_model_wrapper(model)
 why = (0, 1)  # flower rather than pagoda
-
-pixels = Visualizer(normalization_type="unnormalized")
-signed = Visualizer(combine_channels=True, blur=0.7)
-
-
-def show(title, found, columns=3):
-    """The picture, and attributions after it."""
-    shown = {"the picture": picture, **found}
-    rows = -(-len(shown) // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(9.6, rows * 6.9 / columns + 0.4),
-        layout="constrained",
-        squeeze=False,
-    )
-    figure.suptitle(title)
-    for place, (name, values) in zip(axes.flat, shown.items(), strict=True):
-        plt.sca(place)
-        (pixels if name == "the picture" else signed)(values, fig=figure)
-        place.set_title(name)
-        place.axis("off")
-    plt.show()
 
 
 def heart(values):
@@ -145,7 +120,7 @@ methods = {
     "VarGrad": VarGrad(wrapper, resolution=12, qoi=why),
 }
 gradients = {name: m.attributions(picture) for name, m in methods.items()}
-show("Gradients", gradients)
+compare(gradients, picture)
 
 # %% [markdown]
 # **How to read it.** Saliency says where *brighter* would help the flower: along the eaves of the
@@ -185,7 +160,7 @@ methods = {
     "ExpectedGradients": ExpectedGradients(wrapper, data, 60, qoi=why),
 }
 paths = {name: m.explain(picture) for name, m in methods.items()}
-show("Paths, by where they begin", {k: r.attributions for k, r in paths.items()})
+compare(paths, picture)
 
 # %%
 for name, r in paths.items():
@@ -233,11 +208,7 @@ conductance = {
     layer: Conductance(wrapper, layer, **start).explain(picture)
     for layer in ("relu1", "relu2", "relu3")
 }
-show(
-    "Conductance from white, summed over channels",
-    {k: r.attributions.sum(1, keepdim=True) for k, r in conductance.items()},
-    columns=4,
-)
+compare(conductance, picture)  # summed over channels
 
 # %%
 of_units = conductance["relu3"].attributions
@@ -245,15 +216,12 @@ by_channel = of_units.sum((0, 2, 3))
 best, worst = int(by_channel.argmax()), int(by_channel.argmin())
 place = divmod(int(of_units[0, best].argmax()), of_units.shape[3])
 one = NeuronConductance(wrapper, "relu3", (best, *place), **start)
-show(
-    "Two channels of relu3, and what the input moves through one unit",
-    {
-        f"most for: channel {best}": of_units[:, [best]],
-        f"most against: channel {worst}": of_units[:, [worst]],
-        "the first's strongest unit": one.attributions(picture),
-    },
-    columns=4,
-)
+units = {
+    f"most for: channel {best}": of_units[:, [best]],
+    f"against: channel {worst}": of_units[:, [worst]],
+    "its strongest unit": one.attributions(picture),
+}
+compare(units, picture)
 
 # %%
 for layer, r in conductance.items():
@@ -292,11 +260,11 @@ def maps(layer):
 
 
 last = maps("relu3")
-show("Maps of relu3, the last layer that has places", last)
+compare(last, picture)  # of relu3, the last layer that has places
 
 # %%
 earlier = maps("relu2")
-show("The same of relu2, one convolution earlier", earlier)
+compare(earlier, picture)  # of relu2, one convolution earlier
 
 # %% [markdown]
 # **How to read it.** Behind `relu3` the network only takes means and weighs them. There a channel's

@@ -56,7 +56,12 @@ model = trained(x[:-400], y[:-400])
 # itself is not changed.
 
 # %%
-from trulens_core import IntegratedGradients, LogitCut, get_model_wrapper
+from trulens_core import (
+    IntegratedGradients,
+    LogitCut,
+    compare,
+    get_model_wrapper,
+)
 
 wrapper = get_model_wrapper(model, logit_layer="digits")
 print(wrapper)
@@ -80,56 +85,13 @@ result = method.explain(shown)
 
 # %% [markdown]
 # `result.attributions` has the shape of the pictures: a number per pixel. NumPy arrays were given,
-# so it is a NumPy array, too. It is drawn by a `Visualizer`; the rest of this cell only puts the
-# pictures in rows.
+# so it is a NumPy array, too. `plot` draws it beside what was explained.
 
 # %%
-from trulens_core.visualizations import Visualizer
-
-pixels = Visualizer(normalization_type="01", cmap="gray")
-# orange above zero, blue below; each picture has its own scale
-attributions = Visualizer()
-
-
-def show(title, names, rows):
-    """Records side by side. Each row has a heading, images, and what draws them."""
-    figure, axes = plt.subplots(
-        len(rows),
-        len(names),
-        figsize=(1.5 * len(names) + 1.5, 1.5 * len(rows) + 0.6),
-        squeeze=False,
-        layout="constrained",
-        facecolor="0.92",
-    )
-    figure.suptitle(title)
-    for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(
-            -0.1,
-            0.5,
-            heading,
-            ha="right",
-            va="center",
-            transform=line[0].transAxes,
-        )
-        for i, place in enumerate(line):
-            plt.sca(place)
-            visualizer(images[i : i + 1], fig=figure)
-    for place, name in zip(axes[0], names):
-        place.set_title(name)
-    plt.show()
-
-
-show(
-    "Which pixels made the network say so?",
-    [f"it says {c}" for c in wrapper(shown).argmax(1)],
-    [
-        ("the picture", shown, pixels),
-        ("attributions", result.attributions, attributions),
-    ],
-)
+result.plot(records=range(len(shown)))
 
 # %% [markdown]
-# **How to read it.** Red pixels spoke for the class that was predicted, blue ones against it,
+# **How to read it.** Orange pixels spoke for the class that was predicted, blue ones against it,
 # white ones made no difference. A black pixel is as in the baseline, so that it has nothing to
 # answer for: *the baseline decides what counts as nothing*.
 #
@@ -239,15 +201,7 @@ found = [
     ).attributions(eights)
     for w in (wrapper, cheat)
 ]
-show(
-    "Why is it an 8?",
-    ["an 8"] * len(eights),
-    [
-        ("the picture", eights, pixels),
-        ("the first network", found[0], attributions),
-        ("the second network", found[1], attributions),
-    ],
-)
+compare(dict(zip(("the first network", "the second network"), found)), eights)
 
 # %% [markdown]
 # **How to read it.** What the second network finds most convincing is the mark. It did not learn

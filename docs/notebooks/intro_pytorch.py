@@ -72,56 +72,14 @@ method = IntegratedGradients(wrapper, qoi="predicted")
 result = method.explain(shown)
 
 # %% [markdown]
-# `result.attributions` has the shape of the pictures: a number per pixel. They are drawn by a
-# `Visualizer`; the rest of this cell only puts the pictures in rows.
+# `result.attributions` has the shape of the pictures: a number per pixel. `plot` draws them beside
+# what was explained.
 
 # %%
-from trulens_core.visualizations import Visualizer
-
-pixels = Visualizer(normalization_type="01", cmap="gray")
-# orange above zero, blue below; each picture has its own scale
-attributions = Visualizer()
-
-
-def show(title, names, rows):
-    """Records side by side. Each row has a heading, images, and what draws them."""
-    figure, axes = plt.subplots(
-        len(rows),
-        len(names),
-        figsize=(1.5 * len(names) + 1.5, 1.5 * len(rows) + 0.6),
-        squeeze=False,
-        layout="constrained",
-        facecolor="0.92",
-    )
-    figure.suptitle(title)
-    for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(
-            -0.1,
-            0.5,
-            heading,
-            ha="right",
-            va="center",
-            transform=line[0].transAxes,
-        )
-        for i, place in enumerate(line):
-            plt.sca(place)
-            visualizer(images[i : i + 1], fig=figure)
-    for place, name in zip(axes[0], names):
-        place.set_title(name)
-    plt.show()
-
-
-show(
-    "Which pixels made the network say so?",
-    [f"it says {c}" for c in wrapper(shown).argmax(1).tolist()],
-    [
-        ("the picture", shown, pixels),
-        ("attributions", result.attributions, attributions),
-    ],
-)
+result.plot(records=range(len(shown)))
 
 # %% [markdown]
-# **How to read it.** Red pixels spoke for the class that was predicted, blue ones against it,
+# **How to read it.** Orange pixels spoke for the class that was predicted, blue ones against it,
 # white ones made no difference. A black pixel is as in the baseline, so that it has nothing to
 # answer for: *the baseline decides what counts as nothing*. Were the baseline white, the empty
 # pixels would be explained.
@@ -171,13 +129,13 @@ print(
 # scores leaves only what tells the two classes apart.
 
 # %%
-from trulens_core import ClassQoI, ComparativeQoI
+from trulens_core import ClassQoI, ComparativeQoI, compare
 
 threes = x_new[right & (y_new == 3)][:5]
 quantities = {
     "for 3": ClassQoI(3),
     "for 8": ClassQoI(8),
-    "for 3 rather\nthan 8": ComparativeQoI(
+    "for 3 rather than 8": ComparativeQoI(
         3, 8
     ),  # the same as ClassQoI(3) - ClassQoI(8)
 }
@@ -185,24 +143,19 @@ found = {
     heading: IntegratedGradients(wrapper, qoi=qoi).attributions(threes)
     for heading, qoi in quantities.items()
 }
-show(
-    "Why a 3, and not an 8?",
-    ["a 3"] * len(threes),
-    [("the picture", threes, pixels)]
-    + [(k, a, attributions) for k, a in found.items()],
-)
+compare(found, threes)
 
 # %% [markdown]
-# **How to read it.** The last row is the second minus the third, pixel by pixel: attributions are
+# **How to read it.** The last column is the first minus the second, pixel by pixel: attributions are
 # linear in the quantity. The arcs at the top and at the bottom make it a 3 rather than an 8. What
 # is in the middle, where an 8 crosses itself, speaks for the 8.
 
 # %% tags=["check"]
 torch.testing.assert_close(
-    found["for 3"] - found["for 8"], found["for 3 rather\nthan 8"]
+    found["for 3"] - found["for 8"], found["for 3 rather than 8"]
 )
-arcs = found["for 3 rather\nthan 8"][..., (0, 7), :].sum()
-middle = found["for 3 rather\nthan 8"][..., 2:5, 2:5].sum()
+arcs = found["for 3 rather than 8"][..., (0, 7), :].sum()
+middle = found["for 3 rather than 8"][..., 2:5, 2:5].sum()
 assert arcs > 0 > middle
 
 # %% [markdown]
@@ -244,14 +197,7 @@ where = InputAttribution(wrapper, qoi_cut=Cut("pool"), qoi=best)
 various = torch.stack(
     [x_new[right & (y_new == digit)][1] for digit in (3, 8, 5, 2, 7)]
 )
-show(
-    f"What does channel {best} of 'pool' look at?",
-    ["a 3", "an 8", "a 5", "a 2", "a 7"],
-    [
-        ("the picture", various, pixels),
-        (f"for channel {best}", where.attributions(various), attributions),
-    ],
-)
+compare({f"for channel {best}": where}, various)
 
 # %% [markdown]
 # ## And the model?

@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from trulens_core import get_model_wrapper
+from trulens_core import compare, get_model_wrapper
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # pictures this small are read fastest by one
@@ -49,41 +49,6 @@ wrapper = get_model_wrapper(model)
 right = wrapper(x_new).argmax(1) == y_new
 
 # %%
-from trulens_core.visualizations import Visualizer
-
-pixels = Visualizer(normalization_type="01", cmap="gray")
-# orange above zero, blue below; each picture has its own scale
-attributions = Visualizer()
-
-
-def show(title, names, rows):
-    """Records side by side. Each row has a heading, images, and what draws them."""
-    figure, axes = plt.subplots(
-        len(rows),
-        len(names),
-        figsize=(1.5 * len(names) + 1.5, 1.5 * len(rows) + 0.6),
-        squeeze=False,
-        layout="constrained",
-        facecolor="0.92",
-    )
-    figure.suptitle(title)
-    for line, (heading, images, visualizer) in zip(axes, rows):
-        line[0].text(
-            -0.1,
-            0.5,
-            heading,
-            ha="right",
-            va="center",
-            transform=line[0].transAxes,
-        )
-        for i, place in enumerate(line):
-            plt.sca(place)
-            visualizer(images[i : i + 1], fig=figure)
-    for place, name in zip(axes[0], names):
-        place.set_title(name)
-    plt.show()
-
-
 shown = torch.stack(
     [x_new[right & (y_new == digit)][3] for digit in (0, 2, 3, 5, 9)]
 )
@@ -147,15 +112,10 @@ explain["layer IG"] = lambda x: layer_ig.attributions(x).sum(1, keepdim=True)
 explain["Grad-CAM"] = gradcam
 
 found = {name: f(shown) for name, f in explain.items()}
-show(
-    "Seven methods, the same digits",
-    [f"it says {c}" for c in wrapper(shown).argmax(1).tolist()],
-    [("the picture", shown, pixels)]
-    + [(k, a, attributions) for k, a in found.items()],
-)
+compare(found, shown, records=range(len(shown)))
 
 # %% [markdown]
-# **How to read it.** Red is for the predicted class, blue against it, each picture on its own scale.
+# **How to read it.** Orange is for the predicted class, blue against it, each picture on its own scale.
 #
 # - **Saliency** says where a brighter pixel would raise the score. It colours black pixels as well,
 #   and it knows only this one point: where a unit is switched off here, it is not seen.

@@ -145,7 +145,7 @@ def test_a_title_has_the_record_its_class_and_its_score(drawn):
     assert any(t.endswith("score -1e+04") for t in titles(drawn["images"]))
     said = "blue lowers, orange raises; 4 of 40 records: records= chooses others"
     assert said in titles(drawn["bars"])
-    assert sum(t.endswith("and 23 more features") for t in titles(drawn["global"])) == 1
+    assert titles(drawn["global"]).count("23 others, together") == 1
 
 
 def test_an_image_its_overlay_its_map_and_a_bar(drawn):
@@ -208,9 +208,12 @@ def test_global_means_have_their_standard_errors(drawn):
     (axes,) = drawn["global"].axes
     sizes = np.abs(TABLE)
     order = np.argsort(-sizes.mean(axis=0))[:7]
-    np.testing.assert_allclose([b.get_width() for b in axes.patches], sizes.mean(axis=0)[order])
-    (lines,) = [c for c in axes.collections if len(c.get_segments()) == 7]
-    widths = [s[1, 0] - s[0, 0] for s in lines.get_segments()]
+    *found, others = [b.get_width() for b in axes.patches]
+    np.testing.assert_allclose(found, sizes.mean(axis=0)[order])
+    rest = np.delete(TABLE, order, axis=1).sum(axis=1)
+    np.testing.assert_allclose(others, np.abs(rest).mean())
+    (lines,) = [c for c in axes.collections if len(c.get_segments()) == 8]
+    widths = [s[1, 0] - s[0, 0] for s in lines.get_segments()][:7]
     errors = sizes[:, order].std(axis=0, ddof=1) / np.sqrt(len(TABLE))
     np.testing.assert_allclose(widths, 2 * errors)
 
@@ -219,7 +222,10 @@ def test_a_swarm_has_a_dot_for_each_record_in_the_colour_of_its_value(drawn):
     swarms = drawn["beeswarm"].axes[0].collections
     strongest = np.abs(TABLE).mean(axis=0).argmax()
     np.testing.assert_array_equal(swarms[0].get_offsets()[:, 0], TABLE[:, strongest])
-    assert len(swarms) == 20
+    assert len(swarms) == 21  # the last is of the others, together
+    np.testing.assert_allclose(
+        sum(s.get_offsets()[:, 0] for s in swarms), TABLE.sum(axis=1), rtol=1e-6
+    )
     order = np.argsort(TABLE[:, strongest])
     assert (np.diff(swarms[0].get_array()[order]) >= 0).all()
 
@@ -261,7 +267,13 @@ def test_methods_are_compared_by_record():
     assert [p.get_suptitle() for p in figure.subfigs] == ["point", "path"]
     with pytest.raises(ValueError, match="'point' is a method: give x="):
         compare(methods)
-    with pytest.raises(ValueError, match="'a' is int; give a result or a method"):
+    figure = compare({"theirs": MAPS, "ours": result(MAPS, X)}, X, fig=Figure())
+    one, other = (a.images[0].get_array() for a in figure.axes[1:3])
+    np.testing.assert_array_equal(one, other)
+    figure = compare({"a": np.concatenate([MAPS, MAPS])})
+    assert "4 of 6 records" in figure._supxlabel.get_text()
+    pyplot.close(figure)
+    with pytest.raises(ValueError, match="'a' is int; give a result, a method or an array"):
         compare({"a": 1}, x)
     with pytest.raises(ValueError, match="nothing to compare"):
         compare({})

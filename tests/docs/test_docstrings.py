@@ -87,7 +87,7 @@ SOURCES = {
     "GradCAM": "Selvaraju et al., 2017",
     "PathDoi": "Friedman, 2004",
 }
-CITATION = re.compile(r"\b[A-Z][a-z]+(?: et al\.| and [A-Z][a-z]+)?, \d{4}")
+CITATION = re.compile(r"\b[A-Z][a-z]+(?:-[A-Z][a-z]+)?(?: et al\.| and [A-Z][a-z]+)?, \d{4}")
 
 
 def public():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from trulens_core import InternalInfluence, get_model_wrapper
+from trulens_core import IntegratedGradients, InternalInfluence, LogitCut, get_model_wrapper
 from trulens_core.visualizations import (
     ChannelMaskVisualizer,
     HeatmapVisualizer,
@@ -52,3 +52,11 @@ def test_the_others_find_channels_by_their_number(model):
     with pytest.raises(ValueError, match="Pass channel_axis"):
         Visualizer()(square, imshow=False)
     Visualizer(channel_axis=3)(square, imshow=False)
+
+
+def test_a_title_has_the_class_at_the_scores():
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3, "softmax", name="p")])
+    wrapper = get_model_wrapper(model, logit_layer="p")
+    x = np.random.default_rng(0).uniform(size=(2, 4)).astype("float32")
+    found = IntegratedGradients(wrapper, qoi="predicted", qoi_cut=LogitCut()).explain(x)
+    np.testing.assert_array_equal(found.target, np.argmax(wrapper(x), axis=1))

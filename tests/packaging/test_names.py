@@ -187,3 +187,17 @@ def test_methods_are_loaded_on_use():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_all_public_names_are_at_the_path_of_the_parts():
+    code = """
+import sys
+import trulens.nn
+assert "trulens_core.attribution" not in sys.modules
+from trulens.nn import IntegratedGradients, explain
+import trulens_core
+assert all(getattr(trulens.nn, n) is getattr(trulens_core, n) for n in trulens_core.__all__)
+assert dir(trulens.nn) == sorted(trulens_core.__all__)
+assert not hasattr(trulens.nn, "trees")
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

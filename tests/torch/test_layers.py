@@ -230,10 +230,15 @@ def test_the_table_of_layers(wrapper):
     shown = repr(wrapper).splitlines()
     assert shown[0] == "Deep on torch, 15 layers"
     assert [line.split() for line in shown[1:4]] == [
-        ["layer", "kind"],
-        ["stem", "Linear"],
-        ["layer4", "Sequential"],
+        ["layer", "kind", "parameters"],
+        ["stem", "Linear", "20"],
+        ["layer4", "Sequential", "40"],
     ]
+    folded = wrapper.table(X, depth=1).splitlines()
+    assert folded[0] == shown[0]
+    assert folded[1].split() == ["layer", "kind", "output", "calls", "parameters"]
+    assert folded[3].split() == ["layer4", "Sequential,", "6", "inside", "4", "1", "40"]
+    assert wrapper.table(depth=9) == repr(wrapper)
     found = {x.name: (x.shape, x.calls) for x in wrapper.layers(X)}
     assert found["layer4.1"] == ((4,), 1)
     assert found["fc"] == ((3,), 1)

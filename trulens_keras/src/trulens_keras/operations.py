@@ -8,6 +8,7 @@ get `#1`, `#2`, … Each part of a path may also be the attribute that holds the
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, final
 
@@ -82,7 +83,10 @@ class Operations:
 
     def listed(self) -> list[Layer]:
         """The operations as a table shows them."""
-        return [Layer(n, type(op).__name__, _shape(op)) for n, op in self.by_name.items()]
+        return [
+            Layer(n, type(op).__name__, _shape(op), parameters=_count(op))
+            for n, op in self.by_name.items()
+        ]
 
     def find(self, name: Any) -> str:
         """The canonical name that `name` means: a path, an index in `model.layers`, or a layer.
@@ -198,6 +202,14 @@ def _loop(parent: Any, name: str) -> str | None:
     """The name of a recurrent layer whose cell runs inside a loop."""
     loops = hasattr(parent, "cell") and getattr(parent, "unroll", True) is False
     return name if loops else None
+
+
+def _count(operation: Any) -> int | None:
+    """How many weights a layer trains; None for an operation, and before it is built."""
+    if not getattr(operation, "built", False):
+        return None
+    held = getattr(operation, "trainable_weights", None)
+    return None if held is None else sum(math.prod(w.shape) for w in held)
 
 
 def _shape(operation: Any) -> tuple[int | None, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -61,7 +62,15 @@ class ModuleWrapper(ModelWrapper):
         self._all = [model, *self._modules.values()]
 
     def layers(self) -> Sequence[Layer]:
-        return [Layer(n, type(m).__name__) for n, m in self._modules.items() if callable(m)]
+        return [
+            Layer(
+                n,
+                type(m).__name__,
+                parameters=sum(math.prod(v.shape) for v in m.trainable_variables),
+            )
+            for n, m in self._modules.items()
+            if callable(m)
+        ]
 
     def place(self, cut: Cut) -> Place:
         if isinstance(cut.name, tf.Module):

@@ -60,7 +60,10 @@ class Layers:
 
     def listed(self) -> list[Layer]:
         """All layers, shared ones once."""
-        return [Layer(name, type(unwrapped(m)).__name__) for name, m in self.modules.items()]
+        return [
+            Layer(name, type(unwrapped(m)).__name__, parameters=_count(m))
+            for name, m in self.modules.items()
+        ]
 
     def find(self, name: Any) -> str:
         """The canonical name that `name` means: a name old or new, an index, or a module."""
@@ -111,6 +114,14 @@ class Layers:
             stacklevel=2,
         )
         return fits[0]
+
+
+def _count(module: nn.Module) -> int | None:
+    """How many parameters a module has, None where some are not made before a first call."""
+    held = list(module.parameters())
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in held):
+        return None
+    return sum(p.numel() for p in held)
 
 
 def _stripped(name: str) -> str:

@@ -20,7 +20,8 @@ class LRP(InternalInfluence):
     Args:
         model: a model or its wrapper.
         composite: "epsilon", "epsilon_plus", "epsilon_plus_flat", "epsilon_gamma_box",
-            "alpha2_beta1", see `trulens_core.rules.composites`, or a `RuleSet`.
+            "alpha2_beta1", or for recurrent layers "gates_all" and "gates_half", see
+            `trulens_core.rules.composites`; or a `RuleSet`.
         qoi: a quantity of interest or its short form.
         qoi_cut: where it is read; None is the output.
         layer: whose relevance it is; None is the input.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import operator
 import warnings
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, Never, TypedDict, final
 
 from trulens_core.attribution import habits, remarks
+from trulens_core.attribution.costs import Cost, Enough, Watch, sizes, waiting
 from trulens_core.attribution.progress import bar
+from trulens_core.cards import card, first_sentence
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence.mixtures import answered
@@ -169,27 +172,62 @@ class AttributionMethod(ABC):
                 warnings.warn(advice, TrulensWarning, stacklevel=2)
             return AttributionResult(**assembly.fields(), **told)
 
+    @final
+    def cost(self, *model_args: Any, **model_kwargs: Any) -> Cost:
+        """What `explain` would take, told after two passes of the model.
+
+        Args:
+            *model_args: as for `attributions`.
+            **model_kwargs: as for `attributions`.
+
+        Returns:
+            A `Cost`: rows, passes, memory and time, as far as they are known before. The numbers
+            of a call that is over after one pass are those of that call.
+
+        Example:
+            >>> from trulens_core import IntegratedGradients
+            >>> from trulens_core.testing import small_model
+            >>> model, x = small_model()
+            >>> cost = IntegratedGradients(model, resolution=1000, rebatch_size=100).cost(x)
+            >>> cost.rows, cost.passes, cost.rows_per_pass
+            (2000, 20, 100)
+        """
+        with self.model.backend.outside():
+            question, inputs, _ = self._asked_of(model_args, model_kwargs)
+            watch = Watch(waiting(question, inputs))
+            with contextlib.suppress(Enough):
+                request = Request(self.rebatch_size, quantities=True, advance=watch)
+                answered(question, inputs, request)
+            return watch.found(*sizes(question, inputs))
+
     def _answers(
         self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
     ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
-        question = self.question()
         try:
-            return self._answered(question, args, kwargs, explain)
+            return self._answered(args, kwargs, explain)
         except Exception as error:
             for hint in habits.in_call(kwargs):
                 error.add_note(hint)
             raise
 
-    def _answered(
-        self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
-    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
+    def _asked_of(
+        self, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[Question, ModelInputs, CallerKind]:
+        """The question as it is for these inputs, and the inputs as the model takes them."""
+        question = self.question()
         given = ModelInputs.of_call(args, kwargs)
         for cut in (question.source, question.doi_cut):
             given = given.lying_as(cut) if isinstance(cut, InputCut) else given
         inputs, kind = self.model.prepared(given)
         question = question.counted(inputs)
         remarks.of_integers(question, inputs)
-        with bar(self.progress, _rows_in_all(question, inputs)) as advance:
+        return question, inputs, kind
+
+    def _answered(
+        self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
+    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
+        question, inputs, kind = self._asked_of(args, kwargs)
+        with bar(self.progress, _rows_in_all(question, inputs), inputs.n_records) as advance:
             request = Request(
                 rebatch_size=self.rebatch_size,
                 quantities=explain,
@@ -252,6 +290,18 @@ class AttributionMethod(ABC):
                 f"contract= counts axes with the records first, and {q.source} has them elsewhere; "
                 "sum the attributions themselves"
             )
+
+    def _repr_html_(self) -> str:
+        q = self.question()
+        parts = {
+            "model": f"{type(self.model.model).__name__} on {self.model.backend.name}",
+            "slice": f"{q.source} to {q.target}",
+            "quantity": repr(q.qoi),
+            "distribution": f"{q.doi!r} at {q.doi_cut}",
+            "statistic": repr(q.statistic),
+        }
+        rules = {} if q.rules is None else {"rules": repr(q.rules)}
+        return card(type(self).__name__, first_sentence(self), {**parts, **rules})
 
     def __repr__(self) -> str:
         q = self.question()

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
+from trulens_core import cards
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.baselines import resolved
 from trulens_core.distributions.points import LazyPoints, Points, Records, as_points
@@ -90,6 +91,9 @@ class DoI(ABC):
             An iterable of points, (records, …) each; where z is a list, one such iterable per
             tensor.
         """
+
+    def _repr_html_(self) -> str:
+        return cards.shown(self)
 
     def cut(self) -> Cut | None:
         """The cut of the points, None where it was not given."""

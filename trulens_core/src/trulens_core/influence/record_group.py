@@ -26,7 +26,7 @@ from trulens_core.influence.work import Work
 from trulens_core.inputs import ModelInputs, no_floating_inputs
 from trulens_core.inputs.rows import last_again, padded, repeated
 from trulens_core.quantities import QoI, evaluate
-from trulens_core.slices import OUTPUT, Cut, InputCut
+from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.quantity_data import with_tensors
@@ -322,9 +322,8 @@ class RecordGroup:
     ) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """Whose scores the quantity is, for each record, as far as it is known by now."""
         q = self._question
-        scores = (OUTPUT, "logits", q.wrapper.logit_layer)
-        if not self._request.quantities or q.target.name not in scores:
-            return None  # at a layer there are units, which are no classes
+        if not self._request.quantities or not q.wrapper.holds_classes(q.target):
+            return None
         y = at.get(q.target)
         found = qoi.classes(None if y is None else one_or_list(y))
         if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any, final
 
 from trulens_core.backends import Gradients, Tensor, Want
@@ -12,7 +13,7 @@ from trulens_core.models import direct
 from trulens_core.models.conversion import CallerKind, prepared
 from trulens_core.models.texts import TextModel, text_model
 from trulens_core.passes import CutModel
-from trulens_core.passes.names import table_of
+from trulens_core.passes.layer_tables import table_of, tree_of
 from trulens_core.quantities.base import QoI
 from trulens_core.quantities.short_forms import as_qoi
 from trulens_core.rules import RuleSet
@@ -56,6 +57,37 @@ class ModelWrapper(CutModel):
 
     def __repr__(self) -> str:
         return table_of(self._owner, self.backend.name, self.layers())
+
+    def _repr_html_(self) -> str:
+        return tree_of(self._owner, self.backend.name, self.layers())
+
+    @final
+    def table(self, *args: Any, depth: int | None = None, **kwargs: Any) -> str:
+        """The layers as a table, as `print(wrapper)` shows it.
+
+        Args:
+            *args: arguments of the model, for the shapes of what the layers give and how often
+                they are called: what one pass of it tells. Without them there is what is known.
+            depth: how many names deep, as 1 for `layer4` and not `layer4.0`; None is all of them.
+            **kwargs: keyword arguments of the model.
+
+        Example:
+            >>> from trulens_core import get_model_wrapper
+            >>> from trulens_core.testing import small_model
+            >>> model, x = small_model()
+            >>> print(get_model_wrapper(model).table(depth=1))
+            ReferenceModel on reference, 5 layers
+            layer   kind   calls
+            hidden  dense  1
+            act     tanh   1
+            second  dense  1
+            act2    tanh   1
+            logits  dense  1
+        """
+        look: Any = self.layers
+        told = (args or kwargs) and signature(look).parameters  # else shapes need no pass
+        layers = look(*args, **kwargs) if told else look()
+        return table_of(self._owner, self.backend.name, layers, depth)
 
     @final
     def print_layer_names(self) -> None:

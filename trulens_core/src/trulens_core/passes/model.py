@@ -225,6 +225,11 @@ class CutModel(ABC):
             "scores with get_model_wrapper(model, logit_layer=)"
         )
 
+    @final
+    def holds_classes(self, cut: Cut) -> bool:
+        """Whether a value has a score per class there; at another layer there are units."""
+        return cut.name in (OUTPUT, "logits", self.logit_layer) or cut == self._scores
+
     def not_reached(self, cut: Cut, calls: int) -> str:
         """The message of the error for a cut that a pass did not reach."""
         if cut.call is not None and calls:

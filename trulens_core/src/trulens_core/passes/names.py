@@ -19,6 +19,8 @@ class Layer(NamedTuple):
         shape: of its output without the records' axis; None where it is not known.
         calls: how often one pass calls it; None where it is not known.
         within: the control flow that it runs in, as "scan"; empty where it is not known.
+        parameters: how many numbers it has to learn, those of layers inside it too; None where it
+            is not known.
 
     Example:
         >>> Layer("conv1", "Conv2d").calls is None
@@ -30,6 +32,7 @@ class Layer(NamedTuple):
     shape: tuple[int | None, ...] | None = None
     calls: int | None = None
     within: str = ""
+    parameters: int | None = None
 
 
 def place_of(cut: Cut, names: Sequence[str], owner: str) -> tuple[str, Any]:
@@ -79,15 +82,3 @@ def suggestions(name: str, names: Sequence[str], most: int = 4) -> list[str]:
 
 def _bare(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
-
-
-def table_of(owner: str, backend: str, layers: Sequence[Layer]) -> str:
-    """The layers of a model as a table for people."""
-    rows = [("layer", "kind", "output", "calls", "within")]
-    for x in layers:
-        shape = "" if x.shape is None else "×".join("?" if n is None else str(n) for n in x.shape)
-        rows.append((x.name, x.kind, shape, "" if x.calls is None else str(x.calls), x.within))
-    used = [i for i in range(5) if i < 2 or any(r[i] for r in rows[1:])]
-    width = {i: max(len(r[i]) for r in rows) for i in used}
-    lines = ["  ".join(r[i].ljust(width[i]) for i in used).rstrip() for r in rows]
-    return "\n".join([f"{owner} on {backend}, {len(layers)} layers", *lines])

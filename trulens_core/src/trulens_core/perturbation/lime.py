@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 
 from trulens_core.attribution.method import Options
-from trulens_core.distributions import Design
+from trulens_core.distributions import Design, Masks
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.perturbation.bernoulli import Bernoulli
 from trulens_core.perturbation.method import Each, Perturbation
@@ -33,6 +32,17 @@ class Nearness:
         kept, n = masks.sum(axis=1), masks.shape[1]
         far = 1 - np.sqrt(kept / n) if self.distance == "cosine" else np.sqrt(n - kept)
         return np.asarray(np.sqrt(np.exp(-(far**2) / self.width**2)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Ridges:
+    """A ridge regression for each call, of these options."""
+
+    kernel: Nearness
+    alpha: float
+
+    def __call__(self, masks: Masks, records: int) -> Ridge:
+        return Ridge(masks, records, self.kernel, self.alpha)
 
 
 class LIME(Perturbation):
@@ -105,5 +115,4 @@ class LIME(Perturbation):
         )
 
     def _recipe(self) -> tuple[Design, Made]:
-        made = functools.partial(Ridge, kernel=self._near, alpha=self.alpha)
-        return Bernoulli(self.samples, self.seed), made
+        return Bernoulli(self.samples, self.seed), Ridges(self._near, self.alpha)

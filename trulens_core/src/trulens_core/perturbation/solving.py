@@ -36,8 +36,7 @@ class Solve(Statistic):
         self.solver: Made = solver
 
     def __repr__(self) -> str:
-        made = getattr(self.solver, "func", self.solver)
-        return f"Solve({getattr(made, '__name__', made)})"
+        return f"Solve({getattr(self.solver, '__name__', self.solver)})"
 
     def start(self, backend: Backend, points: LazyPoints) -> Running:
         plan = points.plan

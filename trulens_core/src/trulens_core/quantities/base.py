@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
-from trulens_core import value_keys
+from trulens_core import cards, value_keys
 from trulens_core.backends import Tensor
 from trulens_core.errors import QoiError
 
@@ -178,6 +178,9 @@ class QoI(ABC):
                     f"one per record, but {total} records are explained"
                 )
         return qoi if i == 0 and j >= total else qoi.mapped(lambda value: value[i:j])
+
+    def _repr_html_(self) -> str:
+        return cards.shown(self)
 
     def __add__(self, other: object) -> QoI:
         return (

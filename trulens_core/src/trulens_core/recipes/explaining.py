@@ -14,10 +14,9 @@ from trulens_core.attribution import (
     SmoothGrad,
 )
 from trulens_core.errors import TrulensError
-from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.quantities import PredictedClassQoI, RegressionQoI
-from trulens_core.recipes.given import read
+from trulens_core.recipes.given import Given, read, read_pictures
 from trulens_core.results import AttributionResult
 from trulens_core.slices import Cut, LogitCut, target_cut
 
@@ -44,12 +43,14 @@ def explain(
     What was chosen, and why, stands in the result: `result.method["why"]`.
 
     Args:
-        model: a model of any framework, its wrapper, or a text pipeline of Hugging Face.
+        model: a model of any framework, its wrapper, or a pipeline of Hugging Face that classifies
+            texts, tokens or images.
         x: what is explained: an array or tensor, records first; a pandas DataFrame, whose columns
-            name the features; a mapping of keyword arguments or a `ModelInputs`; or, with a
-            tokenizer, texts.
+            name the features; a mapping of keyword arguments or a `ModelInputs`; with a tokenizer,
+            texts; with a pipeline of images, pictures of Pillow, their files, or arrays.
         qoi: a quantity of interest or its short form; None is the class predicted, or, of a model
-            with one number per record, that number.
+            with one number per record, that number. Of a model with classes for each token it is
+            the sum over the tokens of a text, without special ones and padding.
         method: "auto", which is integrated gradients; "ig", "saliency", "smoothgrad", "input x
             gradient"; or a class of a method, made with `options`.
         tokenizer: of Hugging Face, or anything that gives a mapping of arguments for texts.
@@ -71,14 +72,17 @@ def explain(
         >>> result.method["why"]
         'integrated gradients, of the class predicted, from a baseline of zeros'
     """
-    model, tokenizer = _opened(model, tokenizer)
+    pictures = getattr(model, "image_processor", None) if _is_pipeline(model) else None
+    if _is_pipeline(model):
+        model, tokenizer = model.model, tokenizer or model.tokenizer
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
-    given = read(x, wrapper, tokenizer)
+    if pictures is not None:
+        given = read_pictures(x, wrapper, pictures)
+    else:
+        given = read(x, wrapper, tokenizer)
     kind = _kind(method)
     at = target_cut(options.get("qoi_cut"))
-    of, what = (
-        _quantity(wrapper, given.inputs, at) if qoi is None else (qoi, "of the quantity given")
-    )
+    of, what = _quantity(wrapper, given, at) if qoi is None else (qoi, "of the quantity given")
     parts: dict[str, Any] = {"qoi": of}
     cut = _scores(wrapper) if options.get("qoi_cut") is None else None
     if cut is not None:
@@ -95,11 +99,9 @@ def explain(
     return found.named(**names) if names else found
 
 
-def _opened(model: Any, tokenizer: Any) -> tuple[Any, Any]:
-    """The model and the tokenizer that a pipeline holds."""
-    if tokenizer is None and hasattr(model, "tokenizer") and hasattr(model, "model"):
-        return model.model, model.tokenizer
-    return model, tokenizer
+def _is_pipeline(model: Any) -> bool:
+    """Whether it is a model with what reads its inputs, as pipelines of Hugging Face are."""
+    return callable(getattr(model, "preprocess", None)) and hasattr(model, "model")
 
 
 def _kind(method: str | type[AttributionMethod]) -> type[AttributionMethod]:
@@ -114,12 +116,14 @@ def _kind(method: str | type[AttributionMethod]) -> type[AttributionMethod]:
     return METHODS[name]
 
 
-def _quantity(wrapper: ModelWrapper, inputs: ModelInputs, at: Cut) -> tuple[Any, str]:
+def _quantity(wrapper: ModelWrapper, given: Given, at: Cut) -> tuple[Any, str]:
     """What a model with this value at the cut is asked: the class predicted, or its one number."""
-    y = wrapper.fprop(inputs, to_cut=at)
+    y = wrapper.fprop(given.inputs, to_cut=at)
     shape = tuple(getattr(y, "shape", ()))
     if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
         return RegressionQoI(), "of the one number that the model gives"
+    if len(shape) == 3 and given.tokens is not None and given.tokens.shape == shape[:2]:
+        return PredictedClassQoI(region=given.tokens), "of the classes predicted for its tokens"
     return PredictedClassQoI(), "of the class predicted"
 
 

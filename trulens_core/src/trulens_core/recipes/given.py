@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from trulens_core.errors import CutError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
+from trulens_core.optional import require
 from trulens_core.results.arrays import host, is_array
 from trulens_core.slices import Cut
 
@@ -24,12 +26,14 @@ class Given:
         names: of features and tokens.
         at: where variables live, where that is not the input.
         why: what was chosen, in words.
+        tokens: which positions are a text's own, 1 or 0, (records, tokens).
     """
 
     inputs: ModelInputs
     names: dict[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     at: Cut | None = None
     why: tuple[str, ...] = ()
+    tokens: np.ndarray[Any, Any] | None = None
 
 
 def read(x: Any, wrapper: ModelWrapper, tokenizer: Any) -> Given:
@@ -45,6 +49,23 @@ def read(x: Any, wrapper: ModelWrapper, tokenizer: Any) -> Given:
     else:
         inputs = ModelInputs.of_call((x,), {})
     return _ids(inputs, wrapper)
+
+
+def read_pictures(x: Any, wrapper: ModelWrapper, processor: Any) -> Given:
+    """Pictures as a model takes them, by what prepares them for it."""
+    several = list(x) if isinstance(x, list | tuple) else [x]
+    found = dict(processor([_picture(one) for one in several], return_tensors="np"))
+    first = list(found) == list(wrapper.parameters[:1])  # the answer is then an array, not a dict
+    inputs = ModelInputs(list(found.values())) if first else ModelInputs((), found)
+    return Given(inputs, why=("of pictures as its pipeline prepares them",))
+
+
+def _picture(x: Any) -> Any:
+    """A picture in three colours; a path is opened."""
+    if isinstance(x, str | Path):
+        with require("PIL.Image", "viz").open(x) as file:
+            return file.convert("RGB")
+    return x.convert("RGB") if hasattr(x, "convert") else x
 
 
 def _are_texts(x: Any) -> bool:
@@ -72,7 +93,9 @@ def _texts(texts: list[str], wrapper: ModelWrapper, tokenizer: Any) -> Given:
     name = getattr(tokenizer, "convert_ids_to_tokens", None)
     ids = host(found["input_ids"])
     rows = [[name(int(i)) if name else str(i) for i in row] for row in ids]
-    return dataclasses.replace(given, names={"tokens": rows})
+    own = np.ones(ids.shape) * host(found.get("attention_mask", np.ones(ids.shape)))
+    own[np.isin(ids, list(getattr(tokenizer, "all_special_ids", ())))] = 0
+    return dataclasses.replace(given, names={"tokens": rows}, tokens=own)
 
 
 def _tokenized(texts: list[str], tokenizer: Any) -> Mapping[str, Any]:

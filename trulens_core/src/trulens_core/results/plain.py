@@ -66,7 +66,9 @@ def _container(value: Any, arrays: list[Any]) -> Any:
         return {"slice": [plain(x, arrays) for x in (value.start, value.stop, value.step)]}
     if isinstance(value, Mapping):
         return {"dict": [[plain(k, arrays), plain(v, arrays)] for k, v in value.items()]}
-    path = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(value, type) and _PATH.fullmatch(_path(value)):
+        return {"class": _path(value)}
+    path = _path(kind)
     held = getattr(value, "__dict__", None)
     if not _PATH.fullmatch(path) or held is None:
         return {"code": _code(value)}
@@ -97,7 +99,12 @@ class _Maker:
         kind, held = _first(data)
         if kind == "code":
             raise OwnCodeError(held)
-        known = {"array": self._array, "float": self._float, "type": self._instance}
+        known = {
+            "array": self._array,
+            "float": self._float,
+            "type": self._instance,
+            "class": self._own_class,
+        }
         if kind in known:
             return known[kind](data, depth)
         items = held if isinstance(held, list) else []
@@ -116,6 +123,10 @@ class _Maker:
     def _float(self, data: dict[str, Any], depth: int) -> float:
         del depth
         return float(data["float"])
+
+    def _own_class(self, data: dict[str, Any], depth: int) -> type:
+        del depth
+        return _class(data["class"])
 
     def _instance(self, data: dict[str, Any], depth: int) -> Any:
         """A new object of a class of ours with these attributes; nothing of it is called."""
@@ -163,8 +174,8 @@ def worded(data: Any) -> str:
         return f"{{{', '.join(f'{worded(k)}: {worded(v)}' for k, v in held)}}}"
     if kind == "code":
         return f"<{held}>"
-    if kind == "float":
-        return str(held)
+    if kind in ("float", "class"):
+        return str(held).rpartition(".")[2] if kind == "class" else str(held)
     return f"({', '.join(map(worded, held))})"
 
 
@@ -193,6 +204,10 @@ def own_code(data: Any) -> list[str]:
     if "code" in data:
         return [str(data["code"])]
     return [name for x in data.values() for name in own_code(x)]
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _name(dtype: Any) -> str:

@@ -22,5 +22,6 @@ from trulens_core.rules.standard import Guided as Guided
 from trulens_core.rules.standard import Identity as Identity
 from trulens_core.rules.standard import Numerator as Numerator
 from trulens_core.rules.standard import Shared as Shared
+from trulens_core.rules.standard import Signal as Signal
 from trulens_core.rules.standard import Stop as Stop
 from trulens_core.rules.standard import ZPlus as ZPlus

@@ -11,6 +11,7 @@ from trulens_core.rules.report import Entry, Report
 from trulens_core.rules.rule import Rule
 from trulens_core.rules.rule_set import RuleSet
 
+_SIGMOIDS = frozenset({"sigmoid", "logistic"})
 _EXACT = frozenset({"structural", "avg_pool"})
 """Kinds that are linear in what depends on the source, so that their derivative conserves."""
 
@@ -47,6 +48,7 @@ class Applied:
         self._reference = reference
         self.last: Entry | None = None
         self._first_fired = False
+        self._gates: dict[int, Tensor] = {}  # held, so that no other tensor gets a number of theirs
 
     @property
     def merge(self) -> bool:
@@ -70,6 +72,13 @@ class Applied:
 
     def apply(self, op: Operation) -> Tensor:
         """The value of an operation, with the derivative of its rule."""
+        gates = [i for i in op.active if id(op.operands[i]) in self._gates]
+        y = self._applied(dataclasses.replace(op, gates=gates) if gates else op)
+        if op.kind == "pointwise" and op.name in _SIGMOIDS:
+            self._gates[id(y)] = y
+        return y
+
+    def _applied(self, op: Operation) -> Tensor:
         rule = self.rules.find(op)
         self._check_first(op, rule)
         if rule is None:

@@ -19,6 +19,7 @@ from trulens_core.rules.standard import (
     Identity,
     Numerator,
     Shared,
+    Signal,
     Stop,
     ZPlus,
 )
@@ -72,6 +73,18 @@ def alpha2_beta1(**options: Any) -> RuleSet:
     return RuleSet(_lrp(AlphaBeta(2.0, 1.0), Epsilon()), **options)
 
 
+def gates_all(eps: float = 1e-6, **options: Any) -> RuleSet:
+    """LRP-ε for recurrent layers, whose gates get nothing: LRP-all (Arras et al., 2017)."""
+    rules = _lrp(Epsilon(eps), Epsilon(eps), Epsilon(eps))
+    return RuleSet([*rules, ("multiply", Signal())], **options)
+
+
+def gates_half(eps: float = 1e-6, **options: Any) -> RuleSet:
+    """LRP-ε for recurrent layers: gate and signal get half each (Arjona-Medina et al., 2019)."""
+    rules = _lrp(Epsilon(eps), Epsilon(eps), Epsilon(eps))
+    return RuleSet([*rules, ("multiply", Shared())], **options)
+
+
 def attn_lrp(**options: Any) -> RuleSet:
     """AttnLRP (Achtibat et al., 2024): for transformers.
 
@@ -107,5 +120,7 @@ LRP_COMPOSITES: dict[str, Callable[..., RuleSet]] = {
     "epsilon_plus_flat": epsilon_plus_flat,
     "epsilon_gamma_box": epsilon_gamma_box,
     "alpha2_beta1": alpha2_beta1,
+    "gates_all": gates_all,
+    "gates_half": gates_half,
 }
 """The rule sets that `LRP` takes by name."""

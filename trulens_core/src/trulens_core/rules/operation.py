@@ -65,6 +65,7 @@ class Operation:
         layer: the layer that runs it, by its name.
         first: whether an operand is the value at the source cut itself.
         reference: what it was at the baseline, for rules that compare.
+        gates: which operands a sigmoid made, as in recurrent layers.
 
     Example:
         >>> import numpy as np
@@ -86,6 +87,7 @@ class Operation:
     layer: str = ""
     first: bool = False
     reference: AtReference | None = None
+    gates: Sequence[int] = ()
 
     @property
     def x(self) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from trulens_core.backends import Tensor
+from trulens_core.errors import UncoveredOperationError
 from trulens_core.rules.operation import Operation
 from trulens_core.rules.rule import (
     SMALL,
@@ -219,6 +220,29 @@ class Shared(Rule):
         for i in op.active:
             share = self.shares[i] if self.shares else 1.0 / len(op.active)
             new[i] = op.backend.through(new[i], lambda g, s=share: g * s)
+        return op(operands=new)
+
+
+@dataclasses.dataclass(frozen=True)
+class Signal(Rule):
+    """Of a product of gate and signal, the signal gets all: LRP-all (Arras et al., 2017).
+
+    y = g ⊙ s with a gate g that a sigmoid made: R_s = R_y, R_g = 0. Gates decide how much goes on,
+    and are taken for constants.
+
+    Raises:
+        UncoveredOperationError: where not exactly one factor comes out of a sigmoid.
+    """
+
+    def __call__(self, op: Operation) -> Tensor:
+        if len(op.gates) != 1 or len(op.active) != 2:
+            raise UncoveredOperationError(
+                f"which factor of {op.where} is the gate is not known, since a sigmoid made "
+                f"{len(op.gates)} of {len(op.active)}; let them share with Shared()"
+            )
+        new = list(op.operands)
+        (gate,) = op.gates
+        new[gate] = op.backend.stop_gradient(new[gate])
         return op(operands=new)
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from trulens_core.attribution import AttributionMethod
 from trulens_core.inputs import ModelInputs
 from trulens_core.results import AttributionResult
+from trulens_core.results.arrays import is_array
 from trulens_core.results.parts import parts
 from trulens_core.visualizations import image_panels
-from trulens_core.visualizations.canvas import arranged, canvas
+from trulens_core.visualizations.canvas import WIDEST, arranged, canvas
 from trulens_core.visualizations.images import Array, as_array
-from trulens_core.visualizations.look import SMALL, check_clip, label, title
+from trulens_core.visualizations.look import GREY, SMALL, check_clip, label, title
 from trulens_core.visualizations.result_plots import (
     MOST_CHARTS,
     chosen_records,
@@ -69,7 +70,7 @@ def compare(
     values = {name: parts(r) for name, r in results.items()}
     if any(len(found) > 1 or found[0].values.ndim != 4 for found in values.values()):
         return _pictures(results, records, fig)
-    first = next(iter(results.values()))
+    first = _first(results)
     chosen = chosen_records(records, next(iter(values.values()))[0].values, MOST_CHARTS)
     image = _image(first, x)
     shown = None if image is None else image_panels.pictures_of(image[chosen], channel_axis)
@@ -82,17 +83,27 @@ def compare(
         )
         for name, r in results.items()
     }
-    return _grid(first, chosen, maps, shown, fig)
+    asked = len(first) if records is None else len(records)
+    return _grid(first, chosen, maps, shown, fig, asked)
 
 
 def _result(name: str, given: Any, x: Any) -> AttributionResult:
     if isinstance(given, AttributionResult):
         return given
+    if is_array(given):
+        return AttributionResult(given)
     if not isinstance(given, AttributionMethod):
-        raise ValueError(f"{name!r} is {type(given).__name__}; give a result or a method")
+        raise ValueError(f"{name!r} is {type(given).__name__}; give a result, a method or an array")
     if x is None:
         raise ValueError(f"{name!r} is a method: give x=, what it explains")
     return given.explain(x)
+
+
+def _first(results: Mapping[str, AttributionResult]) -> AttributionResult:
+    """The first result, by the names of classes that any of them has."""
+    first = next(iter(results.values()))
+    known = [r.names["classes"] for r in results.values() if r.names and "classes" in r.names]
+    return first.named(classes=known[0]) if known else first
 
 
 def _image(first: AttributionResult, x: Any) -> Array | None:
@@ -108,12 +119,20 @@ def _grid(
     maps: Mapping[str, Sequence[image_panels.Map]],
     shown: Array | None,
     fig: Any,
+    asked: int,
 ) -> Any:
     columns = len(maps) + (shown is not None)
     height, width = next(iter(maps.values()))[0].values.shape
-    size = image_panels.size_of(len(chosen), columns, height / width)
-    with canvas((size[0] + 0.6 * len(maps), size[1]), fig) as figure:
+    wide, high = image_panels.size_of(len(chosen), columns, height / width)
+    wide += 0.6 * len(maps)
+    narrowed = min(1.0, WIDEST / wide)
+    with canvas((wide, high * narrowed + 0.3), fig) as figure:
         arranged(figure.figure)
+        if fig is None:
+            said = "blue lowers, orange raises"
+            if len(chosen) < asked:
+                said += f"; {len(chosen)} of {asked:,} records: records= chooses others"
+            figure.supxlabel(said, fontsize=SMALL - 1, color=GREY)
         every = figure.subplots(len(chosen), columns, squeeze=False)
         for i, record in enumerate(chosen):
             panels = iter(every[i])
@@ -126,7 +145,8 @@ def _grid(
                 image_panels.panel(axes, picture, "" if shown is not None else f"record {record}")
                 image_panels.bar(found[i], axes)
                 if i == 0:
-                    axes.set_title(label(name, 24), fontsize=SMALL + 1)
+                    # in one line, above the powers of ten of the bars
+                    axes.set_title(label(name, 24), fontsize=SMALL + 1, y=1.0, pad=12)
     return figure
 
 

@@ -82,7 +82,7 @@ def _painted(plot: _Plot, found: Sequence[Part], drawn: Sequence[_Drawing]) -> A
     with canvas(size, c.fig, c.ax) as given:
         _paint(given, found, drawn, c.ax is not None)
         if c.fig is None and c.ax is None and not of_all:
-            said = ["blue lowers, orange raises"] if drawn[0].on_axes is not None else []
+            said = ["blue lowers, orange raises"]
             asked = n if c.records is None else len(c.records)
             if len(plot.chosen) < asked:
                 said.append(f"{len(plot.chosen)} of {asked:,} records: records= chooses others")
@@ -182,7 +182,7 @@ class _Plot:
             def draw(axes: Any) -> None:
                 summaries.beeswarm(axes, flat, given, labels, most)
 
-        rows = 10 if kind == "dependence" else min(most, flat.shape[1])
+        rows = 10 if kind == "dependence" else min(most, flat.shape[1] - 1) + 1
         return _Drawing((7.0, 0.32 * rows + 1.3), lambda figure: draw(figure.subplots()), draw)
 
     def _charts(self, values: Array, kind: str, x: Array | None) -> _Drawing:

@@ -18,10 +18,23 @@ _VALUES = "cividis"
 """From dark to bright: what a feature's value is, which is no sign."""
 
 
-def ranked(values: Array, most: int) -> tuple[Array, Array]:
-    """The features with the largest mean size, the largest first, and these means."""
+def ranked(values: Array, most: int) -> Array:
+    """The features with the largest mean size, the largest first."""
     means = np.abs(np.nan_to_num(values)).mean(axis=0)
-    return np.argsort(-means, kind="stable")[:most], means
+    return np.argsort(-means, kind="stable")[:most]
+
+
+def _rows(values: Array, names: Sequence[str], most: int) -> tuple[Array, Array, list[str]]:
+    """What the rows of a chart show: the strongest features, and the sum of those left out."""
+    order = ranked(values, most)
+    known = np.nan_to_num(values)
+    shown, labels = known[:, order], [label(names[i]) for i in order]
+    more = values.shape[1] - len(order)
+    if more:
+        others = known.sum(axis=1) - shown.sum(axis=1)
+        shown = np.concatenate([shown, others[:, None]], axis=1)
+        labels.append(f"{more:,} others, together")
+    return shown, order, labels
 
 
 def spread(axes: Any, values: Array, names: Sequence[str], most: int) -> None:
@@ -33,20 +46,16 @@ def spread(axes: Any, values: Array, names: Sequence[str], most: int) -> None:
         names: of the features.
         most: how many bars there is room for.
     """
-    order, means = ranked(values, most)
+    shown, _, labels = _rows(values, names, most)
     n = len(values)
-    sizes = np.abs(np.nan_to_num(values[:, order]))
-    errors = sizes.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros(len(order))
-    places = np.arange(len(order))
-    raise_ = np.nan_to_num(values[:, order]).mean(axis=0)
-    colors = [sign_color(v) for v in raise_]
-    axes.barh(places, means[order], color=colors)
-    axes.errorbar(means[order], places, xerr=errors, fmt="none", ecolor="0.2", elinewidth=1)
-    numbers = [f"{m:.2g} ± {e:.1g}" for m, e in zip(means[order], errors, strict=True)]
-    rows(axes, _labels(names, order), numbers)
-    more = len(means) - len(order)
-    said = f"mean |attribution| over {n:,} records; orange raises on average, blue lowers"
-    _below(axes, said, more)
+    sizes = np.abs(shown)
+    means = sizes.mean(axis=0)
+    errors = sizes.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros(len(means))
+    places = np.arange(len(means))
+    axes.barh(places, means, color=[sign_color(v) for v in shown.mean(axis=0)])
+    axes.errorbar(means, places, xerr=errors, fmt="none", ecolor="0.2", elinewidth=1)
+    rows(axes, labels, [f"{m:.2g} ± {e:.1g}" for m, e in zip(means, errors, strict=True)])
+    _below(axes, f"mean |attribution| over {n:,} records; orange raises on average, blue lowers")
 
 
 def beeswarm(axes: Any, values: Array, x: Array | None, names: Sequence[str], most: int) -> None:
@@ -59,18 +68,18 @@ def beeswarm(axes: Any, values: Array, x: Array | None, names: Sequence[str], mo
         names: of the features.
         most: how many features there is room for.
     """
-    order, means = ranked(values, most)
+    shown, order, labels = _rows(values, names, most)
     drawn = None
-    for place, feature in enumerate(order):
-        column = np.nan_to_num(values[:, feature])
+    for place, column in enumerate(shown.T):
         kept = chosen_dots(column)
         heights = place + 0.4 * heaped(column[kept])
-        colors: dict[str, Any] = {"color": sign_color(1)}
-        if x is not None:
-            part = _part_of_range(x[:, feature])[kept]
+        colors: dict[str, Any] = {"color": GREY if place == len(order) else sign_color(1)}
+        if x is not None and place < len(order):
+            part = _part_of_range(x[:, order[place]])[kept]
             colors = {"c": part, "cmap": _VALUES, "vmin": 0.0, "vmax": 1.0}
-        drawn = axes.scatter(column[kept], heights, s=7, linewidths=0, rasterized=True, **colors)
-    rows(axes, _labels(names, order), [f"{means[f]:.2g}" for f in order])
+        dots = axes.scatter(column[kept], heights, s=7, linewidths=0, rasterized=True, **colors)
+        drawn = dots if drawn is None else drawn
+    rows(axes, labels, [f"{m:.2g}" for m in np.abs(shown).mean(axis=0)])
     axes.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     if x is not None and drawn is not None:
         bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.12, ticks=[0, 1])
@@ -78,8 +87,7 @@ def beeswarm(axes: Any, values: Array, x: Array | None, names: Sequence[str], mo
         bar.set_label("the feature's value", fontsize=SMALL, color=GREY)
     n = len(values)
     some = f" ({MOST_DOTS:,} drawn)" if n > MOST_DOTS else ""
-    said = f"attribution, {n:,} records{some}; on the right the mean size"
-    _below(axes, said, len(means) - len(order))
+    _below(axes, f"attribution, {n:,} records{some}; on the right the mean size")
 
 
 def dependence(axes: Any, values: Array, x: Array, name: str) -> None:
@@ -138,13 +146,8 @@ def _part_of_range(x: Array) -> Array:
     return np.asarray(np.clip((x - low) / ((high - low) or 1.0), 0.0, 1.0))
 
 
-def _labels(names: Sequence[str], order: Array) -> list[str]:
-    return [label(names[i]) for i in order]
-
-
-def _below(axes: Any, said: str, more: int) -> None:
-    left = f"\n… and {more:,} more features" if more > 0 else ""
-    axes.set_xlabel(f"{said}{left}", fontsize=SMALL, color=GREY)
+def _below(axes: Any, said: str) -> None:
+    axes.set_xlabel(said, fontsize=SMALL, color=GREY)
 
 
 def check_values(x: Array | None, values: Array, kind: str) -> Array:
