@@ -27,7 +27,7 @@ FLOORS = [
     {"testing"},
 ]
 # an explanation is drawn when somebody looks at it
-UPWARD = {("results", "visualizations")}
+UPWARD = {("results", "visualizations"), ("metrics", "visualizations")}
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 
 
