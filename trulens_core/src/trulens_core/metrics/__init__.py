@@ -1,7 +1,7 @@
 """Whether an explanation can be trusted: numbers for each record, with their standard errors."""
 
-from trulens_core.metrics.agreement import Agreement as Agreement
-from trulens_core.metrics.agreement import agreement as agreement
+from trulens_core.metrics.agreements import Agreement as Agreement
+from trulens_core.metrics.agreements import agreement as agreement
 from trulens_core.metrics.complexity import Complexity as Complexity
 from trulens_core.metrics.complexity import Sparseness as Sparseness
 from trulens_core.metrics.curves import Deletion as Deletion

@@ -9,7 +9,7 @@ import numpy as np
 
 from trulens_core.attribution.method import AttributionMethod
 from trulens_core.inputs import ModelInputs
-from trulens_core.metrics.agreement import agreement
+from trulens_core.metrics.agreements import agreement
 from trulens_core.metrics.complexity import Sparseness
 from trulens_core.metrics.curves import Deletion, Insertion
 from trulens_core.metrics.evaluation import Evaluation

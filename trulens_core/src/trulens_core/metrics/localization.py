@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from trulens_core.metrics.agreement import average_ranks
+from trulens_core.metrics.agreements import average_ranks
 from trulens_core.metrics.explained import Explained
 from trulens_core.metrics.metric import Metric
 from trulens_core.metrics.scores import Array, Better, Score

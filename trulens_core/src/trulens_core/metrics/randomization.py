@@ -10,7 +10,7 @@ import numpy as np
 
 from trulens_core.attribution.method import AttributionMethod
 from trulens_core.inputs import ModelInputs
-from trulens_core.metrics.agreement import Similarity, checked, similarity
+from trulens_core.metrics.agreements import Similarity, checked, similarity
 from trulens_core.metrics.explained import Explained, on_model
 from trulens_core.metrics.metric import Metric
 from trulens_core.metrics.scores import Array, Better, Curve, Score
@@ -26,7 +26,7 @@ Layers = Sequence[str] | Mapping[str, Sequence[str]] | None
 class Randomization(Metric):
     """How much an explanation stays the same as the model forgets, layer by layer.
 
-    The sanity check of Adebayo et al. (2018): each layer's weights change places at random, on a
+    The sanity check (Adebayo et al., 2020): each layer's weights change places at random, on a
     copy of the model, from the output down. The value is the mean similarity to the explanation of
     the model as it is, over the steps: near 0 where the explanation depends on the weights, near 1
     where it would look the same whatever was learnt. Weights that are all equal do not change by
@@ -102,7 +102,7 @@ class Randomization(Metric):
 class DataRandomization(Metric):
     """How much an explanation is that of a model that was trained on random labels.
 
-    The other sanity check of Adebayo et al. (2018): such a model has learnt the records by heart
+    The other sanity check (Adebayo et al., 2020): such a model has learnt the records by heart
     and nothing about them, so that an explanation of it should be another.
 
     Args:
