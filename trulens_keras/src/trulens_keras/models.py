@@ -157,7 +157,8 @@ class KerasModelWrapper(ModelWrapper):
 
     def with_weights(self, changed: Mapping[str, np.ndarray[Any, Any]]) -> Self:
         wrapper = copy.copy(self)
-        wrapper.model = copy.deepcopy(self.model)
+        wrapper.model = self._flavour.copied(self.model)
+        wrapper._steps, wrapper._known = copy.copy(self._steps), copy.copy(self._known)
         held = self._flavour.holding(wrapper.model.variables)
         for name, v in zip(self.weights(), held, strict=True):
             if name in changed:

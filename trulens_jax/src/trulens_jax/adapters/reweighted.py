@@ -26,12 +26,16 @@ class Reweighted(Adapter):
         leaves, structure = jax.tree.flatten(of.state())
         new = {id(old): value for old, value in reversed(changed)}
         self._state: Any = jax.tree.unflatten(structure, [new.get(id(x), x) for x in leaves])
+        self._leaves = [new.get(id(x), x) for x in of.leaves()]
         held = {id(x) for x in leaves}
         if any(id(old) not in held for old, _ in changed):
             raise TypeError(f"the weights of {self.owner} are not read from where they are kept")
 
     def state(self) -> Any:
         return self._state
+
+    def leaves(self) -> list[Any]:
+        return self._leaves
 
     def update(self, weights: Any) -> None:
         del weights
