@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[1]
-DRAWN = ("tutorial.md", "how-to/segments.md", "how-to/pictures.md", "methods/perturbation.md")
+DRAWN = (
+    "tutorial.md",
+    "how-to/segments.md",
+    "how-to/pictures.md",
+    "how-to/trust.md",
+    "methods/perturbation.md",
+)
 BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")
 
 

@@ -17,7 +17,7 @@ from trulens_core.metrics.explained import Explained
 from trulens_core.metrics.faithfulness import FaithfulnessCorrelation
 from trulens_core.metrics.localization import PointingGame, RelevanceMass
 from trulens_core.metrics.metric import Metric
-from trulens_core.metrics.scores import Array, Score
+from trulens_core.metrics.scores import Array
 from trulens_core.metrics.stability import Sensitivity
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.quantities import ClassQoI, QoI, as_qoi
@@ -109,9 +109,8 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
             segments = Segments.grid(1)
         metrics = _standard(wrapper, segments, {**common, **work}, masks, isinstance(at, InputCut))
     every = {**judged, **guesses}
-    scores = {n: {m.name: _scored(m, e) for m in metrics} for n, e in every.items()}
     return Evaluation(
-        {n: {m: s for m, s in own.items() if s is not None} for n, own in scores.items()},
+        {n: {m.name: m.score(e) for m in metrics if m.judges(e)} for n, e in every.items()},
         tuple(m.name for m in metrics),
         tuple(guesses),
         agreement(judged) if len(judged) > 1 else None,
@@ -186,13 +185,6 @@ def _standard(
         found.append(Sensitivity(samples=5, seed=options["seed"]))
     found.append(Sparseness())
     return found if masks is None else [*found, PointingGame(masks), RelevanceMass(masks)]
-
-
-def _scored(metric: Metric, explained: Explained) -> Score | None:
-    """The score; None for what explains nothing anew, of metrics that ask for it."""
-    if isinstance(metric, Sensitivity) and explained.again is None:
-        return None
-    return metric.score(explained)
 
 
 def _guesses(

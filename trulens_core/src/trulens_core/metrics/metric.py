@@ -60,6 +60,10 @@ class Metric(ABC):
     def _score(self, explained: Explained) -> Score:
         """The score of an explanation on the host."""
 
+    def judges(self, explained: Explained) -> bool:  # noqa: ARG002 - a hook
+        """Whether it can say something of what was given: some explain records anew."""
+        return True
+
     @property
     def name(self) -> str:
         """What tables call it."""

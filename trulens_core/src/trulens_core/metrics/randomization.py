@@ -77,6 +77,9 @@ class Randomization(Metric):
         self.absolute: bool = bool(absolute)
         self.seed: int = int(seed)
 
+    def judges(self, explained: Explained) -> bool:
+        return explained.method is not None
+
     def _score(self, explained: Explained) -> Score:
         method, inputs = _method(explained, "Randomization")
         model = method.model
@@ -137,6 +140,9 @@ class DataRandomization(Metric):
         self.kind: Similarity = checked(kind)
         self.k: int | float = k
         self.absolute: bool = bool(absolute)
+
+    def judges(self, explained: Explained) -> bool:
+        return explained.method is not None
 
     def _score(self, explained: Explained) -> Score:
         method, inputs = _method(explained, "DataRandomization")

@@ -71,6 +71,9 @@ class Sensitivity(Metric):
     def name(self) -> str:
         return f"{super().name} ({self.kind})"
 
+    def judges(self, explained: Explained) -> bool:
+        return explained.again is not None
+
     def _score(self, explained: Explained) -> Score:
         if explained.again is None or explained.inputs is None:
             raise ValueError(

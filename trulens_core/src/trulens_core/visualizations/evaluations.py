@@ -43,7 +43,7 @@ def draw(found: Evaluation, fig: Any = None) -> Any:
         handles, names = every[0].get_legend_handles_labels()
         if curves:
             figure.legend(
-                handles, names, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False
+                handles, names, loc="outside lower center", ncols=6, fontsize=SMALL, frameon=False
             )
     return figure
 

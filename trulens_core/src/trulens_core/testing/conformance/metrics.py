@@ -48,13 +48,13 @@ class Metrics(Harness):
     law = "metrics"
 
     @checks("framework independence")
-    def test_metrics_are_the_same_numbers(self) -> None:
+    def test_metrics_are_the_same_everywhere(self) -> None:
         """For arrays and for tensors of the framework."""
         (x,), _ = self.records("mlp", RECORDS)
         register_reference()
         plain = get_model_wrapper(ReferenceModel(ZOO["mlp"]), backend="reference")
         pairs = zip(_metrics(self.wrapper("mlp")), _metrics(plain), strict=True)
-        some = list(pairs)[:: 2 if self.backend.static_shapes else 1]  # each is programs to compile
+        some = list(pairs)[:: 3 if self.backend.static_shapes else 1]  # each is programs to compile
         for i, ((metric, method), (other, reference)) in enumerate(some):
             expected = other.score(reference, x)
             found = metric.score(method, x if i % 2 else self.tensor(x))
