@@ -97,7 +97,7 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
     of: QoI = as_qoi("predicted" if qoi is None else qoi) if y is None else _classes(y)
     at = wrapper.resolved(source_cut(doi_cut))
     value = _value(wrapper, inputs, doi_cut)
-    axis = wrapper.channel_axis(at)
+    axis = None if value.ndim != 4 else wrapper.channel_axis(at)
     options = {"qoi": of, "qoi_cut": qoi_cut}
     named = {n: _made(m, wrapper, options) for n, m in _named(methods).items()}
     judged = {n: Explained.read(m, inputs).fitted(value, axis) for n, m in named.items()}
@@ -105,7 +105,7 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
     if metrics is None:
         common = {"baseline": baseline, "doi_cut": doi_cut, "seed": seed, **options}
         work = {"rebatch_size": rebatch_size, "progress": progress}
-        if segments is None and value.ndim == 4 and axis is not None:
+        if segments is None and axis is not None:
             segments = Segments.grid(1)
         metrics = _standard(wrapper, segments, {**common, **work}, masks, isinstance(at, InputCut))
     every = {**judged, **guesses}
@@ -194,7 +194,7 @@ def _guesses(
     bits = np.random.Philox(key=seed, counter=[0, _GUESSES, 0, 0])
     drawn = np.random.Generator(bits).standard_normal(value.shape)
     found = {RANDOM: Explained(drawn, inputs)}
-    if value.ndim == 4 and axis is not None and min(np.delete(value.shape[1:], axis % 4 - 1)) > 1:
+    if axis is not None and min(np.delete(value.shape[1:], axis % 4 - 1)) > 1:
         found[EDGES] = Explained(edges(value, axis), inputs)
     return found
 

@@ -60,7 +60,7 @@ class Winner(NamedTuple):
         if not self.clear:
             said += " (not clear: within two standard errors)"
         if not self.knows:
-            said += "; no better than an explanation that knows nothing of the model"
+            said += "; not clearly better than what knows nothing of the model"
         return said
 
 

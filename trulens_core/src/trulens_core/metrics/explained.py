@@ -18,6 +18,10 @@ from trulens_core.results.upsampling import upsampled
 from trulens_core.segments import Regions
 
 
+def _as_it_is(values: Array) -> Array:
+    return values
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Explained:
     """An explanation of some records, on the host.
@@ -28,6 +32,7 @@ class Explained:
         inputs: what was explained; None where only numbers were given.
         again: explains other inputs, on the host; None where only numbers were given.
         method: what was given, where it is a method of ours.
+        shaped: gives other explanations of these records the shape of `values`.
         per_activation: whether numbers are the quantity's change per change of the value, as a
             gradient; False: its share in units of the quantity; None where that is not known.
     """
@@ -37,6 +42,7 @@ class Explained:
     again: Callable[[ModelInputs], Array] | None = None
     method: AttributionMethod | None = None
     per_activation: bool | None = None
+    shaped: Callable[[Array], Array] = _as_it_is
 
     @staticmethod
     def read(given: Any, inputs: ModelInputs | None) -> Explained:
@@ -69,8 +75,17 @@ class Explained:
         Numbers for all channels, or for all of a token's vector, are divided among them; maps of
         another size are interpolated.
         """
-        values = fit(self.values, like, channel_axis)
-        return dataclasses.replace(self, values=values)
+
+        def shaped(values: Array) -> Array:
+            return fit(values, like, channel_axis)
+
+        again = self.again
+        return dataclasses.replace(
+            self,
+            values=shaped(self.values),
+            again=None if again is None else lambda inputs: shaped(again(inputs)),
+            shaped=shaped,
+        )
 
 
 def on_model(method: AttributionMethod, model: ModelWrapper) -> AttributionMethod:
@@ -123,7 +138,8 @@ def fit(values: Array, like: Array, channel_axis: int | None = None) -> Array:
                 a for a in range(1, len(shape)) if values.shape == (*shape[:a], *shape[a + 1 :])
             ]
             if lost:  # of several that fit the one with the channels, or else the last
-                axis = channel_axis if channel_axis in lost else lost[-1]
+                channels = None if channel_axis is None else channel_axis % len(shape)
+                axis = channels if channels in lost else lost[-1]
                 return _shared(np.expand_dims(values, axis), shape)
         if values.ndim == len(shape):
             if all(n in (1, m) for n, m in zip(values.shape, shape, strict=True)):

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from trulens_core.attribution.method import AttributionMethod
-from trulens_core.inputs import ModelInputs
 from trulens_core.metrics.agreements import Similarity, checked, similarity
 from trulens_core.metrics.explained import Explained, on_model
 from trulens_core.metrics.metric import Metric
@@ -81,7 +80,7 @@ class Randomization(Metric):
         return explained.method is not None
 
     def _score(self, explained: Explained) -> Score:
-        method, inputs = _method(explained, "Randomization")
+        method = _method(explained, "Randomization")
         model = method.model
         weights = {name: host(w) for name, w in model.weights().items()}
         groups = _groups(self.layers, weights)
@@ -91,7 +90,7 @@ class Randomization(Metric):
         for names in groups.values():
             own = {name: mixed[name] for name in names if name in mixed}
             changed = {**changed, **own} if self.order == "cascade" else own
-            values = _explained_by(method, model.with_weights(changed), inputs)
+            values = _explained_by(method, model.with_weights(changed), explained)
             found.append(self._alike(explained.values, values))
         curve = Curve(np.arange(len(found)), np.stack(found, axis=1), tuple(groups))
         return self._of(curve.values.mean(axis=1), curve=curve)
@@ -145,21 +144,22 @@ class DataRandomization(Metric):
         return explained.method is not None
 
     def _score(self, explained: Explained) -> Score:
-        method, inputs = _method(explained, "DataRandomization")
-        a, b = explained.values, _explained_by(method, self._other, inputs)
+        method = _method(explained, "DataRandomization")
+        a, b = explained.values, _explained_by(method, self._other, explained)
         if self.absolute:
             a, b = np.abs(a), np.abs(b)
         return self._of(_or_nothing(similarity(a, b, self.kind, self.k)))
 
 
-def _method(explained: Explained, name: str) -> tuple[AttributionMethod, ModelInputs]:
+def _method(explained: Explained, name: str) -> AttributionMethod:
     if explained.method is None or explained.inputs is None:
         raise ValueError(f"{name} explains another model: give a method, and the records")
-    return explained.method, explained.inputs
+    return explained.method
 
 
-def _explained_by(method: AttributionMethod, model: ModelWrapper, inputs: ModelInputs) -> Array:
-    return Explained.read(on_model(method, model), inputs).values
+def _explained_by(method: AttributionMethod, model: ModelWrapper, explained: Explained) -> Array:
+    """What the method says of the same records by another model."""
+    return explained.shaped(Explained.read(on_model(method, model), explained.inputs).values)
 
 
 def _or_nothing(alike: Array) -> Array:

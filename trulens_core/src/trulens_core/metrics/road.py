@@ -73,6 +73,7 @@ class ROAD(OfModel):
             raise ValueError(
                 f"ROAD fills in pixels of images of four axes, and {self._at} holds {z.shape}"
             )
+        axis %= z.ndim
         maps = self._fitted(explained, z).sum(axis=axis)
         pixels = Regions.of_labels(np.arange(maps[0].size).reshape(maps[0].shape), maps[0].shape)
         places = np.stack(ranks(maps, [pixels] * len(maps), self.seed)).reshape(maps.shape)

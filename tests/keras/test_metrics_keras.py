@@ -1,10 +1,19 @@
-"""Copies of Keras models with other weights: the model that was given stays as it is."""
+"""Metrics of Keras models: copies with other weights, and images with their channels last."""
 
 import keras
 import numpy as np
 import pytest
 
-from trulens_core import ClassQoI, Randomization, Saliency, UnsupportedModelError, get_model_wrapper
+from trulens_core import (
+    ROAD,
+    ClassQoI,
+    Randomization,
+    Saliency,
+    UnsupportedModelError,
+    evaluate,
+    get_model_wrapper,
+)
+from trulens_core.metrics.road import filled_in
 from trulens_core.testing import relative_error
 
 
@@ -60,3 +69,21 @@ def test_what_keras_cannot_copy_says_so():
     model(np.zeros((1, 5), "float32"))
     with pytest.raises(UnsupportedModelError, match="no copy of the model OfAnObject"):
         get_model_wrapper(model, backend="keras").with_weights({})
+
+
+def test_images_with_channels_last():
+    """What is filled in are the pixels that matter most, of all channels."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((6, 5, 3)), *layers, keras.layers.Dense(3)])
+    x = np.random.default_rng(0).random((2, 6, 5, 3)).astype("float32")
+    wrapper = get_model_wrapper(model, backend="keras")
+    maps = np.random.default_rng(1).normal(size=(2, 6, 5))
+    found = ROAD(wrapper, shares=[0.2], noise=0.0, qoi=ClassQoI(1)).score(maps, x)
+    for image, own, value in zip(x, maps, found.values, strict=True):
+        removed = own >= np.sort(own, axis=None)[-6]
+        new = filled_in(np.moveaxis(image, -1, 0), removed)
+        expected = np.asarray(model(np.moveaxis(new, 0, -1)[np.newaxis].astype("float32")))[0, 1]
+        assert abs(value - expected) < 1e-5
+    said = evaluate({"maps": maps}, wrapper, x, [0, 1])
+    assert set(said.scores) == {"maps", "random", "edges"}
