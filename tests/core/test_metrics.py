@@ -387,6 +387,14 @@ def test_what_cannot_be_is_one_sentence(make, message):
         make(*small_model())
 
 
+def test_of_zeros_nothing_is_said():
+    x = np.ones((2, 3))
+    for metric in (Sensitivity(samples=2), Sensitivity("average", samples=2)):
+        assert np.isnan(metric.score(lambda x: 0 * x, x).values).all()
+    assert np.isnan(Complexity().score(0 * x).values).all()
+    assert math.isnan(Complexity().score(0 * x).mean)
+
+
 def test_a_metric_of_ones_own():
     class Spread(Metric):
         better = "lower"

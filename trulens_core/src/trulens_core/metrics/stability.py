@@ -26,7 +26,8 @@ class Sensitivity(Metric):
         max over ε of ‖φ(x + ε) − φ(x)‖ / ‖φ(x)‖, each |εᵢ| ≤ radius
 
     or the average (Bhatt et al., 2020). The method should be of a quantity that does not change
-    with x, such as `ClassQoI`: where the class predicted changes, so does what is explained.
+    with x, such as `ClassQoI`: where the class predicted changes, so does what is explained. Of
+    zeros it says nothing, NaN.
 
     Args:
         kind: "max" or "average".
@@ -84,7 +85,7 @@ class Sensitivity(Metric):
         moved = [explained.again(self._moved(explained.inputs, at, i)) for i in range(n)]
         length = _length(explained.values)
         far = np.stack([_length(m - explained.values) for m in moved], axis=1)
-        far = far / np.where(length > 0, length, 1.0)[:, np.newaxis]
+        far = far / np.where(length > 0, length, np.nan)[:, np.newaxis]
         if self.kind == "max":
             return self._of(far.max(axis=1))
         error = far.std(axis=1, ddof=1) / np.sqrt(n) if n > 1 else None
