@@ -10,6 +10,7 @@ from trulens_core.metrics.curves import Monotonicity as Monotonicity
 from trulens_core.metrics.evaluating import evaluate as evaluate
 from trulens_core.metrics.evaluation import Evaluation as Evaluation
 from trulens_core.metrics.evaluation import Winner as Winner
+from trulens_core.metrics.explained import Explained as Explained
 from trulens_core.metrics.faithfulness import Completeness as Completeness
 from trulens_core.metrics.faithfulness import FaithfulnessCorrelation as FaithfulnessCorrelation
 from trulens_core.metrics.infidelity import Infidelity as Infidelity

@@ -54,9 +54,9 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
     the record and never at the model: what is not better than these tells nothing of the model.
 
     Args:
-        methods: a method, a class of methods (made with this model and quantity), a function of
-            the model's arguments, a result or an array of attributions; or a list of them, or a
-            mapping from names.
+        methods: a method, which explains the quantity that it was made with; a class of methods,
+            which is made with this model and quantity; a function of the model's arguments; a
+            result, or an array of attributions; or a list of them, or a mapping from names.
         model: a model of any framework, or its wrapper.
         x: the records: an array or tensor, a list of the model's arguments, or a `ModelInputs`.
         y: their classes, whose scores are looked at; None is the class predicted, or `qoi`.

@@ -11,8 +11,7 @@ from trulens_core.metrics.explained import Explained
 from trulens_core.metrics.ladders import GivenMasks, Subsets
 from trulens_core.metrics.metric import OfModel
 from trulens_core.metrics.scores import Array, Better, Score
-from trulens_core.metrics.sums import summed
-from trulens_core.segments import Regions, Segments
+from trulens_core.segments import Segments
 
 _ROUNDING = 1e-12
 
@@ -102,7 +101,7 @@ class FaithfulnessCorrelation(OfModel):
             else GivenMasks(self.samples)
         )
         values, regions = self._fitted(explained, z), self._regions(z)
-        foretold, found = removed(self, explained, design, values, regions)
+        foretold, found = self._removed(explained.inputs, design, values, regions)
         r = correlation(foretold, found)
         return self._of(r, sampling_error=(1 - r**2) / np.sqrt(found.shape[1] - 2))
 
@@ -124,28 +123,3 @@ def _standardized(table: Array) -> Array:
     length = np.sqrt((off**2).sum(axis=1, keepdims=True))
     small = _ROUNDING * np.sqrt((table**2).sum(axis=1, keepdims=True))
     return np.where(length > small, off / np.where(length > small, length, 1.0), np.nan)
-
-
-def removed(
-    metric: OfModel, explained: Explained, design: Any, shares: Array, regions: list[Regions]
-) -> tuple[Array, Array]:
-    """What attributions foretell of removing segments, and what it does, (records, samples).
-
-    Args:
-        metric: which asks.
-        explained: what is judged.
-        design: of masks, the first of which keeps all.
-        shares: attributions of the elements, in units of the quantity.
-        regions: of each record.
-    """
-    responses, doi = metric._responses, metric._masked(design, metric.segments)
-    q = responses(doi, explained.inputs)[0]
-    sums = summed(shares, regions)
-    made: dict[int, Array] = {}
-    foretold = []
-    for r, own in zip(regions, sums, strict=True):
-        if r.n not in made:
-            masks = design.masks([r], False)
-            made[r.n] = 1.0 - masks(1, masks.n)
-        foretold.append(made[r.n] @ own)
-    return np.stack(foretold), q[:, :1] - q[:, 1:]

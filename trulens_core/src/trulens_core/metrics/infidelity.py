@@ -10,7 +10,6 @@ from trulens_core.distributions import DoI
 from trulens_core.distributions.points import LazyPoints, Records
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.metrics.explained import Explained
-from trulens_core.metrics.faithfulness import removed
 from trulens_core.metrics.ladders import Subsets
 from trulens_core.metrics.metric import OfModel
 from trulens_core.metrics.scores import Array, Better, Score
@@ -123,9 +122,8 @@ class Infidelity(OfModel):
     ) -> tuple[Array, Array]:
         regions = self._regions(z)
         shares = values * (z.astype("float64") - base)
-        return removed(
-            self, explained, Subsets(self.samples, self.size, self.seed), shares, regions
-        )
+        design = Subsets(self.samples, self.size, self.seed)
+        return self._removed(explained.inputs, design, shares, regions)
 
     def _by_shifts(
         self, explained: Explained, z: Array, values: Array, gap: Array | None

@@ -14,6 +14,7 @@ from trulens_core.metrics.explained import Explained
 from trulens_core.metrics.ladders import Ends
 from trulens_core.metrics.responses import Responses
 from trulens_core.metrics.scores import Array, Better, Score
+from trulens_core.metrics.sums import summed
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.quantities import QoI, as_qoi
 from trulens_core.segments import Regions, Segments, resolved
@@ -23,7 +24,7 @@ from trulens_core.slices import Cut, source_cut
 class Metric(ABC):
     """A number for each record that says how good an explanation of it is: a frozen recipe.
 
-    A metric of one's own is a class with `_score`.
+    A metric of one's own is a class with `_score(explained)`, of an `Explained`.
 
     Attributes:
         better: which numbers speak for an explanation.
@@ -161,7 +162,27 @@ class OfModel(Metric):
     def _fitted(self, explained: Explained, z: Array) -> Array:
         return explained.fitted(z, self._model.channel_axis(self._at)).values
 
+    def _removed(
+        self,
+        inputs: ModelInputs | None,
+        design: Design,
+        shares: Array,
+        regions: Sequence[Regions],
+    ) -> tuple[Array, Array]:
+        """What attributions foretell of removing segments, and what it does, (records, samples).
 
-def listed(regions: Sequence[Regions]) -> bool:
-    """Whether records have regions of their own."""
-    return len(set(map(id, regions))) > 1
+        Args:
+            inputs: the records.
+            design: of masks, the first of which keeps all.
+            shares: attributions of the elements, in units of the quantity.
+            regions: of each record.
+        """
+        q = self._responses(self._masked(design, self.segments), inputs)[0]
+        made: dict[int, Array] = {}
+        foretold = []
+        for r, own in zip(regions, summed(shares, regions), strict=True):
+            if r.n not in made:
+                masks = design.masks([r], False)
+                made[r.n] = 1.0 - masks(1, masks.n)
+            foretold.append(made[r.n] @ own)
+        return np.stack(foretold), q[:, :1] - q[:, 1:]
