@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from captum.metrics import infidelity, sensitivity_max
@@ -13,9 +14,12 @@ from torch import nn
 
 from trulens_core import (
     ClassQoI,
+    Deletion,
     Infidelity,
     InputAttribution,
     IntegratedGradients,
+    Randomization,
+    Segments,
     Sensitivity,
     get_model_wrapper,
 )
@@ -118,6 +122,55 @@ def test_shares_of_integrated_gradients_are_divided_by_the_way_from_the_baseline
         assert relative_error(metric.score(given, x).values, off.mean(0).numpy()) <= 1e-9
     with pytest.raises(ValueError, match="per_activation"):
         metric.score(shares, x)
+
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.scores = nn.Embedding(30, 6), nn.Linear(6, 3)
+
+    def encoded(self, z):
+        return self.scores(torch.tanh(z).mean(1))
+
+    def forward(self, ids):
+        return self.encoded(self.embedding(ids))
+
+
+def test_tokens_are_removed_at_the_embedding():
+    """By hand: rows of the embedding become zeros, those of the greatest sum first."""
+    torch.manual_seed(0)
+    model, ids = Words().double().eval(), torch.randint(0, 30, (4, 7))
+    at = {"qoi": 1, "doi_cut": "embedding"}
+    tokens = Segments.of(np.arange(7)[:, np.newaxis])
+    metric = Deletion(model, tokens, **at)
+    whole = IntegratedGradients(model, **at)
+    per_token = IntegratedGradients(model, contract=-1, **at)
+    curve = metric.score(whole, ids).curve
+    assert relative_error(metric.score(per_token, ids).curve.values, curve.values) <= 1e-10
+    sums = whole.attributions(ids).sum(-1)
+    with torch.no_grad():
+        for record, order in enumerate(sums.argsort(dim=1, descending=True)):
+            z = model.embedding(ids[record : record + 1]).clone()
+            expected = [model.encoded(z)[0, 1]]
+            for token in order:
+                z[0, token] = 0.0
+                expected.append(model.encoded(z)[0, 1])
+            expected = torch.stack(expected).numpy()
+            assert relative_error(curve.values[record], expected) <= 1e-10
+
+
+def test_the_model_is_as_it_was_after_it_has_forgotten():
+    torch.manual_seed(0)
+    model, ids = Words().train(), torch.randint(0, 30, (4, 7))
+    before = {name: w.clone() for name, w in model.state_dict().items()}
+    method = IntegratedGradients(model, qoi=1, doi_cut="embedding", resolution=4)
+    score = Randomization(layers=["scores", "embedding"]).score(method, ids)
+    assert score.curve.steps == ("scores", "embedding")
+    assert score.values.max() < 0.99
+    assert all((w == before[name]).all() for name, w in model.state_dict().items())
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())
+    assert not any(m._forward_hooks for m in model.modules())
 
 
 def test_quantus_says_the_same():
