@@ -21,6 +21,7 @@ from trulens_core import (
     Randomization,
     Segments,
     Sensitivity,
+    TrulensWarning,
     get_model_wrapper,
 )
 from trulens_core.testing import relative_error
@@ -171,6 +172,25 @@ def test_the_model_is_as_it_was_after_it_has_forgotten():
     assert model.training
     assert all(p.grad is None for p in model.parameters())
     assert not any(m._forward_hooks for m in model.modules())
+
+
+class Hidden(nn.Module):
+    """Computes with a weight that a function holds, which no copy of the module has."""
+
+    def __init__(self):
+        super().__init__()
+        self.scores = nn.Linear(6, 3)
+        weight = self.scores.weight
+        self.function = lambda x: x @ weight.T
+
+    def forward(self, x):
+        return self.function(torch.tanh(x))
+
+
+def test_a_copy_that_is_none_is_told():
+    x = torch.randn(4, 6)
+    with pytest.warns(TrulensWarning, match=r"the output stayed the same.*\['scores'\]"):
+        Randomization().score(InputAttribution(Hidden(), qoi=1), x)
 
 
 def test_quantus_says_the_same():

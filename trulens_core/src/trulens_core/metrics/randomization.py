@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
 from trulens_core.attribution.method import AttributionMethod
+from trulens_core.errors import TrulensWarning
 from trulens_core.metrics.agreements import Similarity, checked, similarity
 from trulens_core.metrics.explained import Explained, on_model
 from trulens_core.metrics.metric import Metric
 from trulens_core.metrics.scores import Array, Better, Curve, Score
 from trulens_core.models import ModelWrapper, get_model_wrapper
-from trulens_core.results.arrays import host
+from trulens_core.results.arrays import host, leaves
 
 _WEIGHTS = 13
 """The stream of draws of places."""
@@ -45,6 +47,7 @@ class Randomization(Metric):
         ValueError: for another order or kind; when used, for anything but a method of this
             library, and layers without weights.
         UnsupportedModelError: when used, for a model of which no copy with other weights is made.
+        TrulensWarning: where a layer's other weights leave the output as it is.
 
     Example:
         >>> from trulens_core import InputAttribution
@@ -86,12 +89,23 @@ class Randomization(Metric):
         groups = _groups(self.layers, weights)
         mixed = _mixed(weights, self.seed)
         changed: dict[str, Array] = {}
-        found = []
-        for names in groups.values():
+        found, still = [], []
+        output = _output(model, explained)
+        for layer, names in groups.items():
             own = {name: mixed[name] for name in names if name in mixed}
             changed = {**changed, **own} if self.order == "cascade" else own
-            values = _explained_by(method, model.with_weights(changed), explained)
-            found.append(self._alike(explained.values, values))
+            other = model.with_weights(changed)
+            moved = any(not np.array_equal(w, weights[name]) for name, w in own.items())
+            if moved and _same(_output(other, explained), output):
+                still.append(layer)
+            found.append(self._alike(explained.values, _explained_by(method, other, explained)))
+        if still:
+            warnings.warn(
+                f"the output stayed the same, to the bit, with other weights of {still}: they are "
+                "not used for these records, or the copy of the model computes with the first ones",
+                TrulensWarning,
+                stacklevel=3,
+            )
         curve = Curve(np.arange(len(found)), np.stack(found, axis=1), tuple(groups))
         return self._of(curve.values.mean(axis=1), curve=curve)
 
@@ -160,6 +174,14 @@ def _method(explained: Explained, name: str) -> AttributionMethod:
 def _explained_by(method: AttributionMethod, model: ModelWrapper, explained: Explained) -> Array:
     """What the method says of the same records by another model."""
     return explained.shaped(Explained.read(on_model(method, model), explained.inputs).values)
+
+
+def _output(model: ModelWrapper, explained: Explained) -> list[Array]:
+    return [host(y) for y in leaves(model.fprop(explained.inputs))]
+
+
+def _same(a: list[Array], b: list[Array]) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def _or_nothing(alike: Array) -> Array:
