@@ -22,6 +22,7 @@ DRAWN = (
     "how-to/pictures.md",
     "how-to/prompt-segments.md",
     "how-to/patching.md",
+    "how-to/trust.md",
     "methods/perturbation.md",
 )
 BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")

@@ -28,7 +28,7 @@ FLOORS = [
     {"testing"},
 ]
 # an explanation is drawn when somebody looks at it
-UPWARD = {("results", "visualizations"), ("text", "visualizations")}
+UPWARD = {(room, "visualizations") for room in ("results", "text", "metrics")}
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -23,6 +23,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut, InputCut
 from trulens_jax import _compat
 from trulens_jax.adapters import adapter_for
 from trulens_jax.adapters.base import Adapter
+from trulens_jax.adapters.reweighted import Reweighted
 from trulens_jax.backend import BACKEND
 from trulens_jax.layers import listed
 from trulens_jax.programs import Program, signature
@@ -111,6 +112,13 @@ class JaxModelWrapper(ModelWrapper):
         arrays = (x for x in self._adapter.leaves() if is_array(x))
         # keys of random numbers have a type of their own, and no numbers
         return {str(i): x for i, x in enumerate(arrays) if isinstance(x.dtype, np.dtype)}
+
+    def with_weights(self, changed: Mapping[str, np.ndarray[Any, Any]]) -> Self:
+        held = self.weights()
+        pairs = [(held[n], BACKEND.from_numpy(a, like=held[n])) for n, a in changed.items()]
+        adapter = Reweighted(self._adapter, pairs)
+        options = {"logit_layer": self.logit_layer, "batched": self.batched}
+        return type(self)(self.model, adapter, **options)
 
     def channel_axis(self, cut: Cut) -> int | None:
         del cut

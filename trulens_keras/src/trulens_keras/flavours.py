@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import inspect
 from abc import ABC, abstractmethod
@@ -112,6 +113,27 @@ class Flavour(ABC):
             f"a {self.name} model is a layer or model of {self.name}, found "
             f"{type(model).__module__}.{type(model).__qualname__}"
         )
+
+    def copied(self, model: Any) -> Any:
+        """A copy of a model, of the same variables with the same values.
+
+        Raises:
+            UnsupportedModelError: where Keras cannot make one.
+        """
+        held = self.holding(model.variables)
+        kinds = {type(x).__name__: type(x) for x in (model, *_layers_below(model))}
+        try:
+            with self.module.utils.custom_object_scope(kinds):
+                new = copy.deepcopy(model)
+            own = self.holding(new.variables)
+            for mine, theirs in zip(own, held, strict=True):
+                mine.assign(theirs)
+        except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            raise UnsupportedModelError(
+                f"Keras makes no copy of the model {type(model).__name__}: its class needs "
+                "get_config and from_config, see keras.saving"
+            ) from error
+        return new
 
     def loaded(self, path: str | Path, custom_objects: Any) -> Any:
         """The model saved at `path`; code that it may hold is not run."""
@@ -280,3 +302,9 @@ def tf_keras() -> TfKeras:
     import tf_keras as module
 
     return TfKeras(module)
+
+
+def _layers_below(model: Any) -> Sequence[Any]:
+    """All layers of a model, those inside of layers too."""
+    listed = getattr(model, "_flatten_layers", None)
+    return [] if listed is None else list(listed())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -153,6 +154,17 @@ class KerasModelWrapper(ModelWrapper):
         several = len(set(names)) < len(names)
         labels = [f"{i} {n}" for i, n in enumerate(names)] if several else names
         return {n: self._flavour.value(v) for n, v in zip(labels, held, strict=True)}
+
+    def with_weights(self, changed: Mapping[str, np.ndarray[Any, Any]]) -> Self:
+        wrapper = copy.copy(self)
+        wrapper.model = self._flavour.copied(self.model)
+        wrapper._steps, wrapper._known = copy.copy(self._steps), copy.copy(self._known)
+        held = self._flavour.holding(wrapper.model.variables)
+        for name, v in zip(self.weights(), held, strict=True):
+            if name in changed:
+                v.assign(changed[name])
+        wrapper._read()
+        return wrapper
 
     def declared(self, inputs: ModelInputs) -> Mapping[int, Any]:
         return declared_types(self.model, inputs, len(self._takes) == 1)

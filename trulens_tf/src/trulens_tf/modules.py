@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
 from trulens_core.backends import Tap
@@ -20,7 +22,8 @@ from trulens_core.passes.trace import Trace, aside
 from trulens_core.slices import Cut
 from trulens_keras.flavours import positional, refuse_graph, unwritten
 from trulens_keras.patches import LOCK, undisturbed
-from trulens_tf.backend import TensorFlowBackend, zeros_of
+from trulens_tf.backend import BACKEND, TensorFlowBackend, zeros_of
+from trulens_tf.functions import FunctionModule
 
 _OF_GRAPH = (
     "explain that graph: get_model_wrapper(session.graph, input_tensors=x, "
@@ -89,6 +92,17 @@ class ModuleWrapper(ModelWrapper):
 
     def weights(self) -> Mapping[str, tf.Tensor]:
         return {f"{i} {v.name}": v.value() for i, v in enumerate(self.model.variables)}
+
+    def with_weights(self, changed: Mapping[str, np.ndarray[Any, Any]]) -> Self:
+        if isinstance(self.model, FunctionModule):
+            return super().with_weights(changed)
+        model = copy.deepcopy(self.model)
+        for name, v in zip(self.weights(), model.variables, strict=True):
+            if name in changed:
+                v.assign(changed[name])
+        wrapper = type(self)(model, BACKEND, logit_layer=self.logit_layer, batched=self.batched)
+        wrapper.backend = self.backend
+        return wrapper
 
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:

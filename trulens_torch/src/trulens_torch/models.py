@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -155,6 +157,22 @@ class TorchModelWrapper(ModelWrapper):
         held = {**dict(self._runner.named_parameters()), **dict(self._runner.named_buffers())}
         offloaded = any(w.is_meta for w in held.values())
         return {} if offloaded else {name: w.detach() for name, w in held.items()}
+
+    def with_weights(self, changed: Mapping[str, np.ndarray[Any, Any]]) -> Self:
+        if isinstance(self._runner, FunctionModel) or not self.weights():
+            return super().with_weights(changed)
+        model = copy.deepcopy(self._runner)
+        held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        with torch.no_grad():
+            for name, values in changed.items():
+                held[name].copy_(BACKEND.from_numpy(values, like=held[name]))
+        return type(self)(
+            model,
+            force_eval=self.force_eval,
+            skip_prefix=self._skip_prefix,
+            logit_layer=self.logit_layer,
+            batched=self.batched,
+        )
 
     def check(self, inputs: ModelInputs) -> None:
         arguments.check(inputs)

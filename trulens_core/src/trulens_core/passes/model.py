@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from trulens_core.errors import (
     InterventionError,
     UncoveredOperationError,
     UnknownLayerError,
+    UnsupportedModelError,
 )
 from trulens_core.inputs import ModelInputs, adoption
 from trulens_core.inputs.structure import Name
@@ -187,6 +188,18 @@ class CutModel(ABC):
     def weights(self) -> Mapping[str, Tensor]:
         """All weights by name, as they are now, for a fingerprint; empty where none can be read."""
         return {}
+
+    def with_weights(self, changed: Mapping[str, np.ndarray[Any, Any]]) -> Self:
+        """The wrapper of a copy of the model with some other weights, by the names of `weights()`.
+
+        Raises:
+            UnsupportedModelError: where no such copy is made.
+        """
+        del changed
+        raise UnsupportedModelError(
+            f"of a {type(self.model).__name__} no copy with other weights is made; wrap the "
+            "framework's own model"
+        )
 
     def check(self, inputs: ModelInputs) -> None:
         """Raise a TypeError for what the framework's models take and no method can explain."""

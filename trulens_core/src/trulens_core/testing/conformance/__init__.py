@@ -25,6 +25,7 @@ from trulens_core.testing.conformance.kept import Kept as Kept
 from trulens_core.testing.conformance.laws import Laws as Laws
 from trulens_core.testing.conformance.layered import OwnLayers as OwnLayers
 from trulens_core.testing.conformance.methods import Methods as Methods
+from trulens_core.testing.conformance.metrics import Metrics as Metrics
 from trulens_core.testing.conformance.namespace import BackendFunctions as BackendFunctions
 from trulens_core.testing.conformance.namespace import Namespace as Namespace
 from trulens_core.testing.conformance.outputs import Outputs as Outputs
@@ -52,6 +53,7 @@ class Conformance(
     Statistics,
     Methods,
     Perturbations,
+    Metrics,
     Results,
     Kept,
     NoTrace,

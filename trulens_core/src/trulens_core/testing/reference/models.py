@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -196,6 +197,12 @@ class ReferenceWrapper(ModelWrapper):
 
     def weights(self) -> Mapping[str, Tensor]:
         return {name: Tensor(w) for name, w in self.model.weights.items()}
+
+    def with_weights(self, changed: Mapping[str, Array]) -> Self:
+        model = copy.copy(self.model)
+        held = {name: changed.get(name, w) for name, w in model.weights.items()}
+        model.weights = {name: np.array(w) for name, w in held.items()}
+        return type(self)(model, logit_layer=self.logit_layer, batched=self.batched)
 
 
 DESCRIPTION = BackendDescription(
