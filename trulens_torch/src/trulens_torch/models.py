@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch import arguments, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
+from trulens_torch.graph_kept import KEEPING
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
@@ -78,9 +80,10 @@ class TorchModelWrapper(ModelWrapper):
         self._revisions = Revisions()
         self._known = StepCache(_KEPT)
         self._hooks = Undo()
+        self._keeping: Self | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_hooks": Undo()}
+        return {**vars(self), "_hooks": Undo(), "_keeping": None}
 
     @property
     def _owner(self) -> str:
@@ -159,7 +162,7 @@ class TorchModelWrapper(ModelWrapper):
         if isinstance(value, torch.Tensor):
             if value.is_meta:
                 raise TypeError("is on the meta device, where tensors hold no values")
-            value = value.detach()
+            value = value if self.keeps_graph else value.detach()
         x: torch.Tensor = super().adopt(value)
         return x.clone() if x.is_inference() else x
 
@@ -172,7 +175,15 @@ class TorchModelWrapper(ModelWrapper):
             undo.note(self._unhook)
             self._revisions.look(survey)
 
-        return session(self._runner, self.force_eval, enter)
+        return session(self._runner, self.force_eval, enter, self.keeps_graph)
+
+    def keeping_graph(self) -> Self:
+        if self._keeping is None:  # one for all calls: it knows what was found out for the first
+            new = copy.copy(self)
+            new.backend, new.keeps_graph, new.force_eval = KEEPING, True, False
+            new._known = StepCache(_KEPT)
+            self._keeping = new
+        return self._keeping
 
     def revision(self) -> Hashable:
         return self._revisions.now
@@ -237,7 +248,7 @@ class TorchModelWrapper(ModelWrapper):
         try:
             for place in sorted(p.places, key=lambda place: place[1] == "in"):
                 show(p, place, self._layers.modules[place[0]], stop, self._hooks)
-            with gradients_enabled() if tap else torch.no_grad(), within:
+            with gradients_enabled() if tap or self.keeps_graph else torch.no_grad(), within:
                 entered = p.enter(inputs)
                 with watch or contextlib.nullcontext():
                     output = self._runner(*entered.args, **entered.kwargs)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Never, TypedDict, final
 
 from trulens_core.attribution import habits, remarks
+from trulens_core.attribution.graph_kept import in_graph
 from trulens_core.attribution.progress import bar
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
@@ -121,12 +122,17 @@ class AttributionMethod(ABC):
         self._asked: Question | None = None
 
     @final
-    def attributions(self, *model_args: Any, **model_kwargs: Any) -> Any:
+    def attributions(
+        self, *model_args: Any, differentiable: bool = False, **model_kwargs: Any
+    ) -> Any:
         """The attributions for the records given as the model's arguments.
 
         Args:
             *model_args: positional arguments of the model, (records, …) each, arrays or tensors;
                 or one list of them, or one `ModelInputs`.
+            differentiable: whether the attributions can be differentiated, by the model's weights
+                and by the inputs, so that a loss may hold them (PyTorch, JAX). The model is then
+                in the modes that it is in, and results are tensors, of arrays too.
             **model_kwargs: keyword arguments of the model.
 
         Returns:
@@ -142,8 +148,11 @@ class AttributionMethod(ABC):
             TypeError: for arguments that hold no array or tensor with a row per record.
         """
         with self.model.backend.outside():
-            inputs, kind, found = self._answers(model_args, model_kwargs, explain=False)
-            return Assembly(self.question(), inputs, kind, found).attributions()
+            question = self.question()
+            if differentiable:
+                question = in_graph(question)
+            inputs, kind, found = self._answers(question, model_args, model_kwargs, explain=False)
+            return Assembly(question, inputs, kind, found).attributions()
 
     @final
     def explain(self, *model_args: Any, **model_kwargs: Any) -> AttributionResult:
@@ -161,7 +170,7 @@ class AttributionMethod(ABC):
         with self.model.backend.outside():
             question = self.question()
             given = ModelInputs.of_call(model_args, model_kwargs)
-            inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
+            inputs, kind, found = self._answers(question, model_args, model_kwargs, explain=True)
             assembly = Assembly(question, inputs, kind, found)
             told = about(type(self).__name__, question, given, inputs, self.rebatch_size)
             advice = assembly.residual_advice()
@@ -170,9 +179,8 @@ class AttributionMethod(ABC):
             return AttributionResult(**assembly.fields(), **told)
 
     def _answers(
-        self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
+        self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
     ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
-        question = self.question()
         try:
             return self._answered(question, args, kwargs, explain)
         except Exception as error:
@@ -186,7 +194,7 @@ class AttributionMethod(ABC):
         given = ModelInputs.of_call(args, kwargs)
         for cut in (question.source, question.doi_cut):
             given = given.lying_as(cut) if isinstance(cut, InputCut) else given
-        inputs, kind = self.model.prepared(given)
+        inputs, kind = question.wrapper.prepared(given)
         question = question.counted(inputs)
         remarks.of_integers(question, inputs)
         with bar(self.progress, _rows_in_all(question, inputs)) as advance:

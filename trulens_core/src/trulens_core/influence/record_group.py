@@ -362,6 +362,8 @@ class RecordGroup:
     def _judged(self, total: list[list[Tensor]]) -> tuple[list[int], bool]:
         """The records whose gradients are not finite, and whether all gradients are zero."""
         backend, xp = self._backend, self._backend.xp
+        if self._question.wrapper.keeps_graph and backend.traces:
+            return [], False  # there may be no numbers yet
         sizes = [(g, backend.magnitude(g)) for gs in total for g in gs if math.prod(g.shape)]
         bad: set[int] = set()
         for g in [g for g, size in sizes if not math.isfinite(size)]:

@@ -68,6 +68,8 @@ def prepared(model: CutModel, inputs: ModelInputs) -> tuple[ModelInputs, CallerK
     model.check(inputs)
     _ = inputs.first  # a TypeError where nothing has a row per record
     kind = CallerKind.of(inputs, model.backend)
+    if model.keeps_graph and isinstance(kind.first, np.ndarray):
+        kind = CallerKind(model.backend, None)  # NumPy has no graph: the model's own tensors
 
     declared = model.declared(inputs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from trulens_core.errors import (
     InterventionError,
     UncoveredOperationError,
     UnknownLayerError,
+    UnsupportedModelError,
 )
 from trulens_core.inputs import ModelInputs, adoption
 from trulens_core.inputs.structure import Name
@@ -43,9 +44,11 @@ class CutModel(ABC):
         parameters: the names of the model's positional parameters, as far as they are known.
         sizes: how many tensors each layer of a cut of several holds, once that was seen.
         unchecked: the cut of scores that are still to be looked at, whether they are scores.
+        keeps_graph: whether what is computed can be differentiated again, see `keeping_graph`.
     """
 
     backend: Backend
+    keeps_graph: bool = False
     parameters: Sequence[str] = ()
 
     def __init__(
@@ -150,6 +153,16 @@ class CutModel(ABC):
     def careful(self) -> contextlib.AbstractContextManager[object]:
         """The context of a pass that may ask for what is not there: it must raise, and no worse."""
         return contextlib.nullcontext()
+
+    def keeping_graph(self) -> Self:
+        """The same model, of which values and gradients can be differentiated once more.
+
+        By its weights and by the inputs; its modes are as they are.
+        """
+        raise UnsupportedModelError(
+            f"differentiable=True is served on PyTorch and JAX; the backend {self.backend.name!r} "
+            f"gives attributions of {self._owner} that nothing can be differentiated through"
+        )
 
     def narrows(self) -> bool:
         """Whether a value may be replaced by one of more rows than the inputs have."""
