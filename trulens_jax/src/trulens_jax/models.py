@@ -259,9 +259,9 @@ class _Now(threading.local):
 def _refuse_tracers(values: Sequence[Any], what: str, traced: bool = False) -> None:
     if traced or any(isinstance(v, _compat.Tracer) for v in values):
         raise TypeError(
-            f"{what} being traced by JAX: inside of jax.jit, jax.grad and jax.vmap call "
-            "attributions(..., differentiable=True), which is a function of weights and inputs and "
-            "looks at no numbers; explain() is called outside"
+            f"{what} being traced by JAX, and explanations are not traceable, as they look at "
+            "numbers: inside of jax.jit, jax.grad and jax.vmap call attributions(..., "
+            "differentiable=True), which is a function of weights and inputs alone"
         )
 
 

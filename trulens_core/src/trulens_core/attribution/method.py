@@ -123,7 +123,7 @@ class AttributionMethod(ABC):
 
     @final
     def attributions(
-        self, *model_args: Any, differentiable: bool = False, **model_kwargs: Any
+        self, *model_args: Any, differentiable: Any = False, **model_kwargs: Any
     ) -> Any:
         """The attributions for the records given as the model's arguments.
 
@@ -151,8 +151,8 @@ class AttributionMethod(ABC):
             question = self.question()
             if differentiable:
                 question = in_graph(question)
-            inputs, kind, found = self._answers(question, model_args, model_kwargs, explain=False)
-            return Assembly(question, inputs, kind, found).attributions()
+            answers = self._answers(question, model_args, model_kwargs, explain=False)
+            return Assembly(*answers).attributions()
 
     @final
     def explain(self, *model_args: Any, **model_kwargs: Any) -> AttributionResult:
@@ -168,10 +168,9 @@ class AttributionMethod(ABC):
             An `AttributionResult`; errors are those of `attributions`.
         """
         with self.model.backend.outside():
-            question = self.question()
             given = ModelInputs.of_call(model_args, model_kwargs)
-            inputs, kind, found = self._answers(question, model_args, model_kwargs, explain=True)
-            assembly = Assembly(question, inputs, kind, found)
+            answers = self._answers(self.question(), model_args, model_kwargs, explain=True)
+            assembly, (question, inputs, *_) = Assembly(*answers), answers
             told = about(type(self).__name__, question, given, inputs, self.rebatch_size)
             advice = assembly.residual_advice()
             if advice:
@@ -180,7 +179,7 @@ class AttributionMethod(ABC):
 
     def _answers(
         self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
-    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
+    ) -> tuple[Question, ModelInputs, CallerKind, list[Answer]]:
         try:
             return self._answered(question, args, kwargs, explain)
         except Exception as error:
@@ -190,10 +189,10 @@ class AttributionMethod(ABC):
 
     def _answered(
         self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
-    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
+    ) -> tuple[Question, ModelInputs, CallerKind, list[Answer]]:
         given = ModelInputs.of_call(args, kwargs)
-        for cut in (question.source, question.doi_cut):
-            given = given.lying_as(cut) if isinstance(cut, InputCut) else given
+        for part in (*question.source.parts(), *question.doi_cut.parts()):
+            given = given.lying_as(part) if isinstance(part, InputCut) else given
         inputs, kind = question.wrapper.prepared(given)
         question = question.counted(inputs)
         remarks.of_integers(question, inputs)
@@ -208,7 +207,7 @@ class AttributionMethod(ABC):
             found = answered(question, inputs, request)
         remarks.of_gradients(question, found)
         remarks.of_tolerance(question, found)
-        return inputs, kind, found
+        return question, inputs, kind, found
 
     @abstractmethod
     def _question(self) -> Question:

@@ -77,7 +77,7 @@ class Division:
         key = ways.key_of(question.wrapper, inputs, cuts), by, rules if by is None else None
         self.verdict: Verdict = question.wrapper.known(key, Verdict)
         backend = question.wrapper.backend
-        inner = not isinstance(question.doi_cut, InputCut)
+        inner = not any(isinstance(part, InputCut) for part in question.doi_cut.parts())
         self._narrow = inner and not backend.traces and question.wrapper.narrows()
 
     def part(self, first: int) -> Part:

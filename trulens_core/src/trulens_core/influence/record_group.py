@@ -58,8 +58,8 @@ class RecordGroup:
         Raises:
             Refused: where the way of the blocks was found not to be right.
         """
-        q = self._question
-        if isinstance(q.source, InputCut) and not self._floating_inputs(q.source):
+        inputs = [part for part in self._question.source.parts() if isinstance(part, InputCut)]
+        if not all(self._floating_inputs(part) for part in inputs):
             raise self._integers(NotDifferentiableError)
         return self._in_one_pass() if self._fits_one_pass() else self._in_blocks()
 

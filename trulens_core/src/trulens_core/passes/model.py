@@ -275,12 +275,15 @@ class CutModel(ABC):
     @final
     def resolved(self, cut: Cut) -> Cut:
         """`cut`, with LogitCut replaced by what it means, checked to exist."""
+        if isinstance(cut.name, tuple) and any(isinstance(n, Cut) for n in cut.name):
+            cut = Cut([self.resolved(member) for member in cut.members()])
         if cut.name == LOGIT:
             logits, accessor = self.logit_cut(), cut.accessor
             cut = Cut(logits.name, logits.anchor, accessor=accessor or logits.accessor)
             if accessor is None and cut != self._scores:
                 self._scores, self.unchecked = cut, cut
-        places = [self.place(p) for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
+        named = [p for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
+        places = [(self.place(p), p.call) for p in named]
         if len(set(places)) < len(places):
             raise CutError(f"{cut} names one layer twice; give each of its layers once")
         return cut

@@ -9,7 +9,7 @@ from trulens_core.influence.questions import Question
 from trulens_core.inputs import ModelInputs
 from trulens_core.results import fingerprints
 from trulens_core.results.plain import plain, worded
-from trulens_core.slices import InputCut
+from trulens_core.slices import Cut, InputCut
 
 
 def about(
@@ -75,14 +75,21 @@ def _columns(question: Question, given: ModelInputs) -> dict[str, list[str]]:
 
 def _names(question: Question, prepared: ModelInputs) -> dict[str, list[str]]:
     """The arguments' names where several are explained, as far as they are known."""
-    cut, wrapper = question.source, question.wrapper
+    cut = question.source
     if not isinstance(cut, InputCut):
         several = cut.parts()
-        return {"inputs": [str(c.name) for c in several]} if len(several) > 1 else {}
+        each = [n for part in several for n in _names_at(part, question, prepared)]
+        return {"inputs": each} if len(several) > 1 else {}
+    shown = _names_at(cut, question, prepared)
+    return {"inputs": shown} if len(shown) > 1 and len(set(shown)) == len(shown) else {}
+
+
+def _names_at(cut: Cut, question: Question, prepared: ModelInputs) -> list[str]:
+    """The names of the tensors at a cut of one place."""
+    wrapper = question.wrapper
+    if not isinstance(cut, InputCut):
+        return [str(cut.name) if cut.call is None else f"{cut.name}, call {cut.call}"]
     at = prepared.at(cut, wrapper.backend, wrapper.parameters)
-    if len(at) < 2:
-        return {}
     names = [prepared.leaves[i].name for i in at]
     known = wrapper.parameters
-    shown = [known[n] if isinstance(n, int) and n < len(known) else str(n) for n in names]
-    return {"inputs": shown} if len(set(shown)) == len(shown) else {}
+    return [known[n] if isinstance(n, int) and n < len(known) else str(n) for n in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,12 +165,37 @@ class Assembly:
         concat = self._backend.xp.concat
         joined = [_joined(parts, concat, leading) for parts in zip(*groups, strict=True)]
         if isinstance(cut, InputCut):
-            wrapper = self._question.wrapper
-            at = self._inputs.at(cut, self._backend, wrapper.parameters)
-            lying = self._inputs.as_given(at, joined, self._backend, leading)
+            at, lying = self._at_input(joined, cut, leading)
             return self._inputs.arranged(at, list(map(give, lying)))
-        whole = [give(selection.as_shown(t, cut, self._backend, leading)) for t in joined]
+        rest, whole = iter(joined), list[Any]()
+        for part, size in zip(cut.parts(), self._sizes(cut, len(joined)), strict=True):
+            held = [next(rest) for _ in range(size)]
+            if isinstance(part, InputCut):
+                shown = self._at_input(held, part, leading)[1]
+            else:
+                shown = [selection.as_shown(t, part, self._backend, leading) for t in held]
+            whole += map(give, shown)
         return whole[0] if len(whole) == 1 else whole
+
+    def _sizes(self, cut: Cut, n: int) -> Sequence[int]:
+        """How many of n tensors each part of a cut holds."""
+        wrapper, parts = self._question.wrapper, cut.parts()
+        if len(parts) == 1 or cut in wrapper.sizes:
+            return wrapper.sizes.get(cut, (n,)) if len(parts) > 1 else (n,)
+        known = {
+            i: len(self._inputs.at(p, self._backend, wrapper.parameters))
+            for i, p in enumerate(parts)
+            if isinstance(p, InputCut)
+        }
+        each = (n - sum(known.values())) // max(1, len(parts) - len(known))
+        return [known.get(i, each) for i in range(len(parts))]
+
+    def _at_input(
+        self, tensors: list[Tensor], cut: InputCut, leading: int
+    ) -> tuple[list[int], list[Tensor]]:
+        """Which leaves of the inputs a cut holds, and tensors for them as the caller has them."""
+        at = self._inputs.at(cut, self._backend, self._question.wrapper.parameters)
+        return at, self._inputs.as_given(at, tensors, self._backend, leading)
 
 
 def _joined(parts: tuple[Tensor, ...], concat: Callable[..., Tensor], axis: int) -> Tensor:
