@@ -1,5 +1,7 @@
 """Attributions under jax.grad, jax.jit and jax.vmap: functions of weights and inputs."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,6 +45,13 @@ METHODS = {
     "conductance": lambda m: Conductance(m, "h", qoi=0, resolution=3),
     "noise": lambda m: SmoothGrad(m, qoi=0, resolution=3),
 }
+
+
+QUICK = [
+    name
+    for name in METHODS
+    if os.environ.get("TRULENS_EVERY") or name in ("a quantity of one's own", "at a layer")
+]
 
 
 @pytest.mark.parametrize("name", QUICK)
