@@ -16,6 +16,7 @@ from trulens_core.backends import Tap
 from trulens_core.cache import StepCache
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.owners import Rows
 from trulens_core.inputs.structure import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place, Replacement
@@ -52,6 +53,7 @@ class TorchModelWrapper(ModelWrapper):
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
         layers: of a function, the modules that it uses, where they are not found in it.
+        rows: the arguments that tell whose each row is, where records own a number of them.
     """
 
     backend = BACKEND
@@ -66,13 +68,14 @@ class TorchModelWrapper(ModelWrapper):
         logit_layer: Any = None,
         batched: Mapping[str | int, bool | int] | None = None,
         layers: Given | None = None,
+        rows: Rows | None = None,
     ) -> None:
         runner = _runner(model, layers)
         if device is not None:
             _check_device(device)
             runner.to(device)
         super().__init__(model, logit_layer=logit_layer, batched=batched)
-        self.force_eval = force_eval
+        self.force_eval, self.rows = force_eval, rows
         self._runner = unwrapped(runner)
         self._layers = Layers(self._runner, self._owner)
         self.parameters = _parameters(getattr(self._runner, "function", self._runner.forward))

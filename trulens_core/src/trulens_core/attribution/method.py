@@ -15,6 +15,7 @@ from trulens_core.attribution.progress import bar
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence.mixtures import answered
+from trulens_core.influence.owned import check_rows
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.statistics import Mean, Statistic
 from trulens_core.inputs import ModelInputs
@@ -195,6 +196,7 @@ class AttributionMethod(ABC):
             given = given.lying_as(part) if isinstance(part, InputCut) else given
         inputs, kind = question.wrapper.prepared(given)
         question = question.counted(inputs)
+        check_rows(question)
         remarks.of_integers(question, inputs)
         with bar(self.progress, _rows_in_all(question, inputs)) as advance:
             request = Request(

@@ -51,6 +51,7 @@ class RecordGroup:
         self._pad = part.size - (part.last - part.first) if part.exact else 0
         mine = inputs.rows(part.first, part.last, self._backend)
         self._inputs = padded(mine, self._pad, self._backend)
+        self._owners = question.wrapper.owners(self._inputs)
 
     def answer(self) -> Answer:
         """Everything that is wanted for these records; inside the wrapper's `opened`.
@@ -188,6 +189,8 @@ class RecordGroup:
         return self._bound(self._for_records(q.qoi), q.target, at_records)
 
     def _for_records(self, qoi: QoI) -> QoI:
+        if self._owners is not None:
+            return qoi  # for all of them, by records or by rows
         qoi = qoi.for_records(self._first, self._last, self._total)
         if not self._pad:
             return qoi
@@ -315,7 +318,12 @@ class RecordGroup:
         q = self._question
         placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
         rows = int(y[0].shape[0])
-        return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
+        found = evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
+        return found if self._owners is None else self._by_record(found)
+
+    def _by_record(self, quantities: list[Tensor]) -> list[Tensor]:
+        assert self._owners is not None
+        return [self._owners.summed(q, self._backend) for q in quantities]
 
     def _classes(
         self, qoi: QoI, at: dict[Cut, list[Tensor]]
@@ -323,7 +331,8 @@ class RecordGroup:
         """Whose scores the quantity is, for each record, as far as it is known by now."""
         q = self._question
         scores = (OUTPUT, "logits", q.wrapper.logit_layer)
-        if not self._request.quantities or q.target.name not in scores:
+        rows = self._owners is not None
+        if not self._request.quantities or q.target.name not in scores or rows:
             return None  # at a layer there are units, which are no classes
         y = at.get(q.target)
         found = qoi.classes(None if y is None else one_or_list(y))

@@ -151,6 +151,8 @@ class Pass:
         """The inputs to run the model with."""
         self._entered, backend = True, self._backend
         self._rows, self._points = inputs.rows_at_cut, inputs.points
+        if self._wrapper.rows is not None:  # rows of records, of edges, or of what they own
+            self._rows = None
         if self._chooses:
             self._kind = kind_of(inputs)
         held = opaque.copied(inputs.leaves, backend)

@@ -20,6 +20,7 @@ from trulens_core.errors import (
     UnsupportedModelError,
 )
 from trulens_core.inputs import ModelInputs, adoption
+from trulens_core.inputs.owners import Owners, Rows
 from trulens_core.inputs.structure import Name
 from trulens_core.passes.names import Layer, place_of
 from trulens_core.passes.trace import Trace
@@ -44,11 +45,13 @@ class CutModel(ABC):
         parameters: the names of the model's positional parameters, as far as they are known.
         sizes: how many tensors each layer of a cut of several holds, once that was seen.
         unchecked: the cut of scores that are still to be looked at, whether they are scores.
+        rows: what tells how many rows each record owns, as graphs do; see `owners`.
         keeps_graph: whether what is computed can be differentiated again, see `keeping_graph`.
     """
 
     backend: Backend
     keeps_graph: bool = False
+    rows: Rows | None = None
     parameters: Sequence[str] = ()
 
     def __init__(
@@ -167,6 +170,13 @@ class CutModel(ABC):
     def narrows(self) -> bool:
         """Whether a value may be replaced by one of more rows than the inputs have."""
         return False
+
+    @final
+    def owners(self, inputs: ModelInputs) -> Owners | None:
+        """Whose each row of the inputs is; None where each is a record's own."""
+        if self.rows is None:
+            return None
+        return Owners.of(inputs, self.rows, self.parameters, self.backend)
 
     def declared_rows(self) -> int | None:
         """The only number of rows that a pass may have; None where it may have any."""

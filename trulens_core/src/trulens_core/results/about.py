@@ -44,7 +44,12 @@ def about(
     }
     return {
         "inputs": given,
-        "names": {**_columns(question, given), **_names(question, prepared)} or None,
+        "names": {
+            **_columns(question, given),
+            **_names(question, prepared),
+            **_rows(question, prepared),
+        }
+        or None,
         "qoi": worded(parts["qoi"]),
         "method": method,
         "method_arrays": tuple(arrays),
@@ -71,6 +76,18 @@ def _columns(question: Question, given: ModelInputs) -> dict[str, list[str]]:
     if columns is None or not isinstance(question.source, InputCut):
         return {}
     return {"features": [str(c) for c in columns]}
+
+
+def _rows(question: Question, prepared: ModelInputs) -> dict[str, list[int]]:
+    """The record of each row that is explained, where records own a number of them."""
+    owners = question.wrapper.owners(prepared)
+    if owners is None:
+        return {}
+    n, cut = len(owners.rows), question.source
+    if isinstance(cut, InputCut):
+        at = prepared.at(cut, question.wrapper.backend, question.wrapper.parameters)
+        n = int(prepared.leaves[at[0]].value.shape[0])
+    return {"rows": owners.of_places(n).tolist()}
 
 
 def _names(question: Question, prepared: ModelInputs) -> dict[str, list[str]]:

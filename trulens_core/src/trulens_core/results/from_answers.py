@@ -43,6 +43,9 @@ class Assembly:
         stated = [a.converged for a in self._found if a.converged is not None]
         evaluated = [a.n_evaluations for a in self._found if a.n_evaluations is not None]
         sizes = [a.attributions[0][0].shape[0] for a in self._found]
+        owners = self._question.wrapper.owners(self._inputs)
+        if owners is not None:
+            sizes = [owners.records]
         return {
             "attributions": self.attributions(),
             "gradients": self._nested(gradients, leading=1) if gradients else None,
@@ -122,10 +125,16 @@ class Assembly:
         if self._question.complete is None or q is None or b is None:
             return None
         wide = self._backend.accumulator
-        sums = self._column(
-            [[summed(ts, self._backend) for ts in a.attributions] for a in self._found]
-        )
+        sums = self._column([[self._summed(ts) for ts in a.attributions] for a in self._found])
         return wide(q) - wide(b) - sums
+
+    def _summed(self, tensors: list[Tensor]) -> Tensor:
+        """The sum of each record over all tensors."""
+        owners = self._question.wrapper.owners(self._inputs)
+        if owners is None:
+            return summed(tensors, self._backend)
+        each = [owners.summed(summed([t], self._backend), self._backend) for t in tensors]
+        return summed([self._backend.xp.stack(each, axis=1)], self._backend)
 
     def _column(self, groups: list[list[Tensor] | None]) -> Tensor | None:
         """(records,) or, for k quantities, (records, k)."""

@@ -85,7 +85,7 @@ class ModelPart:
             )
         self.order = _order(reached)
         y = [t for tensors in found for t in tensors]
-        rows = inputs.rows_at_cut
+        rows = inputs.rows_at_cut if model.rows is None else None
         if isinstance(of.accessor, Whole):  # of what the caller's accessor makes of it
             return y, rows
         selection.check_rows(y, of, rows)
