@@ -229,6 +229,7 @@ class CutModel(ABC):
             raise TypeError(
                 f"is a {type(value).__module__}.{type(value).__qualname__}; a "
                 f"{backend.name} model takes NumPy arrays or {backend.name} tensors"
+                + backend.advice_on(value)
             )
         weights = self.floating_weights()
         return adoption.adopted(value, next(weights, None), weights, backend)

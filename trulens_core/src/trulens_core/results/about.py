@@ -45,7 +45,7 @@ def about(
     return {
         "inputs": given,
         "names": {
-            **_columns(question, given),
+            **_columns(question, given, prepared),
             **_names(question, prepared),
             **_rows(question, prepared),
         }
@@ -69,11 +69,16 @@ def _place(cut: Any) -> str:
     return worded(name)
 
 
-def _columns(question: Question, given: ModelInputs) -> dict[str, list[str]]:
+def _columns(question: Question, given: ModelInputs, prepared: ModelInputs) -> dict[str, list[str]]:
     """The names of the features of a DataFrame, where it alone is explained."""
-    values = [*given.args, *given.kwargs.values()]
-    columns = getattr(values[0], "columns", None) if len(values) == 1 else None
-    if columns is None or not isinstance(question.source, InputCut):
+    cut, wrapper = question.source, question.wrapper
+    if not isinstance(cut, InputCut):
+        return {}
+    at = prepared.at(cut, wrapper.backend, wrapper.parameters)
+    values = dict[Any, Any]([*enumerate(given.args), *given.kwargs.items()])
+    alone = values.get(prepared.leaves[at[0]].name) if len(at) == 1 else None
+    columns = getattr(alone, "columns", None)
+    if columns is None:
         return {}
     return {"features": [str(c) for c in columns]}
 
