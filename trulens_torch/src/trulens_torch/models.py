@@ -281,6 +281,11 @@ class TorchModelWrapper(ModelWrapper):
                 f"the layer of {cut} was replaced or removed after the model was wrapped; wrap the "
                 "model again"
             )
+        if isinstance(self._runner, torch.fx.GraphModule):
+            return (
+                f"the layer of {cut} was not called: this program uses weights without calling "
+                "layers, as those of torch.export do; torch.export.unflatten(program) calls them"
+            )
         parent = self._layers.modules.get(name.rpartition(".")[0])
         if isinstance(parent, nn.MultiheadAttention):
             return (
@@ -300,6 +305,11 @@ def _runner(model: Any, layers: Given | None) -> nn.Module:
         if layers is not None:
             raise TypeError("layers= names the modules of a function; an nn.Module tells its own")
         return model
+    if isinstance(model, torch.export.ExportedProgram):
+        raise UnsupportedModelError(
+            "an ExportedProgram is no model yet: give program.module(), to explain inputs, or "
+            "torch.export.unflatten(program), which has layers to cut at"
+        )
     if isinstance(model, type) or not callable(model):
         raise UnsupportedModelError(
             f"a PyTorch model is an nn.Module or a function, found {type(model).__name__}"

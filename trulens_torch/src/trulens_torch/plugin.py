@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl, qualified_names
 
-_MODULES = {"torch.nn.modules.module.Module", "torch.jit._script.ScriptModule"}
+_MODULES = {
+    "torch.nn.modules.module.Module",
+    "torch.jit._script.ScriptModule",
+    "torch.export.exported_program.ExportedProgram",
+}
 
 
 def _claims(model: object) -> bool:

@@ -176,7 +176,7 @@ class ModelPart:
                 f"the quantity at {of} does not depend on the value at {self._wrt}{given}; "
                 "is the source cut after the target, or before the distribution's cut, does the "
                 "quantity ignore the value it is given, or does the model stop gradients (detach, "
-                "no_grad) in between?"
+                "no_grad) in between, or round to integers, as layers of quantised activations do?"
             )
         zeros = self._model.backend.xp.zeros_like
         return [
