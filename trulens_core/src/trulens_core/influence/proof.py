@@ -126,7 +126,7 @@ class ProvedBlocks:
         if isinstance(error, TrulensError):
             of_rows = isinstance(error, CutError | InterventionError)
         else:
-            of_rows = isinstance(error, RuntimeError | ValueError | IndexError | AssertionError)
+            of_rows = isinstance(error, RuntimeError | ValueError | IndexError)
         if not of_rows or self._backend.is_out_of_memory(error):
             return False
         if self._way == "full":
