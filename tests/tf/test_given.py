@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trulens_core import InputAttribution, InputCut, IntegratedGradients, TrulensWarning
+from trulens_core import (
+    InputAttribution,
+    InputCut,
+    IntegratedGradients,
+    TrulensWarning,
+    get_model_wrapper,
+)
 from trulens_core.testing import relative_error
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
@@ -93,3 +99,12 @@ def test_what_a_trace_changes_is_a_copy():
     found = method.attributions(X, context, words)
     assert relative_error(found, np.tile(2 * model.w.numpy()[:, 0], (3, 1))) <= 1e-6
     assert (context.calls, words) == (0, {"a"})
+
+
+def test_ragged_and_sparse_inputs_are_told_what_to_give():
+    wrapper = get_model_wrapper(lambda x: tf.reduce_sum(x, axis=1), backend="tensorflow")
+    ragged = tf.RaggedTensor.from_row_lengths(tf.ones((5, 3)), [2, 3])
+    with pytest.raises(TypeError, match=r"x\.to_tensor\(\), to a function of that and of the leng"):
+        IntegratedGradients(wrapper, qoi=1).attributions(ragged)
+    with pytest.raises(TypeError, match=r"give tf\.sparse\.to_dense\(x\)"):
+        IntegratedGradients(wrapper, qoi=1).attributions(tf.sparse.from_dense(X))

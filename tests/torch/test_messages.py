@@ -226,7 +226,7 @@ CALLS = {
     "a baseline in words": (ig(baseline="zeros"), DoiError, "baseline is str; give a number"),
     "a number for a cut": (lambda: InputAttribution(NET, 2), TypeError, r"qoi=2"),
     # cuts
-    "cuts in a cut": (lambda: Cut([Cut("a"), Cut("b")]), CutError, r"Cut\('a'\) is a cut"),
+    "a cut of a cut": (lambda: Cut(Cut("a")), CutError, r"Cut\('a'\) is a cut"),
     "a slice in a method's cut": (
         lambda: InputAttribution(NET, Slice("a", "b")),
         CutError,

@@ -48,8 +48,13 @@ class LayerNotReachedError(CutError):
 class CalledSeveralTimesError(CutError):
     """The layer ran more than once in one pass and the cut does not say which call it means.
 
-    The message says how often; give `Cut(name, call=i)`.
+    The message says how often; give `Cut(name, call=i)`, a list of calls, or `call="all"`.
+
+    Attributes:
+        calls: how often.
     """
+
+    calls: int = 0
 
 
 class NotDifferentiableError(CutError):

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, SupportsIndex
 
+from trulens_core.calls import as_calls
 from trulens_core.errors import CutError
 from trulens_core.members import Member
 
@@ -37,15 +38,18 @@ class Cut:
 
     Where variables live, a cut of several layers gives for each its own, total derivative: what
     the layer alone gives, also where one layer is computed from another. A distribution that
-    moves values (any but a point) may act at several layers only if none is computed from another.
+    moves values (any but a point) may act at several places only if none is computed from another:
+    the input and an embedding of other inputs, the calls of one encoder.
 
     Args:
-        name: name or index of the layer, or a list of them. An index is an int; 0 is layer 0.
+        name: name or index of the layer, or a list of them, and of cuts: `[InputCut(), "layer"]`.
+            An index is an int; 0 is layer 0.
         anchor: `"out"`, the layer's output, or `"in"`, its input.
         accessor: a function of the layer's whole output (or, at anchor `"in"`, of its arguments,
             a `ModelInputs`) that returns the tensor, or a structure of the tensors, that the cut
             means. Where variables live it must select tensors, not compute them.
-        call: which call, from 0, of a layer that runs several times in one pass.
+        call: which call, from 0, of a layer that runs several times in one pass; a list of them,
+            or `"all"`, found by running the model.
         batch_axis: the axis of the records in the layer's tensors, 1 for time-major layers.
             Quantities and distributions see the records on axis 0; results have the layer's
             own layout.
@@ -68,13 +72,14 @@ class Cut:
     name: LayerName
     anchor: Anchor = "out"
     accessor: Callable[[Any], Any] | None = None
-    call: int | None = None
+    call: int | Sequence[int] | Literal["all"] | None = None
     batch_axis: int = 0
     rows_per_record: int | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.name, list | tuple):
-            object.__setattr__(self, "name", tuple(_layer_name(n) for n in self.name))
+            held = [n if isinstance(n, Cut) else _layer_name(n) for n in self.name]
+            object.__setattr__(self, "name", tuple(held))
             if not self.name:
                 raise CutError("Cut([]) names no layer; give at least one name")
         else:
@@ -83,8 +88,8 @@ class Cut:
             raise CutError(f"Cut anchor is {self.anchor!r}; it must be 'in' or 'out'")
         if self.accessor is not None and not callable(self.accessor):
             raise CutError(f"Cut accessor is {self.accessor!r}; it must be a function")
-        if self.call is not None and _index(self.call, "call") < 0:
-            raise CutError(f"Cut call is {self.call}; calls count from 0")
+        if self.call is not None:
+            object.__setattr__(self, "call", as_calls(self.call))
         _index(self.batch_axis, "batch_axis")
         self._check_rows()
 
@@ -101,10 +106,23 @@ class Cut:
         return hash(self.name)  # a model is seen at few cuts, and looks them up often
 
     def parts(self) -> tuple[Cut, ...]:
-        """The cuts of one layer each that this cut is made of: itself, unless it has several."""
-        if not isinstance(self.name, tuple):
-            return (self,)
-        return tuple(dataclasses.replace(self, name=n) for n in self.name)
+        """The cuts of one value each that this cut is made of: itself, unless it has several."""
+        if isinstance(self.name, tuple):
+            return tuple(p for member in self.members() for p in member.parts())
+        if isinstance(self.call, tuple):
+            return tuple(dataclasses.replace(self, call=c) for c in self.call)
+        return (self,)
+
+    def members(self) -> list[Cut]:
+        """The cut at each of the names, of a cut that has a list of them."""
+        return [n if isinstance(n, Cut) else dataclasses.replace(self, name=n) for n in self.name]
+
+    @property
+    def uncounted(self) -> bool:
+        """Whether the model has to be run to know what is meant."""
+        members = self.name if isinstance(self.name, tuple) else ()
+        inside = any(isinstance(n, Cut) and n.uncounted for n in members)
+        return inside or self.rows_per_record == "auto" or self.call == "all"
 
     def accessed(self, accessor: Callable[[Any], Any] | None) -> Cut:
         """This cut with another accessor, and with tensors in the layer's own layout."""
@@ -117,6 +135,7 @@ class Cut:
 
     def __repr__(self) -> str:
         name = list(self.name) if isinstance(self.name, tuple) else self.name
+        call = list(self.call) if isinstance(self.call, tuple) else self.call
         words = [repr(name)]
         if self.anchor != "out":
             words.append(f"anchor={self.anchor!r}")
@@ -124,7 +143,7 @@ class Cut:
             f"{field}={value!r}"
             for field, value, default in (
                 ("accessor", self.accessor, None),
-                ("call", self.call, None),
+                ("call", call, None),
                 ("batch_axis", self.batch_axis, 0),
                 ("rows_per_record", self.rows_per_record, None),
             )
@@ -346,7 +365,7 @@ def _layer_name(name: LayerName) -> LayerName:
     if isinstance(name, bool) or name is None:
         raise CutError(f"{name!r} is not a layer; give a layer's name or index")
     if isinstance(name, Cut):
-        raise CutError(f"{name!r} is a cut; a cut of several layers is Cut([name, name])")
+        raise CutError(f"{name!r} is a cut; a cut of several places is Cut([cut, cut])")
     if isinstance(name, float | bytes | dict | set):
         raise CutError(f"{name!r} is not a layer's name; give a str or an int")
     return int(name) if is_index(name) else name

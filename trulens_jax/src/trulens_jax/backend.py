@@ -28,6 +28,11 @@ from trulens_jax.through import through
 _UNSUPPORTED = "OSUMm"
 """NumPy kinds that JAX has no arrays of."""
 
+_NO_NUMBERS = (
+    "within jax.jit, jax.grad and jax.vmap there are no numbers to look at: of what is explained, "
+    "give those that are looked for, such as ClassQoI(labels) in place of the predicted class"
+)
+
 
 class JaxBackend(Backend):
     """JAX: steps are compiled, and map over points."""
@@ -52,7 +57,11 @@ class JaxBackend(Backend):
     def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
         if self.is_floating(x) and x.dtype not in (np.float16, np.float32, np.float64):
             x = x.astype(np.float32)
-        return np.array(x)
+        try:
+            return np.array(x)
+        except jax.errors.TracerArrayConversionError as error:
+            error.add_note(_NO_NUMBERS)
+            raise
 
     def from_numpy(self, a: np.ndarray[Any, Any], like: Any = None) -> Any:
         if a.dtype.kind in _UNSUPPORTED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,6 +78,30 @@ class JaxModelWrapper(ModelWrapper):
         """
         self._adapter.update(weights)
 
+    def with_params(self, params: Any) -> Self:
+        """The same model with other weights of the same structure, which may be traced by JAX.
+
+        So a loss that holds attributions is a function of the weights:
+
+            jax.grad(lambda p: loss(method_of(wrapper.with_params(p)).attributions(
+                x, differentiable=True)))(params)
+
+        Args:
+            params: as for `update`.
+
+        Returns:
+            Another wrapper; this one stays as it is, and nothing is compiled twice.
+        """
+        new = copy.copy(self)
+        new._adapter, new._now = copy.copy(self._adapter), _Now()
+        new._adapter.update(params)
+        return new
+
+    def keeping_graph(self) -> Self:
+        new = copy.copy(self)
+        new._now, new.keeps_graph = _Now(), True
+        return new
+
     # -- weights -----------------------------------------------------------------------------
 
     def state(self) -> Any:
@@ -86,7 +111,9 @@ class JaxModelWrapper(ModelWrapper):
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
         del inputs, at
         state = self._adapter.state()  # once per group of records
-        _refuse_tracers(jax.tree.leaves(state), "the model's weights are", _compat.being_traced())
+        if not self.keeps_graph:
+            traced = _compat.being_traced()
+            _refuse_tracers(jax.tree.leaves(state), "the model's weights are", traced)
         with self.using(state):
             yield
 
@@ -125,7 +152,8 @@ class JaxModelWrapper(ModelWrapper):
         return self._adapter.channel_axis
 
     def adopt(self, value: Any, declared: Any = None) -> Any:
-        _refuse_tracers([value], "is")
+        if not self.keeps_graph:
+            _refuse_tracers([value], "is")
         if isinstance(value, np.ndarray) and value.dtype == np.float64:
             self._warn_of_float64()
         return super().adopt(value, declared)
@@ -239,8 +267,9 @@ class _Now(threading.local):
 def _refuse_tracers(values: Sequence[Any], what: str, traced: bool = False) -> None:
     if traced or any(isinstance(v, _compat.Tracer) for v in values):
         raise TypeError(
-            f"{what} being traced by JAX: explanations are not traceable, as they compile steps "
-            "of their own. Call attributions() outside of jax.jit, jax.grad and jax.vmap"
+            f"{what} being traced by JAX, and explanations are not traceable, as they look at "
+            "numbers: inside of jax.jit, jax.grad and jax.vmap call attributions(..., "
+            "differentiable=True), which is a function of weights and inputs alone"
         )
 
 

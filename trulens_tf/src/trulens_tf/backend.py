@@ -62,6 +62,14 @@ class TensorFlowBackend(Backend):
     def passes_whole(self, x: object) -> bool:
         return callable(x)  # compiled functions and modules among them
 
+    def advice_on(self, value: object) -> str:
+        if isinstance(value, tf.RaggedTensor):
+            return (
+                "; records of several sizes are given padded, x.to_tensor(), to a function of that "
+                "and of the lengths, x.row_lengths(), or one record a call"
+            )
+        return "; give tf.sparse.to_dense(x)" if isinstance(value, tf.SparseTensor) else ""
+
     def is_floating(self, x: tf.Tensor) -> bool:
         return bool(x.dtype.is_floating)
 

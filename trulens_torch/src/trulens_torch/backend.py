@@ -152,7 +152,7 @@ class TorchBackend(Backend):
         run: Callable[[Tap], list[torch.Tensor]],
         each: Callable[..., list[torch.Tensor | None]],
     ) -> Gradients:
-        tap = _Tap()
+        tap = ValuesTapped()
         with gradients_enabled():
             quantities = run(tap)
         leaves = tap.leaves
@@ -163,7 +163,7 @@ class TorchBackend(Backend):
         return Gradients([q.detach() for q in quantities], tap.values, gradients)
 
 
-class _Tap:
+class ValuesTapped:
     """The values at the source cut with leaves of a graph added to them, changeable in place.
 
     The leaves are −0 and take no memory: x + (−0) is x for every x, both zeros included. Each

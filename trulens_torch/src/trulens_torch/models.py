@@ -17,6 +17,7 @@ from trulens_core.backends import Tap
 from trulens_core.cache import StepCache
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.owners import Rows
 from trulens_core.inputs.structure import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.models.texts import TextModel
@@ -28,6 +29,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch import arguments, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
+from trulens_torch.graph_kept import KEEPING
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
@@ -54,6 +56,7 @@ class TorchModelWrapper(ModelWrapper):
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
         layers: of a function, the modules that it uses, where they are not found in it.
+        rows: the arguments that tell whose each row is, where records own a number of them.
     """
 
     backend = BACKEND
@@ -68,13 +71,14 @@ class TorchModelWrapper(ModelWrapper):
         logit_layer: Any = None,
         batched: Mapping[str | int, bool | int] | None = None,
         layers: Given | None = None,
+        rows: Rows | None = None,
     ) -> None:
         runner = _runner(model, layers)
         if device is not None:
             _check_device(device)
             runner.to(device)
         super().__init__(model, logit_layer=logit_layer, batched=batched)
-        self.force_eval = force_eval
+        self.force_eval, self.rows = force_eval, rows
         self._runner = unwrapped(runner)
         self._layers = Layers(self._runner, self._owner)
         self.parameters = _parameters(getattr(self._runner, "function", self._runner.forward))
@@ -82,9 +86,10 @@ class TorchModelWrapper(ModelWrapper):
         self._revisions = Revisions()
         self._known = StepCache(_KEPT)
         self._hooks = Undo()
+        self._keeping: Self | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_hooks": Undo()}
+        return {**vars(self), "_hooks": Undo(), "_keeping": None}
 
     @property
     def _owner(self) -> str:
@@ -184,7 +189,7 @@ class TorchModelWrapper(ModelWrapper):
         if isinstance(value, torch.Tensor):
             if value.is_meta:
                 raise TypeError("is on the meta device, where tensors hold no values")
-            value = value.detach()
+            value = value if self.keeps_graph else value.detach()
         x: torch.Tensor = super().adopt(value)
         return x.clone() if x.is_inference() else x
 
@@ -197,7 +202,15 @@ class TorchModelWrapper(ModelWrapper):
             undo.note(self._unhook)
             self._revisions.look(survey)
 
-        return session(self._runner, self.force_eval, enter)
+        return session(self._runner, self.force_eval, enter, self.keeps_graph)
+
+    def keeping_graph(self) -> Self:
+        if self._keeping is None:  # one for all calls: it knows what was found out for the first
+            new = copy.copy(self)
+            new.backend, new.keeps_graph, new.force_eval = KEEPING, True, False
+            new._known = StepCache(_KEPT)
+            self._keeping = new
+        return self._keeping
 
     def revision(self) -> Hashable:
         return self._revisions.now
@@ -227,7 +240,12 @@ class TorchModelWrapper(ModelWrapper):
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
-        return self._passed(inputs, replace, tap, want, contextlib.nullcontext())
+        try:
+            return self._passed(inputs, replace, tap, want, contextlib.nullcontext())
+        except AssertionError as error:
+            if not isinstance(self._runner, torch.fx.GraphModule):
+                raise
+            raise ValueError(str(error)) from error  # an exported program's guard of its shapes
 
     def ruled(
         self,
@@ -262,7 +280,7 @@ class TorchModelWrapper(ModelWrapper):
         try:
             for place in sorted(p.places, key=lambda place: place[1] == "in"):
                 show(p, place, self._layers.modules[place[0]], stop, self._hooks)
-            with gradients_enabled() if tap else torch.no_grad(), within:
+            with gradients_enabled() if tap or self.keeps_graph else torch.no_grad(), within:
                 entered = p.enter(inputs)
                 with watch or contextlib.nullcontext():
                     output = self._runner(*entered.args, **entered.kwargs)
@@ -292,6 +310,11 @@ class TorchModelWrapper(ModelWrapper):
                 f"the layer of {cut} was replaced or removed after the model was wrapped; wrap the "
                 "model again"
             )
+        if isinstance(self._runner, torch.fx.GraphModule):
+            return (
+                f"the layer of {cut} was not called: this program uses weights without calling "
+                "layers, as those of torch.export do; torch.export.unflatten(program) calls them"
+            )
         parent = self._layers.modules.get(name.rpartition(".")[0])
         if isinstance(parent, nn.MultiheadAttention):
             return (
@@ -311,6 +334,11 @@ def _runner(model: Any, layers: Given | None) -> nn.Module:
         if layers is not None:
             raise TypeError("layers= names the modules of a function; an nn.Module tells its own")
         return model
+    if isinstance(model, torch.export.ExportedProgram):
+        raise UnsupportedModelError(
+            "an ExportedProgram is no model yet: give program.module(), to explain inputs, or "
+            "torch.export.unflatten(program), which has layers to cut at"
+        )
     if isinstance(model, type) or not callable(model):
         raise UnsupportedModelError(
             f"a PyTorch model is an nn.Module or a function, found {type(model).__name__}"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from trulens_core.plugins import BackendDescription, LoadedBackend, hookimpl, qualified_names
 
-_MODULES = {"torch.nn.modules.module.Module", "torch.jit._script.ScriptModule"}
+_MODULES = {
+    "torch.nn.modules.module.Module",
+    "torch.jit._script.ScriptModule",
+    "torch.export.exported_program.ExportedProgram",
+}
 
 
 def _claims(model: object) -> bool:
@@ -31,7 +35,7 @@ def trulens_backend() -> BackendDescription:
         claims=_claims,
         claims_tensor=_claims_tensor,
         load=_load,
-        options=("logit_layer", "device", "force_eval", "skip_prefix", "batched", "layers"),
+        options=("logit_layer", "device", "force_eval", "skip_prefix", "batched", "layers", "rows"),
         install="pip install 'trulens-nn[torch]'",
         serves="torch.nn.Module",
     )

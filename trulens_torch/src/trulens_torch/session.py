@@ -62,7 +62,7 @@ def _nothing(undo: Undo, survey: state.Survey) -> None:
 
 
 def session(
-    model: nn.Module, force_eval: bool, enter: Enter = _nothing
+    model: nn.Module, force_eval: bool, enter: Enter = _nothing, differentiable: bool = False
 ) -> contextlib.AbstractContextManager[None]:
     """The model in evaluation mode, its parameters frozen, and nothing else under way on it.
 
@@ -75,8 +75,10 @@ def session(
         force_eval: whether its modules are put into evaluation mode.
         enter: what else is to be put right, given a survey of the model; it notes how that is put
             back.
+        differentiable: whether what is computed is differentiated again, also by its weights,
+            which are not frozen then.
     """
-    held = _Session(model, force_eval, enter)
+    held = _Session(model, force_eval, enter, differentiable)
     return _outside_inference(held) if torch.is_inference_mode_enabled() else held
 
 
@@ -89,10 +91,13 @@ def _outside_inference(held: _Session) -> Iterator[None]:
 class _Session:
     """See `session`. A class, since a generator's context takes several times as long."""
 
-    __slots__ = ("_empty", "_enter", "_force_eval", "_model", "_undo")
+    __slots__ = ("_differentiable", "_empty", "_enter", "_force_eval", "_model", "_undo")
 
-    def __init__(self, model: nn.Module, force_eval: bool, enter: Enter) -> None:
+    def __init__(
+        self, model: nn.Module, force_eval: bool, enter: Enter, differentiable: bool
+    ) -> None:
         self._model, self._force_eval, self._enter = model, force_eval, enter
+        self._differentiable = differentiable
         self._undo = Undo()
         self._empty: str | None = None
 
@@ -124,7 +129,7 @@ class _Session:
         undo.note(CLAIMS.release, undo)
         if CLAIMS.take(undo, survey.modules, turns):  # what others' forward put there is gone again
             survey = state.Survey.of(self._model)
-        for switch in switches.needed(gpus, recurrent):
+        for switch in switches.needed(gpus, recurrent, self._differentiable):
             undo.note(switch.release, undo)
             switch.take(undo)
         state.keep(survey, self._force_eval, undo)
@@ -132,8 +137,9 @@ class _Session:
             training = [m for m in survey.modules if getattr(m, "training", False)]
             undo.note(_set_training, training, True)
             _set_training(training, False)
-        undo.note(_set_requires_grad, [(p, p.requires_grad) for p in survey.parameters])
-        _set_requires_grad([(p, False) for p in survey.parameters])
+        if not self._differentiable:
+            undo.note(_set_requires_grad, [(p, p.requires_grad) for p in survey.parameters])
+            _set_requires_grad([(p, False) for p in survey.parameters])
         self._enter(undo, survey)
 
 

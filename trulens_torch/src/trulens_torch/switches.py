@@ -83,6 +83,21 @@ STANCE = Switch(
 )
 """The compiler's stance: compiled modules run as they are written, so that hooks are called."""
 
+_ATTENTION = ("flash", "mem_efficient", "cudnn", "math")
+
+
+def _attention() -> list[bool]:
+    return [bool(getattr(torch.backends.cuda, f"{k}_sdp_enabled")()) for k in _ATTENTION]
+
+
+def _set_attention(enabled: list[bool]) -> None:
+    for kind, on in zip(_ATTENTION, enabled, strict=True):
+        getattr(torch.backends.cuda, f"enable_{kind}_sdp")(on)
+
+
+ATTENTION = Switch(_attention, _set_attention, lambda: _set_attention([False, False, False, True]))
+"""The kernels of attention, of which only the plain one can be differentiated twice."""
+
 _RANDOM_ON: dict[torch.device, Switch] = {}
 
 
@@ -94,7 +109,9 @@ def _random_on(device: torch.device) -> Switch:
     return _RANDOM_ON.setdefault(device, new)
 
 
-def needed(gpus: set[torch.device], recurrent: bool) -> Iterator[Switch]:
+def needed(
+    gpus: set[torch.device], recurrent: bool, differentiable: bool = False
+) -> Iterator[Switch]:
     """The switches that an explanation of a model on these GPUs holds.
 
     The compiler's only where it is loaded already: without it nothing can be compiled, and
@@ -106,6 +123,8 @@ def needed(gpus: set[torch.device], recurrent: bool) -> Iterator[Switch]:
         yield CUDNN
     if "torch._dynamo.eval_frame" in sys.modules:
         yield STANCE
+    if differentiable:
+        yield ATTENTION
 
 
 class Random:

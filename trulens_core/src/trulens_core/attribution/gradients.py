@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from trulens_core.attribution.method import AttributionMethod, Pace, Recipe
-from trulens_core.attribution.positions import no_number_by_position
+from trulens_core.attribution.positions import all_parts, no_number_by_position
 from trulens_core.attribution.questions import as_question
 from trulens_core.distributions import DoI, as_doi
 from trulens_core.influence.questions import Question
@@ -51,6 +51,7 @@ class InternalInfluence(AttributionMethod):
         (2, 4)
     """
 
+    @all_parts
     def __init__(  # noqa: PLR0913 - the documented signature
         self,
         model: Any,

@@ -12,11 +12,13 @@ from typing import Any, Literal, Never, TypedDict, final
 
 from trulens_core.attribution import habits, remarks
 from trulens_core.attribution.costs import Cost, Enough, Watch, sizes, waiting
+from trulens_core.attribution.graph_kept import in_graph
 from trulens_core.attribution.progress import bar
 from trulens_core.cards import card, first_sentence
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence.mixtures import answered
+from trulens_core.influence.owned import check_rows
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.statistics import Mean, Statistic
 from trulens_core.inputs import ModelInputs
@@ -124,12 +126,17 @@ class AttributionMethod(ABC):
         self._asked: Question | None = None
 
     @final
-    def attributions(self, *model_args: Any, **model_kwargs: Any) -> Any:
+    def attributions(
+        self, *model_args: Any, differentiable: Any = False, **model_kwargs: Any
+    ) -> Any:
         """The attributions for the records given as the model's arguments.
 
         Args:
             *model_args: positional arguments of the model, (records, …) each, arrays or tensors;
                 or one list of them, or one `ModelInputs`.
+            differentiable: whether the attributions can be differentiated, by the model's weights
+                and by the inputs, so that a loss may hold them (PyTorch, JAX). The model is then
+                in the modes that it is in, and results are tensors, of arrays too.
             **model_kwargs: keyword arguments of the model.
 
         Returns:
@@ -145,8 +152,11 @@ class AttributionMethod(ABC):
             TypeError: for arguments that hold no array or tensor with a row per record.
         """
         with self.model.backend.outside():
-            inputs, kind, found = self._answers(model_args, model_kwargs, explain=False)
-            return Assembly(self.question(), inputs, kind, found).attributions()
+            question = self.question()
+            if differentiable:
+                question = in_graph(question)
+            answers = self._answers(question, model_args, model_kwargs, explain=False)
+            return Assembly(*answers).attributions()
 
     @final
     def explain(self, *model_args: Any, **model_kwargs: Any) -> AttributionResult:
@@ -162,10 +172,9 @@ class AttributionMethod(ABC):
             An `AttributionResult`; errors are those of `attributions`.
         """
         with self.model.backend.outside():
-            question = self.question()
             given = ModelInputs.of_call(model_args, model_kwargs)
-            inputs, kind, found = self._answers(model_args, model_kwargs, explain=True)
-            assembly = Assembly(question, inputs, kind, found)
+            answers = self._answers(self.question(), model_args, model_kwargs, explain=True)
+            assembly, (question, inputs, *_) = Assembly(*answers), answers
             told = about(type(self).__name__, question, given, inputs, self.rebatch_size)
             advice = assembly.residual_advice()
             if advice:
@@ -193,7 +202,7 @@ class AttributionMethod(ABC):
             (2000, 20, 100)
         """
         with self.model.backend.outside():
-            question, inputs, _ = self._asked_of(model_args, model_kwargs)
+            question, inputs, _ = self._asked_of(self.question(), model_args, model_kwargs)
             watch = Watch(waiting(question, inputs))
             with contextlib.suppress(Enough):
                 request = Request(self.rebatch_size, quantities=True, advance=watch)
@@ -201,32 +210,32 @@ class AttributionMethod(ABC):
             return watch.found(*sizes(question, inputs))
 
     def _answers(
-        self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
-    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
+        self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
+    ) -> tuple[Question, ModelInputs, CallerKind, list[Answer]]:
         try:
-            return self._answered(args, kwargs, explain)
+            return self._answered(question, args, kwargs, explain)
         except Exception as error:
             for hint in habits.in_call(kwargs):
                 error.add_note(hint)
             raise
 
     def _asked_of(
-        self, args: Sequence[Any], kwargs: dict[str, Any]
+        self, question: Question, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[Question, ModelInputs, CallerKind]:
         """The question as it is for these inputs, and the inputs as the model takes them."""
-        question = self.question()
         given = ModelInputs.of_call(args, kwargs)
-        for cut in (question.source, question.doi_cut):
-            given = given.lying_as(cut) if isinstance(cut, InputCut) else given
-        inputs, kind = self.model.prepared(given)
+        for part in (*question.source.parts(), *question.doi_cut.parts()):
+            given = given.lying_as(part) if isinstance(part, InputCut) else given
+        inputs, kind = question.wrapper.prepared(given)
         question = question.counted(inputs)
+        check_rows(question)
         remarks.of_integers(question, inputs)
         return question, inputs, kind
 
     def _answered(
-        self, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
-    ) -> tuple[ModelInputs, CallerKind, list[Answer]]:
-        question, inputs, kind = self._asked_of(args, kwargs)
+        self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
+    ) -> tuple[Question, ModelInputs, CallerKind, list[Answer]]:
+        question, inputs, kind = self._asked_of(question, args, kwargs)
         with bar(self.progress, _rows_in_all(question, inputs), inputs.n_records) as advance:
             request = Request(
                 rebatch_size=self.rebatch_size,
@@ -238,7 +247,7 @@ class AttributionMethod(ABC):
             found = answered(question, inputs, request)
         remarks.of_gradients(question, found)
         remarks.of_tolerance(question, found)
-        return inputs, kind, found
+        return question, inputs, kind, found
 
     @abstractmethod
     def _question(self) -> Question:

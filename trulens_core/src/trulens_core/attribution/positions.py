@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -30,3 +31,27 @@ def no_number_by_position(init: Init) -> Init:
         init(self, *args, **kwargs)
 
     return cast(Init, checked)
+
+
+def all_parts(init: Init) -> Init:
+    """A constructor that says what its parts are where some are missing."""
+    required = [p.name for p in inspect.signature(init).parameters.values() if _is_required(p)][1:]
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        missing = [name for name in required[len(args) :] if name not in kwargs]
+        if missing:
+            parts = ", ".join(required)
+            raise TypeError(
+                f"{type(self).__name__}({parts}) is not given {' and '.join(missing)}: a quantity "
+                'is "max" or a class, a distribution "point" or "linear", as in '
+                'InternalInfluence(model, "layer", "max", "point"); InputAttribution and '
+                "IntegratedGradients have defaults"
+            )
+        init(self, *args, **kwargs)
+
+    return cast(Init, checked)
+
+
+def _is_required(p: inspect.Parameter) -> bool:
+    return p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD

@@ -24,6 +24,8 @@ def of_integers(question: Question, inputs: ModelInputs) -> None:
     cut, wrapper = question.source, question.wrapper
     if not isinstance(cut, InputCut) or cut.names is not None or cut.accessor is not None:
         return
+    if wrapper.rows is not None:
+        return  # they say whose the rows are
     explained = inputs.at(cut, wrapper.backend, wrapper.parameters)
     xp, leaves = wrapper.backend.xp, inputs.leaves
     if not explained or isinstance(leaves[explained[0]].name, str):

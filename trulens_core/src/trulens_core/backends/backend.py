@@ -212,6 +212,10 @@ class Backend(ABC):
         """The context of what core computes by itself: outside any graph the caller is building."""
         return contextlib.nullcontext()
 
+    def advice_on(self, value: object) -> str:  # noqa: ARG002 - a hook
+        """What to give instead of a value that is no tensor, as the end of a sentence."""
+        return ""
+
     def same_rows(self, x: Tensor, like: Tensor, cut: object = None) -> Tensor:  # noqa: ARG002
         """`x`, checked to have the rows of `like` where their numbers are open in a trace.
 

@@ -184,6 +184,8 @@ def _like(part: Any, z: Tensor, records: Records) -> Tensor:
         part = _array(part, z, backend)
     part = backend.cast(part, z)
     found = tuple(part.shape)
+    if not found:  # a number that is a tensor
+        return xp.broadcast_to(part, shape)
     first, last, total = records.first, records.last, records.total
     if len(found) == len(shape) - 1:
         part = xp.expand_dims(part, axis=0)

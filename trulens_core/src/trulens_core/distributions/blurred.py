@@ -60,6 +60,7 @@ class Blurred:
     sigma: float
     channel_axis: int | None = None
     by_record: ClassVar[bool] = True
+    stops_gradient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (self.sigma > 0 and math.isfinite(self.sigma)):

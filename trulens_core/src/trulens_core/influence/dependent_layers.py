@@ -6,7 +6,6 @@ put values at the later one that the model never has there, and hide what the ea
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
 from trulens_core.plugins import get_backend
 from trulens_core.quantities import QoI
-from trulens_core.slices import Cut
+from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.keys import shapes_key
 
@@ -46,20 +45,24 @@ def _key(cut: Cut, inputs: ModelInputs) -> Hashable:
 
 def _check(wrapper: ModelWrapper, inputs: ModelInputs, doi: DoI, cut: Cut) -> None:
     parts = cut.parts()
-    for part in parts:
-        others = [p for p in parts if p is not part]
-        if _depends(wrapper, inputs, others, part):
+    for part in parts:  # an input is computed from nothing
+        others = [p for p in parts if p is not part and not isinstance(p, InputCut)]
+        if others and _depends(wrapper, inputs, others, part):
             later = next(p for p in others if _depends(wrapper, inputs, [p], part))
             raise CutError(
                 f"{type(doi).__name__} moves the values at all layers of {cut}, but the value at "
-                f"{later.name!r} is computed from that at {part.name!r}: the two cannot be given "
+                f"{_named(later)} is computed from that at {_named(part)}: the two cannot be given "
                 "values of their own together. Give each of them a method of its own, or put the "
                 "distribution at one of them"
             )
 
 
+def _named(part: Cut) -> str:
+    return str(part) if part.call is not None or isinstance(part, InputCut) else repr(part.name)
+
+
 def _depends(wrapper: ModelWrapper, inputs: ModelInputs, later: Sequence[Cut], part: Cut) -> bool:
-    of = dataclasses.replace(part, name=tuple(p.name for p in later))
+    of = later[0] if len(later) == 1 else Cut(later)
     over = wrapper.over_blocks(inputs, wrt=part, of=of, qoi=_Sums())
     try:
         over(Block(part, [], np.ones(1, "float32")))

@@ -76,8 +76,10 @@ class Division:
         by = rules.key() if rules is not None else None
         key = ways.key_of(question.wrapper, inputs, cuts), by, rules if by is None else None
         self.verdict: Verdict = question.wrapper.known(key, Verdict)
+        if question.wrapper.rows is not None:  # they belong together, and so to one pass
+            self.verdict.mixes = True
         backend = question.wrapper.backend
-        inner = not isinstance(question.doi_cut, InputCut)
+        inner = not any(isinstance(part, InputCut) for part in question.doi_cut.parts())
         self._narrow = inner and not backend.traces and question.wrapper.narrows()
 
     def part(self, first: int) -> Part:

@@ -51,6 +51,7 @@ class RecordGroup:
         self._pad = part.size - (part.last - part.first) if part.exact else 0
         mine = inputs.rows(part.first, part.last, self._backend)
         self._inputs = padded(mine, self._pad, self._backend)
+        self._owners = question.wrapper.owners(self._inputs)
 
     def answer(self) -> Answer:
         """Everything that is wanted for these records; inside the wrapper's `opened`.
@@ -58,8 +59,8 @@ class RecordGroup:
         Raises:
             Refused: where the way of the blocks was found not to be right.
         """
-        q = self._question
-        if isinstance(q.source, InputCut) and not self._floating_inputs(q.source):
+        inputs = [part for part in self._question.source.parts() if isinstance(part, InputCut)]
+        if not all(self._floating_inputs(part) for part in inputs):
             raise self._integers(NotDifferentiableError)
         return self._in_one_pass() if self._fits_one_pass() else self._in_blocks()
 
@@ -188,6 +189,8 @@ class RecordGroup:
         return self._bound(self._for_records(q.qoi), q.target, at_records)
 
     def _for_records(self, qoi: QoI) -> QoI:
+        if self._owners is not None:
+            return qoi  # for all of them, by records or by rows
         qoi = qoi.for_records(self._first, self._last, self._total)
         if not self._pad:
             return qoi
@@ -315,15 +318,21 @@ class RecordGroup:
         q = self._question
         placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
         rows = int(y[0].shape[0])
-        return evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
+        found = evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
+        return found if self._owners is None else self._by_record(found)
+
+    def _by_record(self, quantities: list[Tensor]) -> list[Tensor]:
+        assert self._owners is not None
+        return [self._owners.summed(q, self._backend) for q in quantities]
 
     def _classes(
         self, qoi: QoI, at: dict[Cut, list[Tensor]]
     ) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """Whose scores the quantity is, for each record, as far as it is known by now."""
         q = self._question
-        if not self._request.quantities or not q.wrapper.holds_classes(q.target):
-            return None
+        rows = self._owners is not None
+        if not self._request.quantities or rows or not q.wrapper.holds_classes(q.target):
+            return None  # at a layer there are units, which are no classes
         y = at.get(q.target)
         found = qoi.classes(None if y is None else one_or_list(y))
         if found is None:
@@ -361,6 +370,8 @@ class RecordGroup:
     def _judged(self, total: list[list[Tensor]]) -> tuple[list[int], bool]:
         """The records whose gradients are not finite, and whether all gradients are zero."""
         backend, xp = self._backend, self._backend.xp
+        if self._question.wrapper.keeps_graph and backend.traces:
+            return [], False  # there may be no numbers yet
         sizes = [(g, backend.magnitude(g)) for gs in total for g in gs if math.prod(g.shape)]
         bad: set[int] = set()
         for g in [g for g, size in sizes if not math.isfinite(size)]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.errors import CutError
+from trulens_core.errors import CutError, TrulensWarning
 from trulens_core.inputs.structure import BATCHED, SHARED, STATIC, Leaf, Name
 from trulens_core.slices import InputCut
 
@@ -43,6 +45,42 @@ def _axis(told: bool | int | None, shape: Sequence[int], name: Name) -> int:
             f"batched={{{name!r}: {told}}}: the argument has shape {tuple(shape)}, and no such axis"
         )
     return axis
+
+
+def check_told(
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    told: tuple[Batched, Batched],
+    parameters: Sequence[str],
+) -> None:
+    """Say of `batched=` what names no argument: it would be ignored, as a misspelt name is.
+
+    Args:
+        args: positional ones of a call.
+        kwargs: and those by keyword.
+        told: with this call, and with the model, which a call need not give all arguments of.
+        parameters: the names of the model's positional parameters, as far as they are known.
+
+    Raises:
+        ValueError: for what the call itself tells.
+    """
+    if not any(told):
+        return
+    given: list[Name] = [*range(len(args)), *kwargs]
+    names = [*parameters, *kwargs]
+    for batched, of_call in ((told[0], True), (told[1], False)):
+        for name in batched:
+            by_position = isinstance(name, int) and (not of_call or name < len(parameters))
+            known = name in given or name in parameters or by_position
+            if known:
+                continue
+            near = difflib.get_close_matches(str(name), names, n=1)
+            said = f"batched={{{name!r}: …}} names no argument of this call" + (
+                f"; did you mean {near[0]!r}?" if near else f"; there are {names or given}"
+            )
+            if of_call and name not in told[1]:
+                raise ValueError(said)
+            warnings.warn(said, TrulensWarning, stacklevel=2)
 
 
 def told_by(cut: InputCut, names: Sequence[Name]) -> dict[Name, int]:

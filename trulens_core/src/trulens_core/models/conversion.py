@@ -8,6 +8,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.axes import check_told
 from trulens_core.inputs.structure import STATIC, Leaf
 from trulens_core.passes import CutModel
 
@@ -62,12 +63,16 @@ class CallerKind(NamedTuple):
 
 def prepared(model: CutModel, inputs: ModelInputs) -> tuple[ModelInputs, CallerKind]:
     """The caller's inputs as tensors of the model, and how to give results back."""
+    told = inputs.batched, model.batched
+    check_told(inputs.args, inputs.kwargs, told, model.parameters)
     if model.batched:
         inputs = ModelInputs(inputs.args, inputs.kwargs, {**model.batched, **inputs.batched})
     inputs = inputs.renamed(model.parameters)
     model.check(inputs)
     _ = inputs.first  # a TypeError where nothing has a row per record
     kind = CallerKind.of(inputs, model.backend)
+    if model.keeps_graph and isinstance(kind.first, np.ndarray):
+        kind = CallerKind(model.backend, None)  # NumPy has no graph: the model's own tensors
 
     declared = model.declared(inputs)
 

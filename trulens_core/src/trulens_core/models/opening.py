@@ -26,6 +26,7 @@ _DEFAULTS: dict[str, tuple[Any, str]] = {
     "params": (None, "JAX"),
     "state": (None, "JAX (Haiku)"),
     "method": (None, "JAX (Flax Linen)"),
+    "rows": (None, "PyTorch"),
     "batched": (None, "every framework"),
 }
 _FORMER = ("input_shape", "input_dtype")
@@ -44,6 +45,10 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
             - `logit_layer`: the layer that `LogitCut` means (every framework).
             - `batched`: by argument name, whether it has a row per record (every framework).
             - `device`: PyTorch; moves the model there, once. By default it stays where it is.
+            - `rows`: PyTorch; where records own a number of rows each, as graphs their nodes: the
+              argument that tells each row's record, or each record's number of rows, "batch"; and
+              the one that holds the edges, ("batch", "edge_index"). Quantities are those of
+              records, or of rows, which are added up; all records go through the model together.
             - `force_eval`: PyTorch; False keeps each module's train or eval state during a call.
             - `skip_prefix`: PyTorch; False computes what comes before a cut for all points, not for
               the records alone.

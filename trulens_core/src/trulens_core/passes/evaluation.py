@@ -11,7 +11,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from trulens_core.backends import LoopTap, Tap, Tensor
-from trulens_core.errors import BackendError, CalledSeveralTimesError, LayerNotReachedError
+from trulens_core.errors import (
+    BackendError,
+    CalledSeveralTimesError,
+    CutError,
+    LayerNotReachedError,
+)
 from trulens_core.inputs import ModelInputs, opaque
 from trulens_core.inputs.rows import kind_of
 from trulens_core.passes import selection
@@ -146,6 +151,8 @@ class Pass:
         """The inputs to run the model with."""
         self._entered, backend = True, self._backend
         self._rows, self._points = inputs.rows_at_cut, inputs.points
+        if self._wrapper.rows is not None:  # rows of records, of edges, or of what they own
+            self._rows = None
         if self._chooses:
             self._kind = kind_of(inputs)
         held = opaque.copied(inputs.leaves, backend)
@@ -290,9 +297,17 @@ class Pass:
     def _check_calls(self, visit: _Visit, place: Place) -> None:
         cut, calls = visit.cut, self._calls.get(place, 0)
         if cut.call is None and calls > 1:
-            raise CalledSeveralTimesError(
+            error = CalledSeveralTimesError(
                 f"the layer of {cut} is called {calls} times in one pass; say which call is "
-                f"meant, from {cut.name!r}, call=0 to call={calls - 1}"
+                f"meant, from {cut.name!r}, call=0 to call={calls - 1}, or call='all'"
+            )
+            error.calls = calls
+            raise error
+        if getattr(cut.call, "of", calls) != calls:
+            raise CutError(
+                f"the layer {cut.name!r} was called {getattr(cut.call, 'of', 0)} times when its "
+                f"calls were counted, and {calls} times in this pass: call='all' is for layers "
+                "that are called as often for all records; name the calls, call=[0, 1]"
             )
         if not visit.seen:
             raise LayerNotReachedError(self._wrapper.not_reached(cut, calls))

@@ -20,6 +20,7 @@ from trulens_core.errors import (
     UnsupportedModelError,
 )
 from trulens_core.inputs import ModelInputs, adoption
+from trulens_core.inputs.owners import Owners, Rows
 from trulens_core.inputs.structure import Name
 from trulens_core.passes.names import Layer, place_of
 from trulens_core.passes.trace import Trace
@@ -44,9 +45,13 @@ class CutModel(ABC):
         parameters: the names of the model's positional parameters, as far as they are known.
         sizes: how many tensors each layer of a cut of several holds, once that was seen.
         unchecked: the cut of scores that are still to be looked at, whether they are scores.
+        rows: what tells how many rows each record owns, as graphs do; see `owners`.
+        keeps_graph: whether what is computed can be differentiated again, see `keeping_graph`.
     """
 
     backend: Backend
+    keeps_graph: bool = False
+    rows: Rows | None = None
     parameters: Sequence[str] = ()
 
     def __init__(
@@ -152,9 +157,26 @@ class CutModel(ABC):
         """The context of a pass that may ask for what is not there: it must raise, and no worse."""
         return contextlib.nullcontext()
 
+    def keeping_graph(self) -> Self:
+        """The same model, of which values and gradients can be differentiated once more.
+
+        By its weights and by the inputs; its modes are as they are.
+        """
+        raise UnsupportedModelError(
+            f"differentiable=True is served on PyTorch and JAX; the backend {self.backend.name!r} "
+            f"gives attributions of {self._owner} that nothing can be differentiated through"
+        )
+
     def narrows(self) -> bool:
         """Whether a value may be replaced by one of more rows than the inputs have."""
         return False
+
+    @final
+    def owners(self, inputs: ModelInputs) -> Owners | None:
+        """Whose each row of the inputs is; None where each is a record's own."""
+        if self.rows is None:
+            return None
+        return Owners.of(inputs, self.rows, self.parameters, self.backend)
 
     def declared_rows(self) -> int | None:
         """The only number of rows that a pass may have; None where it may have any."""
@@ -219,6 +241,7 @@ class CutModel(ABC):
             raise TypeError(
                 f"is a {type(value).__module__}.{type(value).__qualname__}; a "
                 f"{backend.name} model takes NumPy arrays or {backend.name} tensors"
+                + backend.advice_on(value)
             )
         weights = self.floating_weights()
         return adoption.adopted(value, next(weights, None), weights, backend)
@@ -280,12 +303,15 @@ class CutModel(ABC):
     @final
     def resolved(self, cut: Cut) -> Cut:
         """`cut`, with LogitCut replaced by what it means, checked to exist."""
+        if isinstance(cut.name, tuple) and any(isinstance(n, Cut) for n in cut.name):
+            cut = Cut([self.resolved(member) for member in cut.members()])
         if cut.name == LOGIT:
             logits, accessor = self.logit_cut(), cut.accessor
             cut = Cut(logits.name, logits.anchor, accessor=accessor or logits.accessor)
             if accessor is None and cut != self._scores:
                 self._scores, self.unchecked = cut, cut
-        places = [self.place(p) for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
+        named = [p for p in cut.parts() if p.name not in (INPUT, OUTPUT)]
+        places = [(self.place(p), p.call) for p in named]
         if len(set(places)) < len(places):
             raise CutError(f"{cut} names one layer twice; give each of its layers once")
         return cut

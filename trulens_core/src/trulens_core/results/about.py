@@ -9,7 +9,7 @@ from trulens_core.influence.questions import Question
 from trulens_core.inputs import ModelInputs
 from trulens_core.results import fingerprints
 from trulens_core.results.plain import plain, worded
-from trulens_core.slices import InputCut
+from trulens_core.slices import Cut, InputCut
 
 
 def about(
@@ -44,7 +44,12 @@ def about(
     }
     return {
         "inputs": given,
-        "names": {**_columns(question, given), **_names(question, prepared)} or None,
+        "names": {
+            **_columns(question, given, prepared),
+            **_names(question, prepared),
+            **_rows(question, prepared),
+        }
+        or None,
         "qoi": worded(parts["qoi"]),
         "method": method,
         "method_arrays": tuple(arrays),
@@ -64,25 +69,49 @@ def _place(cut: Any) -> str:
     return worded(name)
 
 
-def _columns(question: Question, given: ModelInputs) -> dict[str, list[str]]:
+def _columns(question: Question, given: ModelInputs, prepared: ModelInputs) -> dict[str, list[str]]:
     """The names of the features of a DataFrame, where it alone is explained."""
-    values = [*given.args, *given.kwargs.values()]
-    columns = getattr(values[0], "columns", None) if len(values) == 1 else None
-    if columns is None or not isinstance(question.source, InputCut):
+    cut, wrapper = question.source, question.wrapper
+    if not isinstance(cut, InputCut):
+        return {}
+    at = prepared.at(cut, wrapper.backend, wrapper.parameters)
+    values = dict[Any, Any]([*enumerate(given.args), *given.kwargs.items()])
+    alone = values.get(prepared.leaves[at[0]].name) if len(at) == 1 else None
+    columns = getattr(alone, "columns", None)
+    if columns is None:
         return {}
     return {"features": [str(c) for c in columns]}
 
 
+def _rows(question: Question, prepared: ModelInputs) -> dict[str, list[int]]:
+    """The record of each row that is explained, where records own a number of them."""
+    owners = question.wrapper.owners(prepared)
+    if owners is None:
+        return {}
+    n, cut = len(owners.rows), question.source
+    if isinstance(cut, InputCut):
+        at = prepared.at(cut, question.wrapper.backend, question.wrapper.parameters)
+        n = int(prepared.leaves[at[0]].value.shape[0])
+    return {"rows": owners.of_places(n).tolist()}
+
+
 def _names(question: Question, prepared: ModelInputs) -> dict[str, list[str]]:
     """The arguments' names where several are explained, as far as they are known."""
-    cut, wrapper = question.source, question.wrapper
+    cut = question.source
     if not isinstance(cut, InputCut):
         several = cut.parts()
-        return {"inputs": [str(c.name) for c in several]} if len(several) > 1 else {}
+        each = [n for part in several for n in _names_at(part, question, prepared)]
+        return {"inputs": each} if len(several) > 1 else {}
+    shown = _names_at(cut, question, prepared)
+    return {"inputs": shown} if len(shown) > 1 and len(set(shown)) == len(shown) else {}
+
+
+def _names_at(cut: Cut, question: Question, prepared: ModelInputs) -> list[str]:
+    """The names of the tensors at a cut of one place."""
+    wrapper = question.wrapper
+    if not isinstance(cut, InputCut):
+        return [str(cut.name) if cut.call is None else f"{cut.name}, call {cut.call}"]
     at = prepared.at(cut, wrapper.backend, wrapper.parameters)
-    if len(at) < 2:
-        return {}
     names = [prepared.leaves[i].name for i in at]
     known = wrapper.parameters
-    shown = [known[n] if isinstance(n, int) and n < len(known) else str(n) for n in names]
-    return {"inputs": shown} if len(set(shown)) == len(shown) else {}
+    return [known[n] if isinstance(n, int) and n < len(known) else str(n) for n in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,9 @@ class Assembly:
         stated = [a.converged for a in self._found if a.converged is not None]
         evaluated = [a.n_evaluations for a in self._found if a.n_evaluations is not None]
         sizes = [a.attributions[0][0].shape[0] for a in self._found]
+        owners = self._question.wrapper.owners(self._inputs)
+        if owners is not None:
+            sizes = [owners.records]
         return {
             "attributions": self.attributions(),
             "gradients": self._nested(gradients, leading=1) if gradients else None,
@@ -122,10 +125,16 @@ class Assembly:
         if self._question.complete is None or q is None or b is None:
             return None
         wide = self._backend.accumulator
-        sums = self._column(
-            [[summed(ts, self._backend) for ts in a.attributions] for a in self._found]
-        )
+        sums = self._column([[self._summed(ts) for ts in a.attributions] for a in self._found])
         return wide(q) - wide(b) - sums
+
+    def _summed(self, tensors: list[Tensor]) -> Tensor:
+        """The sum of each record over all tensors."""
+        owners = self._question.wrapper.owners(self._inputs)
+        if owners is None:
+            return summed(tensors, self._backend)
+        each = [owners.summed(summed([t], self._backend), self._backend) for t in tensors]
+        return summed([self._backend.xp.stack(each, axis=1)], self._backend)
 
     def _column(self, groups: list[list[Tensor] | None]) -> Tensor | None:
         """(records,) or, for k quantities, (records, k)."""
@@ -165,12 +174,37 @@ class Assembly:
         concat = self._backend.xp.concat
         joined = [_joined(parts, concat, leading) for parts in zip(*groups, strict=True)]
         if isinstance(cut, InputCut):
-            wrapper = self._question.wrapper
-            at = self._inputs.at(cut, self._backend, wrapper.parameters)
-            lying = self._inputs.as_given(at, joined, self._backend, leading)
+            at, lying = self._at_input(joined, cut, leading)
             return self._inputs.arranged(at, list(map(give, lying)))
-        whole = [give(selection.as_shown(t, cut, self._backend, leading)) for t in joined]
+        rest, whole = iter(joined), list[Any]()
+        for part, size in zip(cut.parts(), self._sizes(cut, len(joined)), strict=True):
+            held = [next(rest) for _ in range(size)]
+            if isinstance(part, InputCut):
+                shown = self._at_input(held, part, leading)[1]
+            else:
+                shown = [selection.as_shown(t, part, self._backend, leading) for t in held]
+            whole += map(give, shown)
         return whole[0] if len(whole) == 1 else whole
+
+    def _sizes(self, cut: Cut, n: int) -> Sequence[int]:
+        """How many of n tensors each part of a cut holds."""
+        wrapper, parts = self._question.wrapper, cut.parts()
+        if len(parts) == 1 or cut in wrapper.sizes:
+            return wrapper.sizes.get(cut, (n,)) if len(parts) > 1 else (n,)
+        known = {
+            i: len(self._inputs.at(p, self._backend, wrapper.parameters))
+            for i, p in enumerate(parts)
+            if isinstance(p, InputCut)
+        }
+        each = (n - sum(known.values())) // max(1, len(parts) - len(known))
+        return [known.get(i, each) for i in range(len(parts))]
+
+    def _at_input(
+        self, tensors: list[Tensor], cut: InputCut, leading: int
+    ) -> tuple[list[int], list[Tensor]]:
+        """Which leaves of the inputs a cut holds, and tensors for them as the caller has them."""
+        at = self._inputs.at(cut, self._backend, self._question.wrapper.parameters)
+        return at, self._inputs.as_given(at, tensors, self._backend, leading)
 
 
 def _joined(parts: tuple[Tensor, ...], concat: Callable[..., Tensor], axis: int) -> Tensor:

@@ -26,7 +26,15 @@ def axis_of(result: ResultFields, field: str) -> int:
 def count(result: ResultFields) -> int:
     """How many records there are."""
     held = leaves(result.attributions)
+    if rows_of(result) is not None and result.quantity is not None:
+        return int(result.quantity.shape[0])
     return int(held[0].shape[axis_of(result, "attributions")]) if held else 0
+
+
+def rows_of(result: ResultFields) -> Array | None:
+    """Whose each row is, where records own a number of them."""
+    names: Mapping[str, Any] = result.names or {}
+    return np.asarray(names["rows"]) if "rows" in names else None
 
 
 def chosen(result: ResultFields, index: Any) -> dict[str, Any]:
@@ -34,10 +42,16 @@ def chosen(result: ResultFields, index: Any) -> dict[str, Any]:
     n = count(result)
     places = _places(index, n)
     found: dict[str, Any] = {}
+    rows = rows_of(result)
+    owned = None if rows is None else _owned(result, rows, places)
     for name in RECORDS_AT:
         value, axis = getattr(result, name), axis_of(result, name)
+        at = places if owned is None or name not in (*AT_SOURCE, "interventions") else owned
         if value is not None:
-            found[name] = mapped(value, functools.partial(taken, index=places, axis=axis))
+            found[name] = mapped(value, functools.partial(taken, index=at, axis=axis))
+    if rows is not None and owned is not None:  # what joins the rows of all is none of a few
+        new = np.repeat(np.arange(len(places)), [int((rows == p).sum()) for p in places])
+        return {**found, "inputs": None, "names": {**(result.names or {}), "rows": new.tolist()}}
     if isinstance(result.inputs, ModelInputs):
         found["inputs"] = result.inputs.map_tensors(
             lambda leaf: taken(leaf.value, places, 0) if leaf.role == BATCHED else leaf.value
@@ -48,6 +62,17 @@ def chosen(result: ResultFields, index: Any) -> dict[str, Any]:
     if names.get("tokens") is not None:
         found["names"] = {**names, "tokens": [names["tokens"][i] for i in places]}
     return found
+
+
+def _owned(result: ResultFields, rows: Array, places: Array) -> Array:
+    """The rows of some records, in the records' order."""
+    lengths = {int(x.shape[0]) for x in leaves(result.attributions)}
+    if lengths != {len(rows)}:
+        raise TypeError(
+            f"the records of this result own rows of several kinds, {sorted(lengths)}; choose "
+            "among its attributions themselves"
+        )
+    return np.concatenate([np.flatnonzero(rows == p) for p in places] or [places])
 
 
 def _places(index: Any, n: int) -> Array:

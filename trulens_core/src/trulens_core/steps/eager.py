@@ -51,13 +51,15 @@ def gradients(  # noqa: PLR0913 - what a block is evaluated from
     spent = bool(block.points or block.made) and cuts[0] == block.cut
     part = ModelPart(model, *cuts, block.cut if given.replace else None, spent, rules)
 
+    owners = model.owners(inputs)
     activations = part.keep() if "activations" in want else []
 
     def run(tap: Tap) -> list[Tensor]:
         with model.using(model.state()):
             y, n = part.at_target(given, tap, reference)
         host.validate([tuple(t.shape) for t in y])
-        return evaluate(qoi, y, n, backend)
+        found = evaluate(qoi, y, n, backend)
+        return found if owners is None else [owners.summed(q, backend) for q in found]
 
     got = part.differentiated(run, contraction)
     split = backend.split_points

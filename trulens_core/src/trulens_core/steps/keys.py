@@ -121,6 +121,9 @@ def settled(cut: Cut, model: CutModel, inputs: ModelInputs) -> Cut | None:
     An accessor is the caller's: it is asked at every call, and what it reads elsewhere may differ.
     What is kept is which tensors it selects, where it is known what it selects from.
     """
+    if isinstance(cut.name, tuple) and any(isinstance(n, Cut) for n in cut.name):
+        each = [settled(member, model, inputs) for member in cut.members()]
+        return None if None in each else Cut(each)
     if cut.accessor is None:
         return cut
     backend = model.backend

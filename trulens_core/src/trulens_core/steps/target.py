@@ -85,7 +85,7 @@ class ModelPart:
             )
         self.order = _order(reached)
         y = [t for tensors in found for t in tensors]
-        rows = inputs.rows_at_cut
+        rows = inputs.rows_at_cut if model.rows is None else None
         if isinstance(of.accessor, Whole):  # of what the caller's accessor makes of it
             return y, rows
         selection.check_rows(y, of, rows)
@@ -176,7 +176,7 @@ class ModelPart:
                 f"the quantity at {of} does not depend on the value at {self._wrt}{given}; "
                 "is the source cut after the target, or before the distribution's cut, does the "
                 "quantity ignore the value it is given, or does the model stop gradients (detach, "
-                "no_grad) in between?"
+                "no_grad) in between, or round to integers, as layers of quantised activations do?"
             )
         zeros = self._model.backend.xp.zeros_like
         return [

@@ -154,7 +154,7 @@ def _baselines(
     def embeddings(z: Any = None, model_inputs: ModelInputs | None = None) -> Tensor:
         return _embedded(embed, ids(z, model_inputs))
 
-    return ids, embeddings
+    return ids, _constant(embeddings)
 
 
 def _mean_baselines(
@@ -177,7 +177,13 @@ def _mean_baselines(
         stays = np.broadcast_to(np.isin(numbers, kept)[..., np.newaxis], tuple(own.shape))
         return xp.where(_like(stays, own), own, mean)
 
-    return ids, embeddings
+    return ids, _constant(embeddings)
+
+
+def _constant(baseline: TokenBaseline) -> TokenBaseline:
+    """A baseline that says that nothing is differentiated through it."""
+    vars(baseline)["stops_gradient"] = True
+    return baseline
 
 
 def _found(accessor: InputAccessor, inputs: ModelInputs | None) -> tuple[Tensor, Array]:

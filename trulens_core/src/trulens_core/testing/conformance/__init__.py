@@ -31,6 +31,7 @@ from trulens_core.testing.conformance.namespace import Namespace as Namespace
 from trulens_core.testing.conformance.outputs import Outputs as Outputs
 from trulens_core.testing.conformance.parity import FrameworkIndependence as FrameworkIndependence
 from trulens_core.testing.conformance.perturbation import Perturbations as Perturbations
+from trulens_core.testing.conformance.places import Places as Places
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
 from trulens_core.testing.conformance.rules import Rules as Rules
@@ -44,6 +45,7 @@ class Conformance(
     BatchIndependence,
     Forms,
     Cuts,
+    Places,
     Inputs,
     Evaluation,
     Quantities,
