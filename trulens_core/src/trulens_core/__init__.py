@@ -36,6 +36,7 @@ from trulens_core.errors import (
     QoiCutSupportError,
     QoiError,
     ResultFileError,
+    ResumeError,
     TrulensError,
     TrulensWarning,
     UncoveredOperationError,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
         SmoothGrad,
         VarGrad,
     )
+    from trulens_core.datasets import Keep, RayEngine, Run, explain_dataset, open_run
     from trulens_core.distributions import (
         Baselines,
         Blurred,
@@ -190,6 +192,11 @@ __all__ = [
     "Replay",
     "load_result",
     "compare",
+    "explain_dataset",
+    "open_run",
+    "Run",
+    "Keep",
+    "RayEngine",
     "Backend",
     "BackendDescription",
     "get_backend",
@@ -211,6 +218,7 @@ __all__ = [
     "QoiCutSupportError",
     "QoiError",
     "ResultFileError",
+    "ResumeError",
     "TrulensError",
     "TrulensWarning",
     "UncoveredOperationError",
@@ -238,6 +246,7 @@ _ON_USE = {
         "SmoothGrad",
         "VarGrad",
     ),
+    "trulens_core.datasets": ("Keep", "RayEngine", "Run", "explain_dataset", "open_run"),
     "trulens_core.distributions": (
         "Baselines",
         "Blurred",

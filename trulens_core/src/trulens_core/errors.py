@@ -151,3 +151,10 @@ class ResultFileError(TrulensError, ValueError):
 
     The message says which, and what to do.
     """
+
+
+class ResumeError(TrulensError, ValueError):
+    """A run over a data set that cannot be gone on with: another model, method or data.
+
+    The message says what was and what is.
+    """
