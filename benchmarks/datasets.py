@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trulens_core import IntegratedGradients, Keep, RayEngine, explain_dataset
+from trulens_core import IntegratedGradients, Keep, RayEngine, Saliency, explain_dataset
 
 FEATURES, CLASSES, BATCH = 64, 10, 500
 
@@ -88,7 +88,7 @@ def memory(n, folder):
             peaks[i] = peak()
             yield records(BATCH)
 
-    explain_dataset(method(), stream(), folder / "stream.zarr")
+    explain_dataset(Saliency(method().model), stream(), folder / "stream.zarr", shard=10 * BATCH)
     quarter = peaks[n // 4 // BATCH * BATCH]
     print(f"memory {quarter:.0f} MiB after {n // 4} records, {peak():.0f} MiB after {n}")
 

@@ -71,7 +71,7 @@ def taken_apart(result: ResultFields) -> tuple[dict[str, Any], dict[str, Array]]
         if value is None:
             continue
         held: list[Any] = []
-        structures[field] = plain(without_classes(value), held)
+        structures[field] = plain(_without_tables(without_classes(value)), held)
         axis = axis_of(result, field) if field in _AT_SOURCE else 0
         for i, x in enumerate(held):
             name = field if len(held) == 1 else f"{field}.{i}"
@@ -95,6 +95,15 @@ def put_together(
             arrays = [np.moveaxis(x, 0, _axis(bare, field, x)) for x in arrays]
         found[field] = made(data, arrays)
     return AttributionResult(**found, **others)
+
+
+def _without_tables(value: Any) -> Any:
+    """Lists and dicts with the numbers of a DataFrame in its place."""
+    if isinstance(value, dict):
+        return {k: _without_tables(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_tables(v) for v in value]
+    return value.to_numpy() if hasattr(value, "columns") else value
 
 
 def _axis(bare: ResultFields, field: str, x: Array) -> int:

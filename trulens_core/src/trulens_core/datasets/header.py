@@ -19,6 +19,8 @@ from trulens_core.results.plain import own_code, plain, worded
 from trulens_core.results.replaying import weights_changed
 
 FORMAT, VERSION = "trulens-run", 1
+OWN = "method."
+"""How the names of arrays begin that the method holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Header:
 
 
 def _own(i: int, x: Any) -> Column:
-    return Column(f"method.{i}", x.dtype.name, tuple(map(int, x.shape)))
+    return Column(f"{OWN}{i}", x.dtype.name, tuple(map(int, x.shape)))
 
 
 def _print(data: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from trulens_core.datasets import encoding, manifest
 from trulens_core.datasets.columns import Column
 from trulens_core.datasets.files import Drafts, Log, synced, told
-from trulens_core.datasets.header import Header, Identity
+from trulens_core.datasets.header import OWN, Header, Identity
 from trulens_core.datasets.manifest import Manifest, Shard, Written
 from trulens_core.errors import ResultFileError, ResumeError
 from trulens_core.optional import require
@@ -33,8 +33,7 @@ def header_of(path: Path) -> Header | None:
     if not path.exists():
         return None
     if not (path / encoding.METADATA).is_file():
-        others = [] if not path.is_dir() else [p.name for p in path.iterdir()]
-        if path.is_dir() and all(n.startswith(_DRAFTS) or n == manifest.FOLDER for n in others):
+        if path.is_dir() and all(_of_a_beginning(p.name) for p in path.iterdir()):
             return None
         raise ResultFileError(f"{path} is there and is no run; give another out=")
     zarr = require("zarr", "data")
@@ -43,6 +42,11 @@ def header_of(path: Path) -> Header | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultFileError(f"{path} is no Zarr store that can be read: {error}") from error
     return Header.read(path, attributes)
+
+
+def _of_a_beginning(name: str) -> bool:
+    """Whether it is what a run leaves that ends before its header is written."""
+    return name == manifest.FOLDER or name.startswith((_DRAFTS, OWN))
 
 
 def damaged(path: Path, columns: Mapping[str, Column], shard: Shard) -> str | None:
@@ -116,9 +120,9 @@ class Store:
                     file = self._place(column) / name
                     file.parent.mkdir(parents=True, exist_ok=True)
                     self._drafts.write(file, content)
+            self._drafts.write(self.path / encoding.METADATA, encoding.group(header.attributes()))
             self.header = header
             self._begun(header, Manifest({}, None, 0))
-            self._drafts.write(self.path / encoding.METADATA, encoding.group(header.attributes()))
             synced(self.path)
 
     def _write_metadata(self) -> None:
