@@ -443,12 +443,12 @@ def test_records_that_fail_are_listed(out):
         run[numbers[0]]
 
 
-def test_more_failures_than_may_be_are_an_error(out):
+def test_more_failures_than_may_be_are_an_error(out, tmp_path):
     of = Saliency(MODEL, qoi=LambdaQoI(Fragile()))
     with pytest.raises(TrulensError, match="2 records failed and max_failures is 1"):
         explain_dataset(of, records(), out, batch_size=1, max_failures=1)
     with pytest.raises(RuntimeError, match="too large") as caught:
-        explain_dataset(of, records(), out, batch_size=8)
+        explain_dataset(of, records(), tmp_path / "b.zarr", batch_size=8)
     assert any("these were the records" in note for note in caught.value.__notes__)
 
 
