@@ -158,3 +158,10 @@ class ResumeError(TrulensError, ValueError):
 
     The message says what was and what is.
     """
+
+
+class SpecError(TrulensError, ValueError):
+    """A file that should say what to run, and does not.
+
+    The message names the file, what it says, and what is expected.
+    """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,7 +55,7 @@ class RayEngine(Engine):
 
     def explained(self, work: Work, batches: Iterator[Batch]) -> Iterator[Explained]:
         with self._connected():
-            held = self._ray.put(work)
+            held = self._ray.put(self._ray.cloudpickle.dumps(work))
             pool = _Pool(self._ray, self._actor, held, self.restarts)
             try:
                 pool.start(self.actors)
@@ -88,12 +89,13 @@ class RayEngine(Engine):
 
 
 class _Explainer:
-    """The actor."""
+    """The actor. It is given bytes: arrays that Ray shares among processes are read-only."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: bytes) -> None:
+        self._work: Work = pickle.loads(work)
 
-    def of(self, batch: Batch) -> Explained:
+    def of(self, given: bytes) -> Explained:
+        batch: Batch = pickle.loads(given)
         return self._work.of(batch, batch.read())
 
 
@@ -124,7 +126,10 @@ class _Pool:
     def give(self, batch: Batch) -> None:
         """Have the actor with the fewest batches do one more."""
         actor = min(self._given, key=lambda a: len(self._given[a]))
-        self._given[actor].append((actor.of.remote(batch), batch))
+        self._given[actor].append(self._asked(actor, batch))
+
+    def _asked(self, actor: Any, batch: Batch) -> tuple[Any, Batch]:
+        return actor.of.remote(self._ray.cloudpickle.dumps(batch)), batch
 
     def wait(self) -> Iterator[Explained]:
         """What is done next, once something is."""
@@ -145,8 +150,8 @@ class _Pool:
     def _replace(self, actor: Any, error: Exception) -> None:
         """Give what a dead actor had to a new one; nothing that it had done is done again."""
         self._left -= 1
-        if self._left < 0:
+        if self._left < 0 or getattr(error, "actor_init_failed", False):
             raise error
         lost = self._given.pop(actor)
         new = self._make(self._held)
-        self._given[new] = [(new.of.remote(batch), batch) for _, batch in lost]
+        self._given[new] = [self._asked(new, batch) for _, batch in lost]

@@ -73,6 +73,10 @@ class Work:
         self._given, self._keep, self._tolerant = method, keep, tolerant
         self._made: AttributionMethod | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """In another process: the method is made there where it was here."""
+        return {**self.__dict__, "_made": None}
+
     @property
     def method(self) -> AttributionMethod:
         """The method."""
