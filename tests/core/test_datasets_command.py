@@ -8,7 +8,7 @@ import pytest
 
 from trulens_core import Saliency, SpecError, open_run
 from trulens_core import __main__ as command
-from trulens_core.datasets import run_spec
+from trulens_core.recipes import run_spec
 from trulens_core.testing import small_model
 
 CODE = """

@@ -99,7 +99,7 @@ def _diff(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from trulens_core.datasets.spec import run_spec
+    from trulens_core.recipes.runs import run_spec
 
     given = {"rank": chosen.rank, "world_size": chosen.world_size}
     options = {k: v for k, v in given.items() if v is not None}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trulens_core.datasets.beside import ahead
-from trulens_core.datasets.engines import Engine
+from trulens_core.datasets.engine import Engine
 from trulens_core.datasets.sources import Batch
 from trulens_core.datasets.work import Explained, Work
 from trulens_core.distributions.quadrature import positive_int
@@ -49,9 +49,11 @@ class RayEngine(Engine):
         restarts: int = 16,
     ) -> None:
         self._ray: Any = require("ray", "ray")
-        self.actors = positive_int(actors, "actors")
-        self.num_cpus, self.num_gpus = num_cpus, num_gpus
-        self.address, self.restarts = address, restarts
+        self.actors: int = positive_int(actors, "actors")
+        self.num_cpus: float = num_cpus
+        self.num_gpus: float = num_gpus
+        self.address: str | None = address
+        self.restarts: int = restarts
 
     def explained(self, work: Work, batches: Iterator[Batch]) -> Iterator[Explained]:
         with self._connected():

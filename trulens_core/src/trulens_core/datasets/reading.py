@@ -63,15 +63,33 @@ class Run:
     `run[i]`, `run[a:b]` and `run[[i, j]]` are results of those records, an `AttributionResult`
     each; i counts the records of the data. `len(run)` is how many the data has.
 
+    Args:
+        path: of the folder.
+        header: what it says of itself; `open_run` reads it.
+
     Attributes:
         path: of the folder.
         failures: the records that could not be explained, and why.
         arrays: by name, the arrays of Zarr that hold the records, opened and not read:
             "attributions", "quantity", "residual", "id" and so on.
+
+    Raises:
+        ResultFileError: where a shard is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from trulens_core import Saliency, explain_dataset
+        >>> from trulens_core.testing import small_model
+        >>> model, x = small_model()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = explain_dataset(Saliency(model), x, f"{folder}/run.zarr")
+        ...     len(run), run.complete, run.summary().mean_abs.shape
+        (2, True, (5,))
     """
 
     def __init__(self, path: Path, header: Header) -> None:
-        self.path, self._header = path, header
+        self.path: Path = path
+        self._header = header
         found = manifest.read_all(path / manifest.FOLDER)
         self._shards = dict(sorted(found.shards.items()))
         self._end = header.identity.records if found.end is None else found.end
@@ -80,7 +98,9 @@ class Run:
             wrong = damaged(path, columns, shard)
             if wrong is not None:
                 raise ResultFileError(f"{wrong}; the call that began the run computes it anew")
-        self.failures = [Failure(*f) for s in self._shards.values() for f in s.failed]
+        self.failures: list[Failure] = [
+            Failure(*f) for s in self._shards.values() for f in s.failed
+        ]
 
     @functools.cached_property
     def arrays(self) -> Mapping[str, Any]:

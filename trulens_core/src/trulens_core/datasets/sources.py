@@ -38,9 +38,10 @@ class Source(ABC):
         expected: how many there will be, as far as anybody knows.
     """
 
-    n_records: int | None = None
-    batch_size: int | None = None
-    expected: int | None = None
+    def __init__(self, n_records: int | None, batch_size: int | None, expected: int | None) -> None:
+        self.n_records: int | None = n_records
+        self.batch_size: int | None = batch_size
+        self.expected: int | None = expected
 
     @abstractmethod
     def batches(self) -> Iterator[Batch]:
@@ -53,8 +54,7 @@ class Rows(Source):
     def __init__(
         self, n: int, batch_size: int, read: functools.partial[Records], rows: Any
     ) -> None:
-        self.n_records = self.expected = n
-        self.batch_size = batch_size
+        super().__init__(n, batch_size, n)
         self._read, self._rows = read, rows
 
     def batches(self) -> Iterator[Batch]:
@@ -73,8 +73,8 @@ class Stream(Source):
     """What gives batches one after the other: data loaders, generators."""
 
     def __init__(self, data: Any, reading: Reading) -> None:
+        super().__init__(None, None, _length(getattr(data, "dataset", None)))
         self._data, self._reading = data, reading
-        self.expected = _length(getattr(data, "dataset", None))
 
     def batches(self) -> Iterator[Batch]:
         first = 0

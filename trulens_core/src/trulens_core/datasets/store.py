@@ -80,8 +80,9 @@ class Store:
     """
 
     def __init__(self, path: Path, rank: int, identity: Identity) -> None:
-        self.path, self._rank, self._identity = path, rank, identity
-        self.header = header_of(path) if rank == 0 else _awaited(path)
+        self.path: Path = path
+        self._rank, self._identity = rank, identity
+        self.header: Header | None = header_of(path) if rank == 0 else _awaited(path)
         if self.header is not None:
             identity.refuse(self.header.identity, path)
         (path / manifest.FOLDER).mkdir(parents=True, exist_ok=True)
@@ -91,12 +92,12 @@ class Store:
         found = manifest.read_all(path / manifest.FOLDER)
         self.done: dict[int, Shard] = {}
         self.repaired: list[str] = []
-        self.end = identity.records if found.end is None else found.end
+        self.end: int | None = identity.records if found.end is None else found.end
         if self.header is not None:
             self._begun(self.header, found)
 
     def _begun(self, header: Header, found: Manifest) -> None:
-        self.columns = {c.name: c for c in header.columns}
+        self.columns: dict[str, Column] = {c.name: c for c in header.columns}
         for shard in found.shards.values():
             wrong = damaged(self.path, self.columns, shard)
             if wrong is None:

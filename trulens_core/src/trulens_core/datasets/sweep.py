@@ -10,7 +10,8 @@ from trulens_core.attribution.method import AttributionMethod
 from trulens_core.datasets.beside import Writer
 from trulens_core.datasets.checks import Checks
 from trulens_core.datasets.columns import Column
-from trulens_core.datasets.engines import Engine, as_engine
+from trulens_core.datasets.engine import Engine
+from trulens_core.datasets.engines import as_engine
 from trulens_core.datasets.header import Header, Identity
 from trulens_core.datasets.keep import Keep
 from trulens_core.datasets.progress import shown

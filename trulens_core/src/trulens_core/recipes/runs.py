@@ -1,4 +1,4 @@
-"""A run as a TOML file says it, for schedulers and command lines.
+"""A run over a data set as a TOML file says it, for schedulers and command lines.
 
     method = "my_project.explaining:method"
     data = "my_project.explaining:data"
