@@ -25,6 +25,7 @@ from trulens_core import (
     open_run,
 )
 from trulens_core.datasets import files, manifest
+from trulens_core.results import fingerprints
 from trulens_core.testing import small_image_model, small_model
 from trulens_core.testing.zoo import ZOO
 
@@ -247,6 +248,32 @@ def test_the_summary_is_the_mean_of_all(out):
     assert f"{N} records" in repr(found)
     with pytest.raises(KeyError, match="give labels="):
         run.summary("label")
+
+
+class OfHuggingFace:
+    """What a data set of Hugging Face has of these."""
+
+    column_names = ("x", "y")
+    select = None
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, rows):
+        return {"x": records()[rows].tolist(), "y": (np.arange(N) % 3)[rows].tolist()}
+
+
+def test_columns_of_a_data_set(out):
+    run = explain_dataset(
+        method(),
+        OfHuggingFace(),
+        out,
+        batch_size=8,
+        inputs=lambda batch: np.array(batch["x"]),
+        labels=lambda batch: batch["y"],
+    )
+    same(run, loop(method(), records()))
+    assert list(run.marks("label", slice(0, 4))) == [0, 1, 2, 0]
 
 
 # -- less of it is kept ------------------------------------------------------------------------
@@ -545,6 +572,14 @@ def test_other_options_are_refused(out):
         explain_dataset(method(), records(), out, batch_size=16)
     with pytest.raises(ResumeError, match="keep was"):
         explain_dataset(method(), records(), out, batch_size=8, keep=Keep(top=1))
+
+
+def test_other_versions_of_packages_are_said(out, monkeypatch):
+    explain_dataset(method(), records(), out, batch_size=8)
+    versions = fingerprints.versions
+    monkeypatch.setattr(fingerprints, "versions", lambda: {**versions(), "numpy": "9.9"})
+    with pytest.warns(TrulensWarning, match="numpy was .* and is 9.9"):
+        explain_dataset(method(), records(), out, batch_size=8)
 
 
 def test_a_store_of_another_version_is_refused(out):

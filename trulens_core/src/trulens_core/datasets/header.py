@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trulens_core.attribution.method import AttributionMethod
-from trulens_core.datasets.columns import Column
+from trulens_core.datasets.columns import Column, field_of
 from trulens_core.datasets.keep import Keep
 from trulens_core.datasets.work import Told
 from trulens_core.errors import ResultFileError, ResumeError
@@ -132,6 +132,17 @@ class Header:
         arrays = tuple(_own(i, host(x)) for i, x in enumerate(told.method_arrays))
         plainly = (plain(told.method, []), plain(told.names, []), told.qoi)
         return Header(identity, shard, columns, told.structures, told.shapes, *plainly, arrays)
+
+    def versions_changed(self) -> str | None:
+        """What is no longer of the version that the run was begun with, in words."""
+        was = (field_of(self.method, []) or {}).get("versions", {})
+        now = fingerprints.versions()
+        found = [f"{k} was {v} and is {now[k]}" for k, v in was.items() if now.get(k, v) != v]
+        if not found:
+            return None
+        return (
+            f"the run was begun elsewhere: {', '.join(found)}; its numbers may differ by rounding"
+        )
 
     def attributes(self) -> dict[str, Any]:
         """It as data of JSON's types."""

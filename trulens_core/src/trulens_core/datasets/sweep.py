@@ -150,8 +150,12 @@ class Sweep:
         """Explain what is missing."""
         for wrong in self._store.repaired:
             self._remarks.add([(TrulensWarning, f"{wrong}; it is computed anew")], 4)
-        if self._store.header is not None:
-            self._begin(self._store.header)
+        header = self._store.header
+        if header is not None:
+            self._begin(header)
+            changed = header.versions_changed()
+            if changed:
+                self._remarks.add([(TrulensWarning, changed)], 4)
         there = sum(s.records for s in self._store.done.values())
         total = self._source.expected
         with (
