@@ -1,6 +1,6 @@
 """What a run over a data set costs beside the bare loop: time, memory, bytes on the disk.
 
-python benchmarks/datasets.py [--records 100000] [--actors]
+python benchmarks/data_set_runs.py [--records 100000] [--actors]
 """
 
 import argparse
@@ -129,12 +129,12 @@ def memory(n, folder):
     print(f"memory {quarter:.0f} MiB after {n // 4} records, {peak():.0f} MiB after {n}")
 
 
-def actors(folder, rounds):
+def actors(n_records, rounds, folder):
     """Two actors beside one, one thread each, in turns; the actors' start is not counted."""
     import ray
 
     ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
-    x = records(3_000)
+    x = records(n_records)
     rates = {1: [], 2: []}
     for i in range(rounds):
         for n, found in rates.items():
@@ -163,7 +163,7 @@ def main():
     folder = Path(tempfile.mkdtemp())
     try:
         if chosen.actors:
-            actors(folder, chosen.rounds)
+            actors(chosen.records // 10, chosen.rounds, folder)
         else:
             memory(chosen.records, folder)
             overhead(chosen.records, chosen.rounds, folder)
