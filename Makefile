@@ -3,7 +3,7 @@
 # One folder per distribution, in the order they are installed in: a new backend adds its own.
 PACKAGES := trulens_core trulens_torch trulens_keras trulens_tf trulens_jax
 # Extras of trulens_core that tests, examples and benchmarks use.
-EXTRAS := viz,progress,text,segments,testing
+EXTRAS := viz,progress,text,segments,data,ray,testing
 # Keras runs on one framework in a process: TensorFlow in the first run, these in runs of their own.
 KERAS_ON := torch jax
 # Processes that the tests are spread over, and what else to tell pytest.

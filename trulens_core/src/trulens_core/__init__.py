@@ -36,6 +36,8 @@ from trulens_core.errors import (
     QoiCutSupportError,
     QoiError,
     ResultFileError,
+    ResumeError,
+    SpecError,
     TrulensError,
     TrulensWarning,
     UncoveredOperationError,
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
         SmoothGrad,
         VarGrad,
     )
+    from trulens_core.datasets import Keep, RayEngine, Run, explain_dataset, open_run
     from trulens_core.distributions import (
         Baselines,
         Blurred,
@@ -248,6 +251,11 @@ __all__ = [
     "RelevanceMass",
     "RelevanceRank",
     "Localization",
+    "explain_dataset",
+    "open_run",
+    "Run",
+    "Keep",
+    "RayEngine",
     "Backend",
     "BackendDescription",
     "get_backend",
@@ -269,6 +277,8 @@ __all__ = [
     "QoiCutSupportError",
     "QoiError",
     "ResultFileError",
+    "ResumeError",
+    "SpecError",
     "TrulensError",
     "TrulensWarning",
     "UncoveredOperationError",
@@ -296,6 +306,7 @@ _ON_USE = {
         "SmoothGrad",
         "VarGrad",
     ),
+    "trulens_core.datasets": ("Keep", "RayEngine", "Run", "explain_dataset", "open_run"),
     "trulens_core.distributions": (
         "Baselines",
         "Blurred",

@@ -1,4 +1,4 @@
-"""The command `python -m trulens_core`: installed backends, and results in files."""
+"""The command `python -m trulens_core`: installed backends, results in files, runs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 from trulens_core._version import __version__
-from trulens_core.errors import ResultFileError, TrulensWarning
+from trulens_core.errors import TrulensError, TrulensWarning
 from trulens_core.plugins import BackendInfo, list_backends
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
-    The exit code is 1 where a backend is broken or two results differ, and 2 where a file cannot
-    be read.
+    The exit code is 1 where a backend is broken, two results differ, or records of a run failed,
+    and 2 where a file cannot be read or a run cannot be done.
     """
     parser = _parser()
     chosen = parser.parse_args(arguments)
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = chosen.run
     try:
         return run(chosen)
-    except (ResultFileError, FileNotFoundError, ImportError) as error:
+    except (TrulensError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -59,6 +59,16 @@ def _parser() -> argparse.ArgumentParser:
         help="how far a record may change, as a part of its largest number (default: 0)",
     )
     diff.set_defaults(run=_diff)
+    run = commands.add_parser(
+        "run",
+        help="explain a data set as a TOML file says, or go on with it; what the file names is "
+        "imported and called. The exit code is 1 if records failed",
+    )
+    run.add_argument("spec", help="the TOML file")
+    run.add_argument("--rank", type=int, help="the number of this process, as torchrun's RANK")
+    run.add_argument("--world-size", type=int, help="how many there are, as its WORLD_SIZE")
+    run.add_argument("--progress", action="store_true", help="show how far it is")
+    run.set_defaults(run=_run)
     return parser
 
 
@@ -86,6 +96,20 @@ def _diff(chosen: argparse.Namespace) -> int:
     found = difference(load_result(chosen.a), load_result(chosen.b), chosen.tolerance)
     print("\n".join(found.lines))
     return int(not found.same)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from trulens_core.recipes.runs import run_spec
+
+    given = {"rank": chosen.rank, "world_size": chosen.world_size}
+    options = {k: v for k, v in given.items() if v is not None}
+    run = run_spec(chosen.spec, **options, **({"progress": True} if chosen.progress else {}))
+    print(run)
+    for line in run.summary().lines():
+        print(line)
+    for failure in run.failures:
+        print(f"record {failure.record} failed: {failure.why}")
+    return int(bool(run.failures))
 
 
 def _as_json(found: Mapping[str, BackendInfo]) -> str:

@@ -156,3 +156,17 @@ class ResultFileError(TrulensError, ValueError):
 
     The message says which, and what to do.
     """
+
+
+class ResumeError(TrulensError, ValueError):
+    """A run over a data set that cannot be gone on with: another model, method or data.
+
+    The message says what was and what is.
+    """
+
+
+class SpecError(TrulensError, ValueError):
+    """A file that should say what to run, and does not.
+
+    The message names the file, what it says, and what is expected.
+    """

@@ -34,7 +34,7 @@ def saved(result: ResultFields, path: str | Path, weights: Mapping[str, str], in
     """Write the file whole or not at all, see `AttributionResult.save`."""
     arrays: list[Any] = []
     fields = {
-        name: plain(_without_classes(getattr(result, name)), arrays)
+        name: plain(without_classes(getattr(result, name)), arrays)
         for name in FIELDS
         if name not in APART
     }
@@ -61,14 +61,14 @@ def saved(result: ResultFields, path: str | Path, weights: Mapping[str, str], in
     _written(Path(path), stored, metadata)
 
 
-def _without_classes(value: Any) -> Any:
+def without_classes(value: Any) -> Any:
     """Containers of the caller's own kinds as lists and dicts, which are all that a file has."""
     if isinstance(value, Mapping):
-        return {str(k): _without_classes(v) for k, v in value.items()}
+        return {str(k): without_classes(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_classes(v) for v in value]
+        return [without_classes(v) for v in value]
     if trees.is_dataclass(value) and not type(value).__module__.startswith("trulens_core."):
-        return {f.name: _without_classes(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: without_classes(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return value
 
 
