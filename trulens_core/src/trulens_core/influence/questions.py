@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from trulens_core.backends import Tensor
+from trulens_core.cache import StepCache
 from trulens_core.distributions import DoI
 from trulens_core.influence.statistics import Complete, Mean, Statistic
 from trulens_core.inputs import ModelInputs
@@ -19,6 +20,7 @@ from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut
 
 _LEAST_POINTS = 3
+_KEPT_KINDS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Question:
         tolerance: instead of a number of points, the error that is accepted; of paths, and of
             solvers with a standard error.
         rules: how operations pass gradients back; None: by their derivatives.
+        repeats: what was found out about it for inputs of a kind, see `repeats`.
     """
 
     wrapper: ModelWrapper
@@ -102,6 +105,9 @@ class Question:
     tolerance: Tolerance | SampleTolerance | None = None
     contract: tuple[int, ...] | None = None
     rules: RuleSet | None = None
+    repeats: StepCache = dataclasses.field(
+        default_factory=lambda: StepCache(_KEPT_KINDS), init=False, repr=False, compare=False
+    )
 
     @property
     def complete(self) -> Complete:
