@@ -1,8 +1,9 @@
 """What a call costs on JAX where kernels are short: beside a jitted loop by hand, and in calls.
 
-A residual network of Flax NNX of about a hundred leaves, and a small perceptron as a function. The
-number of Python's function calls, by cProfile, does not depend on the machine's load. Attributions
-are given as NumPy arrays, by ours and by hand.
+A residual network of Flax NNX of about a hundred leaves, and a small perceptron as a function. What
+is aimed at is 1.10 times the loop by hand and 0.3 ms: 1.10 times that loop with 0.27 ms of waiting.
+The number of Python's function calls, by cProfile, does not depend on the machine's load.
+Attributions are given as NumPy arrays, by ours and by hand.
 
     python benchmarks/jax_calls.py [CASE ...] [--turns N]
 """
@@ -10,6 +11,7 @@ are given as NumPy arrays, by ours and by hand.
 import cProfile
 import pstats
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,7 @@ from trulens_core import (
 from trulens_core.testing import relative_error
 from trulens_jax import tap
 
+WAITING = "by hand, 0.27 ms"
 CHANNELS, BLOCKS, CLASSES, POINTS, LATE = 8, 7, 10, 50, 5
 
 
@@ -94,12 +97,24 @@ def calls(function):
     return pstats.Stats(profile).total_calls
 
 
+def waiting(function, seconds=0.3e-3 / 1.10):
+    """The same and a wait that begins when it returns."""
+
+    def run():
+        found, start = function(), time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            pass
+        return found
+
+    return run
+
+
 def case(ours, by_hand, error=1e-4):
-    ways = {"ours": ours, "by hand": by_hand}
+    ways = {"ours": ours, "by hand": by_hand, WAITING: waiting(by_hand)}
     found = relative_error(ours(), by_hand())
     assert found < error, found
     notes = {"function calls": calls(ours)}
-    return measure.Case(ways, calls=20, memory=False, notes=notes)
+    return measure.Case(ways, {WAITING: 1.10}, calls=20, memory=False, notes=notes)
 
 
 def resnet():

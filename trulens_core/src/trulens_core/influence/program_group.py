@@ -179,9 +179,11 @@ class ByProgram:
             placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
         return program(made(step), weights, placed)
 
-    def again(self, inputs: ModelInputs, request: Request) -> Answer:
-        """The answer for all records of inputs of the same kind."""
+    def again(self, inputs: ModelInputs, request: Request) -> Answer | None:
+        """The answer for all records of inputs of the same kind; None for other points."""
         qoi, n = self._question.qoi, inputs.n_records
+        if (self._question.doi.n_points or 1) != self.n_points:
+            return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)
         found = self(inputs, self.made(inputs, [], None), qoi)

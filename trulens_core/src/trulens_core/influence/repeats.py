@@ -44,7 +44,7 @@ class Known(NamedTuple):
         verdict: of the way of its blocks.
     """
 
-    answered: Callable[[ModelInputs, Request], Answer]
+    answered: Callable[[ModelInputs, Request], Answer | None]
     quantity: Sequence[Any]
     verdict: Verdict
 
@@ -89,7 +89,8 @@ def known_answer(question: Question, inputs: ModelInputs, request: Request) -> A
 
     It is then computed as if it were the first time, which tells what there is to be told.
     """
-    if not len(question.repeats):
+    more = request.quantities or request.gradients or request.points or request.thins
+    if more or not len(question.repeats):
         return None
     key = kind(question, inputs, request)
     if key is None or key not in question.repeats:
