@@ -109,12 +109,12 @@ def waiting(function, seconds=0.3e-3 / 1.10):
     return run
 
 
-def case(ours, by_hand, error=1e-4):
+def case(ours, by_hand, n=20, error=1e-4):
     ways = {"ours": ours, "by hand": by_hand, WAITING: waiting(by_hand)}
     found = relative_error(ours(), by_hand())
     assert found < error, found
     notes = {"function calls": calls(ours)}
-    return measure.Case(ways, {WAITING: 1.10}, calls=20, memory=False, notes=notes)
+    return measure.Case(ways, {WAITING: 1.10}, calls=n, memory=False, notes=notes)
 
 
 def resnet():
@@ -127,14 +127,14 @@ def resnet_saliency():
     model, (graph, state), x = resnet()
     ours = InputAttribution(get_model_wrapper(model), multiply_activation=False)
     grad = jax.jit(jax.grad(lambda x, s: nnx.merge(graph, s)(x).max(1).sum()))
-    return case(lambda: ours.attributions(x), lambda: np.array(grad(x, state)))
+    return case(lambda: ours.attributions(x), lambda: np.array(grad(x, state)), 2)
 
 
 def resnet_ig():
     model, (graph, state), x = resnet()
     ours = IntegratedGradients(get_model_wrapper(model), resolution=POINTS)
     run = path(lambda _, x: x, lambda s, z: nnx.merge(graph, s)(z))
-    return case(lambda: ours.attributions(x), lambda: np.array(run(state, x)))
+    return case(lambda: ours.attributions(x), lambda: np.array(run(state, x)), 2)
 
 
 def resnet_layer():
@@ -146,7 +146,7 @@ def resnet_layer():
         lambda s, x: nnx.merge(graph, s).before(x, LATE + 1),
         lambda s, z: nnx.merge(graph, s).after(z, LATE + 1),
     )
-    return case(lambda: ours.attributions(x), lambda: np.array(run(state, x)))
+    return case(lambda: ours.attributions(x), lambda: np.array(run(state, x)), 2)
 
 
 def mlp():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -91,7 +92,6 @@ class Question:
         tolerance: instead of a number of points, the error that is accepted; of paths, and of
             solvers with a standard error.
         rules: how operations pass gradients back; None: by their derivatives.
-        repeats: what was found out about it for inputs of a kind, see `repeats`.
     """
 
     wrapper: ModelWrapper
@@ -105,9 +105,11 @@ class Question:
     tolerance: Tolerance | SampleTolerance | None = None
     contract: tuple[int, ...] | None = None
     rules: RuleSet | None = None
-    repeats: StepCache = dataclasses.field(
-        default_factory=lambda: StepCache(_KEPT_KINDS), init=False, repr=False, compare=False
-    )
+
+    @functools.cached_property
+    def repeats(self) -> StepCache:
+        """What was found out about it for inputs of a kind, see `repeats`; no part of it."""
+        return StepCache(_KEPT_KINDS)
 
     @property
     def complete(self) -> Complete:
