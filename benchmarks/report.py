@@ -26,6 +26,7 @@ TABLES = {
     "Without gradients: beside loops written by hand, Captum and shap": "torch_masks.py",
     "Keras on TensorFlow: beside a traced loop written by hand, and Xplique": "keras_ig.py",
     "JAX: beside a jitted loop written by hand": "jax_cost.py",
+    "JAX: whole calls where kernels are short": "jax_calls.py",
 }
 TEXTS = {
     "Where the time of a small call goes": "torch_overhead.py",

@@ -46,6 +46,12 @@ class StepCache:
                 self._held.popitem(last=False)
             return self._held[key]
 
+    def put(self, key: Hashable, step: Any) -> None:
+        """Keep a step in the place of another one of its key, if there is one."""
+        with self._lock:
+            self._held.pop(key, None)
+            self.get(key, lambda: step)
+
     def clear(self) -> None:
         """Forget all steps."""
         with self._lock:

@@ -7,10 +7,11 @@ these names needs a change here and nowhere else.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax._src.core
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr as ClosedJaxpr
 from jax.extend.core import Jaxpr as Jaxpr
@@ -78,7 +79,11 @@ def body(eqn: JaxprEqn) -> tuple[Jaxpr, Sequence[Any]]:
 
 def being_traced() -> bool:
     """Whether operations on constants are staged now: the caller stands inside `jax.jit`."""
-    return isinstance(jnp.add(0, 0), Tracer)
+    return not _clean() and isinstance(jnp.add(0, 0), Tracer)
+
+
+# that nothing is traced, told a hundred times as fast as by what an operation gives; not public
+_clean: Callable[[], bool] = getattr(jax._src.core, "trace_state_clean", bool)
 
 
 def own_jit_caches() -> contextlib.AbstractContextManager[Any]:

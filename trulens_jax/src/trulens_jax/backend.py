@@ -44,6 +44,7 @@ class JaxBackend(Backend):
     maps_points: ClassVar[bool] = True
     traces: ClassVar[bool] = True
     splits: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
 
     def is_tensor(self, x: object) -> bool:
         return isinstance(x, jax.Array)
@@ -52,7 +53,7 @@ class JaxBackend(Backend):
         return callable(x)  # compiled functions and modules among them
 
     def is_floating(self, x: Any) -> bool:
-        return bool(jnp.issubdtype(x.dtype, np.floating))
+        return _is_floating(x.dtype)
 
     def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
         if self.is_floating(x) and x.dtype not in (np.float16, np.float32, np.float64):
@@ -175,6 +176,11 @@ def placed(x: Any, like: Any) -> Any:
     mesh = getattr(like.sharding, "mesh", None)  # all of `x` on each of its devices
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()) if mesh else None
     return jax.device_put(x, whole or like.sharding)
+
+
+@functools.cache
+def _is_floating(dtype: Any) -> bool:
+    return bool(jnp.issubdtype(dtype, np.floating))
 
 
 @functools.cache

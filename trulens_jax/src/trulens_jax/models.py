@@ -265,7 +265,7 @@ class _Now(threading.local):
 
 
 def _refuse_tracers(values: Sequence[Any], what: str, traced: bool = False) -> None:
-    if traced or any(isinstance(v, _compat.Tracer) for v in values):
+    if traced or any(issubclass(kind, _compat.Tracer) for kind in set(map(type, values))):
         raise TypeError(
             f"{what} being traced by JAX, and explanations are not traceable, as they look at "
             "numbers: inside of jax.jit, jax.grad and jax.vmap call attributions(..., "

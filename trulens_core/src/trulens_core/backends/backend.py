@@ -42,6 +42,8 @@ class Backend(ABC):
             step, so that a new one compiles nothing; needs `halves`.
         maps_points: whether a block's points are evaluated apart from one another, so that rows of
             one cannot see those of another.
+        fuses: whether the work on a group of records is one program where all of it is the
+            library's own: points, gradients, their sum. `compiled` then takes any tree of tensors.
         has_gradients: whether models have gradients; without, `differentiate` raises.
         channel_axis: the axis of channels in images (rank 4 and 5) unless a wrapper knows better;
             None where the framework has no custom.
@@ -60,6 +62,7 @@ class Backend(ABC):
     traces: ClassVar[bool] = False
     splits: ClassVar[bool] = False
     maps_points: ClassVar[bool] = False
+    fuses: ClassVar[bool] = False
     has_gradients: ClassVar[bool] = True
     channel_axis: ClassVar[int | None] = None
 

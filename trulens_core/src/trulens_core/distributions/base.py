@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Literal
 from trulens_core import cards
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.baselines import resolved
-from trulens_core.distributions.points import LazyPoints, Points, Records, as_points
+from trulens_core.distributions.points import Formula, LazyPoints, Points, Records, as_points
 from trulens_core.errors import DoiCutSupportError
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut, source_cut
 
 _LAZY = {
-    "__call__": ("points", "n_points", "weights", "by_record"),
+    "__call__": ("points", "n_points", "weights", "by_record", "formula"),
     "baseline": ("baseline_values", "by_record"),
 }
 """What a class says of its points and its baseline, and the forms of it that core uses."""
@@ -141,6 +141,10 @@ class DoI(ABC):
     @property
     def weights(self) -> tuple[float, ...] | None:
         """The weights of the points, where these are made of the value at the cut alone."""
+        return None
+
+    def formula(self) -> Formula | None:
+        """The points for a program that makes them; None: they are made outside of it."""
         return None
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions import quadrature
 from trulens_core.distributions.arrays import alone, as_given
 from trulens_core.distributions.base import DoI, check_floating
-from trulens_core.distributions.points import LazyPoints, Records
+from trulens_core.distributions.points import Formula, LazyPoints, Records
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut, InputCut
 
@@ -69,6 +69,24 @@ class GaussianDoi(DoI):
     @property
     def by_record(self) -> bool:
         return True
+
+    def formula(self) -> Formula | None:
+        return Formula(_with_noise, self._drawn, by_shape=True)
+
+    def _drawn(
+        self, shapes: Sequence[tuple[int, ...]], i: int, j: int
+    ) -> list[np.ndarray[Any, Any]]:
+        deviation = math.sqrt(self.var)
+        return [u * deviation for u in self._units(shapes, i, j)]
+
+    def _units(
+        self, shapes: Sequence[tuple[int, ...]], i: int, j: int
+    ) -> list[np.ndarray[Any, Any]]:
+        """The noise of the points i to j, for records of these shapes, (j − i, 1, …) per tensor."""
+        return [
+            np.stack([self._noise((1, *shape[1:]), p, index) for p in range(i, j)])
+            for index, shape in enumerate(shapes)
+        ]
 
     def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
         del baseline
@@ -133,6 +151,9 @@ class RelativeGaussianDoi(GaussianDoi):
         name = type(self).__name__
         return f"{name}(noise={self.noise}, resolution={self.resolution}, seed={self.seed}{cut})"
 
+    def formula(self) -> Formula | None:
+        return None  # by the range of each record
+
     def _deviations(self, z: list[Tensor], backend: Backend) -> list[Any]:
         return [self._part_of_range(t, backend) for t in z]
 
@@ -143,3 +164,12 @@ class RelativeGaussianDoi(GaussianDoi):
         flat = backend.xp.reshape(t, (shape[0], math.prod(shape[1:])))
         spread = backend.largest(flat, 1) + backend.largest(-flat, 1)
         return backend.xp.reshape(spread, (shape[0], *[1] * (len(shape) - 1))) * self.noise
+
+
+def _with_noise(
+    backend: Backend, z: list[Tensor], ends: list[Tensor] | None, numbers: list[Tensor]
+) -> list[Tensor]:
+    """See `Formula`."""
+    del ends
+    expand = backend.xp.expand_dims
+    return [expand(t, axis=0) + backend.cast(n, t) for t, n in zip(z, numbers, strict=True)]

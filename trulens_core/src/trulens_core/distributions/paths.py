@@ -13,7 +13,14 @@ from trulens_core.distributions import baselines, quadrature
 from trulens_core.distributions.arrays import alone, as_given
 from trulens_core.distributions.base import DoI, asked, check_floating, one_or_list
 from trulens_core.distributions.baselines import Baseline, Baselines, resolved
-from trulens_core.distributions.points import LazyPoints, Points, Records, Stack, as_points
+from trulens_core.distributions.points import (
+    Formula,
+    LazyPoints,
+    Points,
+    Records,
+    Stack,
+    as_points,
+)
 from trulens_core.errors import DoiError
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut, InputCut
@@ -170,6 +177,10 @@ class LinearDoi(DoI):
             return False
         return self._baseline is None or (np.isscalar(self._baseline) and self._baseline == 0)
 
+    def formula(self) -> Formula:
+        alphas = self._nodes[0]
+        return Formula(_on_line, lambda _, i, j: [np.asarray(alphas[i:j])])
+
     def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
         assert baseline is not None
         alphas, weights = self._nodes
@@ -302,3 +313,13 @@ def _between(backend: Backend, z: Tensor, end: Tensor | None, alphas: Any) -> Te
     if end is not None:  # not b + a (z - b): the ends of the line are met exactly
         points = points + (1 - a) * wide(xp.expand_dims(end, axis=0))
     return backend.cast(points, z)
+
+
+def _on_line(
+    backend: Backend, z: list[Tensor], ends: list[Tensor] | None, numbers: list[Tensor]
+) -> list[Tensor]:
+    """See `Formula`."""
+    (alphas,) = numbers
+    return [
+        _between(backend, t, None if ends is None else ends[i], alphas) for i, t in enumerate(z)
+    ]

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import DoiError
@@ -85,6 +87,23 @@ class LazyPoints(NamedTuple):
     ends: Stack | None = None
     baselines: Stack | None = None
     plan: Any = None
+
+
+class Formula(NamedTuple):
+    """Points as a pure function of the value at the cut, which a compiled program makes them by.
+
+    Attributes:
+        function: at the level of a module: it is part of what a program is kept by. Of a backend,
+            the value, where the path ends (None: at zeros, or there is no path) and the tensors of
+            `numbers`, it gives k points, (k, b, …), per tensor.
+        numbers: all that points differ in, and no key: arrays of the points i to j, for a value of
+            these shapes.
+        by_shape: whether the arrays depend on the shapes.
+    """
+
+    function: Callable[[Backend, list[Tensor], list[Tensor] | None, list[Tensor]], list[Tensor]]
+    numbers: Callable[[Sequence[tuple[int, ...]], int, int], list[np.ndarray[Any, Any]]]
+    by_shape: bool = False
 
 
 def as_points(given: Any, records: Records, name: str, n: int | None = None) -> LazyPoints:

@@ -11,8 +11,10 @@ from __future__ import annotations
 from trulens_core.influence.division import Division
 from trulens_core.influence.forward_group import ForwardGroup
 from trulens_core.influence.order import check_apart
+from trulens_core.influence.program_group import ProgramGroup
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.record_group import RecordGroup
+from trulens_core.influence.repeats import known_answer
 from trulens_core.influence.ways import Refused
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import notes
@@ -21,12 +23,14 @@ from trulens_core.models import notes
 def answers(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     """The answers for all records, a group at a time."""
     with question.wrapper.opened(inputs, question.doi_cut):
-        return _in_groups(question, inputs, request)
+        known = known_answer(question, inputs, request)
+        return _in_groups(question, inputs, request) if known is None else [known]
 
 
 def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     division = Division(question, request, inputs)
-    group = RecordGroup if question.statistic.gradients else ForwardGroup
+    own = ProgramGroup if question.wrapper.backend.fuses else RecordGroup
+    group = own if question.statistic.gradients else ForwardGroup
     found: list[Answer] = []
     first, total = 0, inputs.n_records
     while first < total:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from trulens_core.backends import Tensor
+from trulens_core.cache import StepCache
 from trulens_core.distributions import DoI
 from trulens_core.influence.statistics import Complete, Mean, Statistic
 from trulens_core.inputs import ModelInputs
@@ -19,6 +21,7 @@ from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut
 
 _LEAST_POINTS = 3
+_KEPT_KINDS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +105,11 @@ class Question:
     tolerance: Tolerance | SampleTolerance | None = None
     contract: tuple[int, ...] | None = None
     rules: RuleSet | None = None
+
+    @functools.cached_property
+    def repeats(self) -> StepCache:
+        """What was found out about it for inputs of a kind, see `repeats`; no part of it."""
+        return StepCache(_KEPT_KINDS)
 
     @property
     def complete(self) -> Complete:

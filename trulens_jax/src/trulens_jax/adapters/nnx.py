@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import jax
 from flax import nnx
 
 from trulens_core.inputs import ModelInputs
 from trulens_jax.adapters.base import Adapter, entrance, has_call, positional
+from trulens_jax.adapters.references import OBJECT, References
 from trulens_jax.taps import emit
 
-_Object: type = getattr(nnx, "Pytree", None) or nnx.Object
 _INTERNAL = ("_pytree__", "_object__")
 
 
@@ -29,6 +28,7 @@ class NnxAdapter(Adapter):
 
     def __init__(self, module: nnx.Module, method: Any = None) -> None:
         self._module, self._call = module, entrance(module, method)
+        self._references = References(module)
         # kept from the start: transformations of NNX change the order of a module's attributes
         self._layers = {path: type(layer).__name__ for path, layer in _distinct(module)}
         first = {id(layer): path for path, layer in reversed(list(_walk(module)))}
@@ -37,17 +37,19 @@ class NnxAdapter(Adapter):
         self.parameters = positional(self._call, skip=1)
 
     def state(self) -> Any:
-        return nnx.split(self._module)
+        return self._references.now()
 
-    def leaves(self) -> Iterator[Any]:
-        return _values(self._module)
+    def leaves(self) -> Iterable[Any]:
+        return self._references.now()[0]
 
     def update(self, weights: Any) -> None:
         del weights
         raise TypeError("an NNX module's weights are read at every call; change the module itself")
 
     def apply(self, state: Any, inputs: ModelInputs) -> Any:
-        module = nnx.merge(*state)  # our own: the user's keeps its mode and its classes
+        arrays, skeleton = state
+        # our own: the user's keeps its mode and its classes
+        module = nnx.merge(*skeleton.filled(arrays))
         module.eval()
         layers: dict[str, Any] = dict(_distinct(module))
         for path, layer in layers.items():
@@ -82,30 +84,19 @@ def _walk(value: Any, path: tuple[str, ...] = (), above: tuple[int, ...] = ()) -
         yield from _walk(item, (*path, str(name)), (*above, id(value)))
 
 
-def _values(value: Any, above: tuple[int, ...] = ()) -> Iterator[Any]:
-    """The arrays of a module's variables, one after the other: splitting it takes longer."""
-    if isinstance(value, nnx.Variable):
-        yield from jax.tree.leaves(
-            value.get_value() if hasattr(value, "get_value") else value.value
-        )
-    elif id(value) not in above:
-        for _, item in _items(value):
-            yield from _values(item, (*above, id(value)))
-
-
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         yield from value.items()
     elif isinstance(value, list | tuple):
         yield from enumerate(value)
-    elif isinstance(value, _Object) and not isinstance(value, nnx.Variable):
+    elif isinstance(value, OBJECT) and not isinstance(value, nnx.Variable):
         for name, item in vars(value).items():
             if not name.startswith(_INTERNAL):
                 yield name, item
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, _Object | nnx.Variable)
+    return isinstance(value, OBJECT | nnx.Variable)
 
 
 @functools.cache  # JAX keeps every class that is registered with it, so there must be one of each

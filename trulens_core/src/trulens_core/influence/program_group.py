@@ -1,0 +1,207 @@
+"""The work for a group of records on frameworks that compile it whole, where that can be."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from trulens_core.backends import StepArguments, Tensor, Want
+from trulens_core.influence.blocks import weights_type
+from trulens_core.influence.order import check_order
+from trulens_core.influence.programs import Found, Given, Plan, Program
+from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.record_group import RecordGroup
+from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, options
+from trulens_core.influence.statistics import AbsoluteMean, Mean
+from trulens_core.inputs import ModelInputs
+from trulens_core.quantities import QoI
+from trulens_core.slices import Cut, InputCut
+from trulens_core.steps.keys import StepKey, settled, shapes_key
+from trulens_core.steps.quantity_data import with_tensors
+
+_SUMS = (Mean, AbsoluteMean)
+"""The statistics that a program computes; those of others are the caller's code."""
+
+_ONE = np.ones(1, "float32")
+
+
+class ProgramGroup(RecordGroup):
+    """A group whose work is one program where all parts are the library's own and fit a block.
+
+    What else there is, such as quantities at the ends, is evaluated as ever.
+    """
+
+    def _in_blocks(self) -> Answer:
+        found = self._by_program() if self._can_be_one() else None
+        return super()._in_blocks() if found is None else found
+
+    def _can_be_one(self) -> bool:
+        q, request = self._question, self._request
+        n = q.doi.n_points
+        own = not q.qoi.custom and type(q.statistic) in _SUMS
+        more = request.gradients or request.points or q.contract is not None or q.rules
+        made = q.doi.is_point or (q.doi.formula() is not None and len(q.doi_cut.parts()) == 1)
+        fits = n is not None and n <= max(1, self.part.rows // self._inputs.n_records)
+        standard = q.doi.multiplier_is_standard or not q.multiply
+        return bool(own and not more and made and fits and standard and self.part.way == "full")
+
+    def _by_program(self) -> Answer | None:
+        """The answer by a program; None where a part of it would be the caller's."""
+        q, wrapper, doi = self._question, self._question.wrapper, self._question.doi
+        if self._plan(q.qoi, path=False) is None:
+            return None
+        quantities = self._request.quantities and not doi.is_point
+        by_value = not (doi.is_point or doi.starts_at_zero)
+        cuts = [q.target] if q.qoi.binds or quantities else []
+        cuts += [q.doi_cut] if by_value or quantities else []
+        at_records = wrapper.activations(self._inputs, cuts)
+        check_order(q, self._inputs, at_records, self._verdict)
+        qoi = self._qoi(at_records)
+        if q.target == wrapper.unchecked:
+            wrapper.activations(self._inputs, [q.target])  # once, since no gradient shows it
+        group = self._group(at_records) if q.doi_cut in at_records else None
+        ends = None if group is None else doi.baseline_values(group)
+        plan = self._plan(qoi, path=doi.starts_at_zero or ends is not None)
+        if plan is None:
+            return None
+        run = ByProgram(q, plan)
+        made = run.made(self._inputs, at_records.get(q.doi_cut, []), ends if by_value else None)
+        found = run(self._inputs, made, qoi)
+        self._request.advance(run.n_points * (self._last - self._first))
+        self._keep(run, by_value)
+        at_ends: dict[Cut, list[Tensor]] = {}
+        if ends is not None and quantities and q.complete:
+            at_ends = wrapper.activations(self._inputs, [q.target], {q.doi_cut: ends})
+        answer = run.answer(found, self._last - self._first)
+        return self._trimmed(
+            dataclasses.replace(
+                answer,
+                quantity=self._quantity(qoi, at_records) or answer.quantity,
+                baseline_quantity=self._quantity(qoi, at_ends),
+                classes=self._classes(qoi, at_records),
+            )
+        )
+
+    def _keep(self, run: ByProgram, by_value: bool) -> None:
+        """Keep what was found out, where it is all that there is."""
+        q, inputs = self._question, self._inputs
+        whole = (self._first, self._last, self._pad) == (0, self._total, 0)
+        more = by_value or q.qoi.binds or self._request.quantities
+        if not whole or more or not may_repeat(q, inputs, self._backend):
+            return
+        key = kind(q, inputs, self._request)
+        if key is not None:
+            known = Known(run.again, options(q.qoi), self._verdict)
+            q.repeats.put(key, known)
+
+    def _plan(self, qoi: QoI, path: bool) -> Plan | None:
+        """What is to be done, as a program may be kept by it."""
+        q, wrapper, doi = self._question, self._question.wrapper, self._question.doi
+        inputs = self._inputs
+        at: list[int] = []
+        if isinstance(q.doi_cut, InputCut) and not doi.is_point:
+            at = inputs.at(q.doi_cut, self._backend, wrapper.parameters)
+            if not at:
+                return None  # of which there is something to be told
+        whole, batched, shared = inputs.split()
+        want: list[Want] = []
+        if doi.is_point:
+            want += ["quantities"] if self._request.quantities else []
+            more = q.multiply and not isinstance(q.source, InputCut)
+            want += ["activations"] if more else []
+        key = StepKey(
+            q.target,
+            None if at or doi.is_point else q.doi_cut,
+            inputs.split(at)[0],
+            shapes_key([], [*batched, *shared]),
+            q.source,
+            frozenset(want),
+            qoi.with_channel_axis(wrapper.channel_axis(q.target)),
+        ).settled(wrapper, inputs)
+        if key is None or key.whole is not None:
+            return None
+        cut = key.replaced or settled(q.doi_cut, wrapper, inputs) or q.doi_cut
+        formula = None if doi.is_point else doi.formula()
+        same = q.source == q.doi_cut
+        return Plan(key, whole, doi, cut, same, formula, path, q.multiply, q.statistic)
+
+
+class ByProgram:
+    """A question answered by a program.
+
+    Args:
+        question: whose distribution has a formula, or is the value itself.
+        plan: of the program.
+    """
+
+    def __init__(self, question: Question, plan: Plan) -> None:
+        self._question, self._plan = question, plan
+        self._key = SameKey(plan.key())
+        self._plain = not plan.step.qoi.data()
+        self.n_points: int = question.doi.n_points or 1
+
+    def made(
+        self, inputs: ModelInputs, z: list[Tensor], ends: list[Tensor] | None
+    ) -> Callable[[StepArguments], Given]:
+        """What the program is given besides a step's arguments.
+
+        Args:
+            inputs: of the records.
+            z: the value at the distribution's cut, where it is known.
+            ends: where a path ends, if not at zeros.
+        """
+        del inputs
+        q = self._question
+        formula = None if q.doi.is_point else q.doi.formula()
+        if formula is None:
+            return lambda step: Given(step, [], [], [])
+        shapes = [tuple(map(int, t.shape)) for t in z] if formula.by_shape else []
+        numbers = formula.numbers(shapes, 0, self.n_points)
+        inside = isinstance(q.doi_cut, InputCut) or q.doi.starts_at_zero
+        return lambda step: Given(step, [] if inside else z, ends or [], numbers)
+
+    def __call__(
+        self, inputs: ModelInputs, made: Callable[[StepArguments], Given], qoi: QoI
+    ) -> Found:
+        """What the program gives; `qoi` is the quantity for these records."""
+        q, wrapper, plan = self._question, self._question.wrapper, self._plan
+        program: Program = wrapper.kept(self._key, lambda: Program(wrapper, plan))
+        _, batched, shared = inputs.split()
+        data = [] if self._plain else with_tensors(qoi, inputs, wrapper).data()
+        per_record = [d.value for d in data if d.per_record]
+        scalars = [d.value for d in data if not d.per_record]
+        step = StepArguments(wrapper.state(), [], batched, shared, per_record, scalars)
+        weights = _ONE if q.doi.is_point else np.asarray(q.doi.weights, self._type(inputs))
+        placed = plan.step.qoi
+        if not self._plain:
+            placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
+        return program(made(step), weights, placed)
+
+    def again(self, inputs: ModelInputs, request: Request) -> Answer | None:
+        """The answer for all records of inputs of the same kind; None for other points."""
+        qoi, n = self._question.qoi, inputs.n_records
+        if (self._question.doi.n_points or 1) != self.n_points:
+            return None
+        if not self._plain:
+            qoi = qoi.for_records(0, n, n)
+        found = self(inputs, self.made(inputs, [], None), qoi)
+        request.advance(self.n_points * n)
+        return self.answer(found, n)
+
+    def answer(self, found: Found, n: int) -> Answer:
+        """The answer for n records."""
+        total, to_numpy = found.total, self._question.wrapper.backend.to_numpy
+        quantity = found.quantities or None
+        if not found.sizes:
+            return Answer(total, quantity=quantity, n_points=self.n_points)
+        sizes = to_numpy(found.sizes[0])
+        bad: list[int] = []
+        if not np.isfinite(sizes).all():
+            bad = [int(i) for i in np.flatnonzero(~to_numpy(found.finite[0])) if i < n]
+        zero = not sizes.any()
+        return Answer(total, None, None, quantity, None, self.n_points, bad, zero=zero)
+
+    def _type(self, inputs: ModelInputs) -> str:
+        return weights_type(self._question.wrapper, inputs)

@@ -1,0 +1,116 @@
+"""Calls like one before: what was found out then, by what shows that it still holds.
+
+A question that is asked again of inputs of the same kind is divided in the same way and answered by
+the same program. What is kept of it is no number, only the program's key; the model's weights, the
+quantity's arrays and the points are those of the call.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+from trulens_core.backends import Backend
+from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.ways import Verdict
+from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.structure import STATIC
+from trulens_core.quantities import QoI
+
+_PLAIN = frozenset({type(None), bool, int, float, str})
+"""Types of options that do not change without becoming other objects."""
+
+
+class SameKey:
+    """A key that is hashed once, and compared by identity first."""
+
+    def __init__(self, key: Hashable) -> None:
+        self._key, self._hash = key, hash(key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SameKey) and (self is other or self._key == other._key)
+
+
+class Known(NamedTuple):
+    """What was found out about a question for inputs of a kind.
+
+    Attributes:
+        answered: answers it by the program, given all inputs.
+        quantity: the options of the quantity that the program was built with.
+        verdict: of the way of its blocks.
+    """
+
+    answered: Callable[[ModelInputs, Request], Answer | None]
+    quantity: Sequence[Any]
+    verdict: Verdict
+
+    def holds(self, qoi: QoI) -> bool:
+        """Whether it still holds of the quantity, and of how records are divided."""
+        if self.verdict.mixes or self.verdict.reorders:
+            return False
+        now = options(qoi)
+        return len(now) == len(self.quantity) and all(map(operator.is_, now, self.quantity))
+
+
+def options(qoi: QoI) -> list[Any]:
+    """Everything that a quantity's key is made of, and its arrays; by identity."""
+    held = vars(qoi)
+    return [qoi.__class__, *held, *held.values()]
+
+
+def is_plain(qoi: QoI) -> bool:
+    """Whether a quantity's options show by their identity that they are as they were.
+
+    Numbers in its arrays may change in place: they are data.
+    """
+    return all(type(v) in _PLAIN or k in qoi.arrays for k, v in vars(qoi).items())
+
+
+def kind(question: Question, inputs: ModelInputs, request: Request) -> Hashable:
+    """Equal for calls that differ in numbers alone; None where that cannot be told by shapes."""
+    leaves, structure = inputs.leaves, inputs.structure
+    shapes = []
+    for leaf in leaves:
+        if leaf.role == STATIC:
+            return None
+        value = leaf.value
+        shapes.append((leaf.role, value.shape, value.dtype))
+    parts = tuple([p.key for p in structure.parts])
+    revision = question.wrapper.revision()
+    return structure.names, parts, tuple(shapes), structure.axes, request.rebatch_size, revision
+
+
+def known_answer(question: Question, inputs: ModelInputs, request: Request) -> Answer | None:
+    """The answer as it was computed for such inputs before; None where it was not, or it fails.
+
+    It is then computed as if it were the first time, which tells what there is to be told.
+    """
+    more = request.quantities or request.gradients or request.points or request.thins
+    if more or not len(question.repeats):
+        return None
+    key = kind(question, inputs, request)
+    if key is None or key not in question.repeats:
+        return None
+    known: Known | None = question.repeats.get(key, lambda: None)
+    if known is None or not known.holds(question.qoi):
+        return None
+    try:
+        return known.answered(inputs, request)
+    except Exception:  # noqa: BLE001 - it comes again, where it is told
+        return None
+
+
+def may_repeat(question: Question, inputs: ModelInputs, backend: Backend) -> bool:
+    """Whether a question may be answered by what was found out before.
+
+    Its cuts have no accessor, its quantity shows what changes, and no integers among the inputs
+    decide how a model orders its records.
+    """
+    q = question
+    accessors = any(p.accessor for c in (q.source, q.target, q.doi_cut) for p in c.parts())
+    floats = all(x.role == STATIC or backend.is_floating(x.value) for x in inputs.leaves)
+    return not accessors and floats and is_plain(q.qoi)
