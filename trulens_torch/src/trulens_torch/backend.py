@@ -64,7 +64,7 @@ class TorchBackend(Backend):
             raise TypeError(f"has dtype {a.dtype}; torch has no tensors of that type")
         if a.dtype.kind == "f" and a.dtype.itemsize > 8:
             a = a.astype(np.float64)  # long double
-        if not (a.flags.writeable and all(s >= 0 for s in a.strides)):
+        if not a.flags.writeable or (a.ndim and min(a.strides) < 0):
             a = np.array(a)  # torch warns of the one and refuses the other
         x = (
             torch.from_numpy(a)
@@ -104,7 +104,13 @@ class TorchBackend(Backend):
         return found.contiguous().permute([by_stride.index(i) for i in range(x.ndim)])
 
     def flatten(self, value: Any) -> trees.Tree:
+        if type(value) is torch.Tensor:
+            return trees.Tree([value], None, _only)
         return trees.flatten(value, _torch_tree)
+
+    def places(self, index: torch.Tensor, x: torch.Tensor, axis: int, what: str) -> torch.Tensor:
+        del what
+        return index + (index < 0) * x.shape[axis]
 
     def softmax(self, x: torch.Tensor, axis: int) -> torch.Tensor:
         return torch.softmax(x, dim=axis)
@@ -260,9 +266,13 @@ def _gradient(
         ) from error
 
 
+def _only(leaves: list[Any]) -> Any:
+    return leaves[0]
+
+
 def _torch_tree(value: Any) -> tuple[Sequence[Any], Any, trees.Unflatten]:
     if isinstance(value, torch.Tensor):
-        return (value,), None, lambda new: new[0]
+        return (value,), None, _only
     leaves, spec = pytree.tree_flatten(value, is_leaf=lambda x: x is not value)
     return leaves, spec, lambda new: pytree.tree_unflatten(list(new), spec)
 

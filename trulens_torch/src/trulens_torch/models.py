@@ -30,7 +30,7 @@ from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
 from trulens_torch.ruled import ByRules
 from trulens_torch.session import aside, session
-from trulens_torch.state import Survey
+from trulens_torch.survey import Survey
 from trulens_torch.undo import Undo
 from trulens_torch.watching import CheckedIndices, ReadValues
 
@@ -172,7 +172,7 @@ class TorchModelWrapper(ModelWrapper):
             undo.note(self._unhook)
             self._revisions.look(survey)
 
-        return session(self._runner, self.force_eval, enter)
+        return session(self._runner, self.force_eval, enter, self._revisions.survey)
 
     def revision(self) -> Hashable:
         return self._revisions.now

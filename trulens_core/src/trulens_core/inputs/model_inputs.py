@@ -65,6 +65,7 @@ class ModelInputs:
         self.batched: dict[Name, bool | int] = dict(batched or {})
         self.points = 1
         self._asked: tuple[InputCut | None, list[int]] = None, []
+        self._first: Any = None
 
     @staticmethod
     def of_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelInputs:
@@ -83,7 +84,7 @@ class ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
         new._given, new._structure, new._leaves, new.batched = None, structure, leaves, batched
-        new._asked, new.points = (None, []), 1
+        new._asked, new.points, new._first = (None, []), 1, None
         return new
 
     @classmethod
@@ -162,9 +163,10 @@ class ModelInputs:
     @property
     def first(self) -> Any:
         """The first tensor with a row per record."""
-        for leaf in self.leaves:
-            if leaf.role == BATCHED:
-                return leaf.value
+        if self._first is None:  # it is asked for many times in one call
+            self._first = next((x.value for x in self.leaves if x.role == BATCHED), None)
+        if self._first is not None:
+            return self._first
         found = ", ".join(type(v).__name__ for v in (*self.args, *self.kwargs.values()))
         raise TypeError(
             f"the inputs hold no array or tensor with a batch axis (found: {found or 'nothing'}); "
@@ -207,8 +209,10 @@ class ModelInputs:
 
     def as_taken(self, values: Sequence[Any], backend: Backend) -> ModelInputs:
         """The inputs of these values as the model takes them: records where it has them."""
-        every = range(len(values))
-        return self.with_values(every, self.as_given(every, values, backend))
+        if self.structure.axes:
+            values = self.as_given(range(len(values)), values, backend)
+        leaves = [Leaf(v, x.name, x.role) for v, x in zip(values, self.leaves, strict=True)]
+        return self._with(leaves).for_points(self.points)
 
     def as_given(
         self, positions: Sequence[int], values: Sequence[Tensor], backend: Backend, leading: int = 0
@@ -389,11 +393,10 @@ class ModelInputs:
         """
         structure, leaves = self.structure, self.leaves
         roles = [AT_CUT if i in at_cut else leaf.role for i, leaf in enumerate(leaves)]
-        static = [
-            leaf.value if r == STATIC else None for leaf, r in zip(leaves, roles, strict=True)
-        ]
+        pairs = list(zip(leaves, roles, strict=True))
+        static = tuple([leaf.value if r == STATIC else None for leaf, r in pairs])
         return (
-            structure._replace(roles=tuple(roles), static=tuple(static)),
-            [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
-            [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
+            structure._replace(roles=tuple(roles), static=static),
+            [leaf.value for leaf, r in pairs if r == BATCHED],
+            [leaf.value for leaf, r in pairs if r == SHARED],
         )
