@@ -172,9 +172,9 @@ class TorchBackend(Backend):
 class _Tap:
     """The values at the source cut with leaves of a graph added to them, changeable in place.
 
-    The leaves are −0 and take no memory: x + (−0) is x for every x, both zeros included. Each
-    value keeps its graph, so that the gradient at a leaf is also that through the layers of the
-    cut that come after it.
+    The leaf of a value that has no graph is that value. Others keep their graph, so that the
+    gradient at a leaf is also that through the layers of the cut that come after it: their leaves
+    are −0 and take no memory, and x + (−0) is x for every x, both zeros included.
 
     Attributes:
         leaves: what is differentiated with respect to.
@@ -197,6 +197,9 @@ class _Tap:
             self.leaves.append(x.detach().requires_grad_())
             joined: torch.Tensor = _Joined.apply(x, self.leaves[-1])  # type: ignore[no-untyped-call]
             return joined.clone()  # in place, a view of a function's own is refused
+        if not x.requires_grad:
+            self.leaves.append(x.detach().requires_grad_())
+            return self.leaves[-1].clone()
         self.leaves.append(_minus_zero(x))
         return x + self.leaves[-1]
 

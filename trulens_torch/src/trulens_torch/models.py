@@ -35,6 +35,7 @@ from trulens_torch.undo import Undo
 from trulens_torch.watching import CheckedIndices, ReadValues
 
 _KEPT = 64
+_NOTHING = contextlib.nullcontext()
 
 
 class TorchModelWrapper(ModelWrapper):
@@ -178,9 +179,10 @@ class TorchModelWrapper(ModelWrapper):
         return self._revisions.now
 
     def narrows(self) -> bool:
-        modules = self._runner.modules()
+        found = self._revisions.survey
+        modules = list(self._runner.modules()) if found is None else found.modules
         return self._skip_prefix and not any(
-            m.training or isinstance(m, nn.DataParallel) for m in modules
+            [m.training or isinstance(m, nn.DataParallel) for m in modules]
         )
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
@@ -202,7 +204,7 @@ class TorchModelWrapper(ModelWrapper):
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
-        return self._passed(inputs, replace, tap, want, contextlib.nullcontext())
+        return self._passed(inputs, replace, tap, want, _NOTHING)
 
     def ruled(
         self,
@@ -239,7 +241,7 @@ class TorchModelWrapper(ModelWrapper):
                 show(p, place, self._layers.modules[place[0]], stop, self._hooks)
             with gradients_enabled() if tap else torch.no_grad(), within:
                 entered = p.enter(inputs)
-                with watch or contextlib.nullcontext():
+                with watch or _NOTHING:
                     output = self._runner(*entered.args, **entered.kwargs)
         except Stop as caught:
             if caught is not stop:

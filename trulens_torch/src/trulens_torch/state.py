@@ -14,7 +14,7 @@ from trulens_core.errors import TrulensWarning
 from trulens_torch.contents import ATOMS, Contents, holds_tensors, is_plain, same
 from trulens_torch.survey import Held, Survey, registries
 from trulens_torch.undo import Undo
-from trulens_torch.values import SMALL, Values
+from trulens_torch.values import SMALL, Values, Watched
 
 _EVERY_MODULES = frozenset(vars(nn.Module()))
 """The attributes that every module has."""
@@ -30,11 +30,10 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
     """
     found: set[torch.dtype] = set()
     for kind in ("_parameters", "_buffers"):
-        for held in _in_order(model):
-            for t in held[kind].values():
-                if t is not None and t.dtype not in found and _is_type(t):
-                    found.add(t.dtype)
-                    yield t
+        for t in _in_order(model, kind):
+            if t is not None and t.dtype not in found and _is_type(t):
+                found.add(t.dtype)
+                yield t
         if found:
             return
     yield from _elsewhere(model)
@@ -71,8 +70,8 @@ def _is_type(t: torch.Tensor) -> bool:
     return t.is_floating_point() and not t.is_meta
 
 
-def _in_order(model: nn.Module) -> Iterator[Mapping[str, Any]]:
-    """The attributes of a model's modules, parents first."""
+def _in_order(model: nn.Module, kind: str) -> Iterator[torch.Tensor | None]:
+    """What a model's modules hold, parents first."""
     seen: set[nn.Module] = set()
     left: list[nn.Module | None] = [model]
     while left:
@@ -81,11 +80,11 @@ def _in_order(model: nn.Module) -> Iterator[Mapping[str, Any]]:
             continue
         seen.add(module)
         if isinstance(module, torch.jit.ScriptModule):
-            named = dict(module.named_parameters()), dict(module.named_buffers())
-            yield {"_parameters": named[0], "_buffers": named[1]}
+            yield from module.parameters() if kind == "_parameters" else module.buffers()
             continue
-        held = vars(module)
-        yield held
+        held = module.__dict__
+        if held[kind]:
+            yield from held[kind].values()
         if held["_modules"]:
             left += reversed(held["_modules"].values())
 
@@ -153,11 +152,15 @@ def _steps(survey: Survey, force_eval: bool) -> list[_Step]:
             joined[-1] = _watch, [*joined[-1][1], *what], 0
         else:
             joined.append((step, what, owner))
-    return joined
+    return [(_watch_all, Watched(x), n) if f is _watch else (f, x, n) for f, x, n in joined]
 
 
 def _watch(values: Values, _: Contents) -> Callable[[Any, int], object]:
     return values.watch
+
+
+def _watch_all(values: Values, _: Contents) -> Callable[[Any, int], object]:
+    return values.watch_all
 
 
 def _copy(values: Values, _: Contents) -> Callable[[Any, int], object]:

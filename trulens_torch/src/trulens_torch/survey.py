@@ -43,7 +43,7 @@ class _State(NamedTuple):
     @staticmethod
     def of(modules: list[nn.Module]) -> _State:
         own = [m.__dict__ for m in modules]
-        dicts = [*own, *(d[kind] for kind in _REGISTRIES for d in own)]
+        dicts = own + [d[kind] for kind in _REGISTRIES for d in own]
         return _State(
             list(map(type, modules)),
             dicts,
@@ -57,7 +57,7 @@ class _State(NamedTuple):
         """Whether the modules hold the same objects by the same names."""
         own = [m.__dict__ for m in modules]
         try:
-            now = [*own, *(d[kind] for kind in _REGISTRIES for d in own)]
+            now = own + [d[kind] for kind in _REGISTRIES for d in own]
             unsaved = [d[_UNSAVED] for d in own]
         except KeyError:
             return False

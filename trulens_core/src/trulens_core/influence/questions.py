@@ -120,7 +120,7 @@ class Question:
     def counted(self, inputs: ModelInputs) -> Question:
         """The question with the rows of each record counted, at cuts that ask for it."""
         cuts = self.source, self.target, self.doi_cut
-        if all(cut.rows_per_record != "auto" for cut in cuts):
+        if "auto" not in [cut.rows_per_record for cut in cuts]:
             return self
         source, target, doi_cut = (counted(cut, self.wrapper, inputs) for cut in cuts)
         return dataclasses.replace(self, source=source, target=target, doi_cut=doi_cut)

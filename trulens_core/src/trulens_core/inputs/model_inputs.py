@@ -211,8 +211,11 @@ class ModelInputs:
         """The inputs of these values as the model takes them: records where it has them."""
         if self.structure.axes:
             values = self.as_given(range(len(values)), values, backend)
-        leaves = [Leaf(v, x.name, x.role) for v, x in zip(values, self.leaves, strict=True)]
-        return self._with(leaves).for_points(self.points)
+        new = self._with(
+            [Leaf(v, x.name, x.role) for v, x in zip(values, self.leaves, strict=True)]
+        )
+        new.points = self.points
+        return new
 
     def as_given(
         self, positions: Sequence[int], values: Sequence[Tensor], backend: Backend, leading: int = 0
@@ -370,7 +373,9 @@ class ModelInputs:
         leaves = list(self.leaves)
         for i, value in zip(positions, values, strict=True):
             leaves[i] = Leaf(value, leaves[i].name, leaves[i].role)
-        return self._with(leaves).for_points(self.points)
+        new = self._with(leaves)
+        new.points = self.points
+        return new
 
     def for_points(self, k: int) -> ModelInputs:
         """These inputs for a narrow pass: what takes a value's place there has k times the rows."""

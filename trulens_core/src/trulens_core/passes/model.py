@@ -25,6 +25,7 @@ from trulens_core.passes.trace import Trace
 from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, LOGIT, OUTPUT, Cut
 
+_NOTHING = contextlib.nullcontext()
 _KEPT_STEPS = 64
 _KEPT_FACTS = 256
 
@@ -169,7 +170,7 @@ class CutModel(ABC):
 
     def using(self, state: Any) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG002 - a hook
         """The context of one evaluation with the weights `state`, which a step got as argument."""
-        return contextlib.nullcontext()
+        return _NOTHING
 
     def channel_axis(self, cut: Cut) -> int | None:  # noqa: ARG002 - a hook
         """The axis of the channels of images at the cut; None where it is not known."""
@@ -251,7 +252,7 @@ class CutModel(ABC):
     ) -> list[list[Tensor]]:
         """What `forward` gives, found to be what a pass gives."""
         found: Any = self.forward(inputs, replace=replace, tap=tap, want=want)
-        lists = isinstance(found, list) and all(isinstance(v, list) for v in found)
+        lists = isinstance(found, list) and all([isinstance(v, list) for v in found])
         if not lists or len(found) != len(want):
             raise BackendError(
                 f"forward of {type(self).__name__} returned {type(found).__name__}, and not the "

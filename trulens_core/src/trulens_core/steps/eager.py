@@ -49,11 +49,12 @@ class EagerBlocks:
         self._model, self._inputs, self._cuts, self._want = model, inputs, cuts, want
         self._narrow, self._contraction, self._rules = narrow, contraction, rules
         self._host = qoi.with_channel_axis(model.channel_axis(cuts[1]))
+        self._custom = qoi.custom
         self._of_records: QoI | None = None
 
     def _qoi(self, k: int) -> QoI:
         """The quantity for k·b rows."""
-        if self._of_records is None or self._host.custom:
+        if self._of_records is None or self._custom:
             self._of_records = with_tensors(self._host, self._inputs, self._model)
         if k == 1:
             return self._of_records
