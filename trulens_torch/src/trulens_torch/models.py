@@ -25,6 +25,7 @@ from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch import arguments, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
+from trulens_torch.graphs import Graphs
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
@@ -48,6 +49,8 @@ class TorchModelWrapper(ModelWrapper):
         skip_prefix: whether what comes before the cut of a distribution is computed for the
             records alone, not for all of their points, where that is proved to be the same, see
             `trulens_core.influence.ways`.
+        graphs: whether what a block of points runs on a GPU is recorded and repeated, see
+            `trulens_torch.graphs`.
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
         layers: of a function, the modules that it uses, where they are not found in it.
@@ -62,6 +65,7 @@ class TorchModelWrapper(ModelWrapper):
         device: Any = None,
         force_eval: bool = True,
         skip_prefix: bool = True,
+        graphs: bool = False,
         logit_layer: Any = None,
         batched: Mapping[str | int, bool | int] | None = None,
         layers: Given | None = None,
@@ -76,6 +80,7 @@ class TorchModelWrapper(ModelWrapper):
         self._layers = Layers(self._runner, self._owner)
         self.parameters = _parameters(getattr(self._runner, "function", self._runner.forward))
         self._skip_prefix = skip_prefix
+        self._graphs = Graphs() if graphs else None
         self._revisions = Revisions()
         self._known = StepCache(_KEPT)
         self._hooks = Undo()
@@ -177,6 +182,25 @@ class TorchModelWrapper(ModelWrapper):
 
     def revision(self) -> Hashable:
         return self._revisions.now
+
+    def repeats(self) -> bool:
+        return self._graphs is not None
+
+    def unrepeated(self, why: str) -> None:
+        if self._graphs is not None:
+            self._graphs.say(why)
+
+    def repeated(
+        self,
+        key: Hashable,
+        run: Callable[[list[torch.Tensor]], Any],
+        tensors: list[torch.Tensor],
+    ) -> Any:
+        survey = self._revisions.survey
+        if self._graphs is None or survey is None:
+            return run(tensors)
+        self._unhook()  # of the pass before: what is left are the caller's
+        return self._graphs.repeated((self._revisions.now, key), run, tensors, survey)
 
     def narrows(self) -> bool:
         found = self._revisions.survey

@@ -31,7 +31,15 @@ def trulens_backend() -> BackendDescription:
         claims=_claims,
         claims_tensor=_claims_tensor,
         load=_load,
-        options=("logit_layer", "device", "force_eval", "skip_prefix", "batched", "layers"),
+        options=(
+            "logit_layer",
+            "device",
+            "force_eval",
+            "skip_prefix",
+            "graphs",
+            "batched",
+            "layers",
+        ),
         install="pip install 'trulens-nn[torch]'",
         serves="torch.nn.Module",
     )

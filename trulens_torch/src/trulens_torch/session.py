@@ -34,8 +34,9 @@ class _Claims:
     def take(self, holder: object, wanted: frozenset[int], since: int) -> bool:
         """Wait until this thread may have all of the modules; whether any was let go meanwhile.
 
-        The modules are `wanted` by their identities. `since` is what `turns` was before the modules were looked at: one that another thread had
-        then, and has let go by now, was seen as that thread had put it.
+        The modules are `wanted` by their identities. `since` is what `turns` was before they were
+        looked at: one that another thread had then, and has let go by now, was seen as that thread
+        had put it.
         """
         me = threading.get_ident()
         with self._lock:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from trulens_core.errors import TrulensWarning
-from trulens_torch.contents import ATOMS, Contents, holds_tensors, is_plain, same
+from trulens_torch.contents import Contents, holds_tensors, is_plain, same
 from trulens_torch.survey import Held, Survey, registries
 from trulens_torch.undo import Undo
 from trulens_torch.values import SMALL, Values, Watched

@@ -16,6 +16,11 @@ _PLAIN = {torch.Tensor, nn.Parameter}
 _place = torch.Tensor.data_ptr
 
 
+def _give_back(t: torch.Tensor, memory: torch.Tensor) -> None:
+    if t.data_ptr() != memory.data_ptr():
+        t.data = memory
+
+
 class Watched:
     """Tensors that are watched in one go, in every call.
 
@@ -92,14 +97,7 @@ class Values:
 
     def put_back(self) -> None:
         """Put back what was changed; done twice, it does the same."""
-        for known, memories, _ in self._groups:
-            if list(map(_place, known)) != list(map(_place, memories)):
-                for t, memory in zip(known, memories, strict=True):
-                    if t.data_ptr() != memory.data_ptr():
-                        t.data = memory
-        for t, memory, _ in self._watched:
-            if memory is not None and t.data_ptr() != memory.data_ptr():
-                t.data = memory
+        self._put_back_memory()
         for t, memory, copy, version, owner in self._copied:
             moved = memory is not None and not t.is_set_to(memory)
             if t._version != version or moved:
@@ -112,6 +110,14 @@ class Values:
             if not _equal(memory, copy):
                 self.changed.add(owner)
                 memory.copy_(copy)  # not into `t`: a graph of the caller's may have saved it
+
+    def _put_back_memory(self) -> None:
+        for tensors, memories, _ in self._groups:
+            if list(map(_place, tensors)) != list(map(_place, memories)):
+                list(map(_give_back, tensors, memories))
+        for t, memory, _ in self._watched:
+            if memory is not None:
+                _give_back(t, memory)
 
     def written(self) -> list[torch.Tensor]:
         """What was written to, and is not put back."""

@@ -164,6 +164,26 @@ class CutModel(ABC):
         """What changes when the model does, so that what was found out holds no longer."""
         return 0
 
+    def repeats(self) -> bool:
+        """Whether `repeated` may record what it is given."""
+        return False
+
+    def unrepeated(self, why: str) -> None:  # noqa: B027 - a hook
+        """Told where nothing is given to `repeated` that it could record, and why."""
+
+    def repeated(
+        self,
+        key: Hashable,  # noqa: ARG002 - a hook
+        run: Callable[[list[Tensor]], Any],
+        tensors: list[Tensor],
+    ) -> Any:
+        """What `run(tensors)` gives: tensors, in containers or not.
+
+        For one key it does the same every time, whatever the values of the tensors; the weights
+        and the shapes of the tensors are no part of the key.
+        """
+        return run(tensors)
+
     def state(self) -> Any:
         """The weights where steps take them as arguments; empty elsewhere."""
         return ()

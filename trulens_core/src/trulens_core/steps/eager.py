@@ -14,6 +14,7 @@ from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.quantity_data import with_tensors
+from trulens_core.steps.repeating import Repeatable, shapes_at
 from trulens_core.steps.target import Given, ModelPart
 
 
@@ -51,6 +52,7 @@ class EagerBlocks:
         self._host = qoi.with_channel_axis(model.channel_axis(cuts[1]))
         self._custom = qoi.custom
         self._of_records: QoI | None = None
+        self._repeats: bool | None = None
 
     def _qoi(self, k: int) -> QoI:
         """The quantity for k·b rows."""
@@ -63,13 +65,37 @@ class EagerBlocks:
 
     def __call__(self, block: Block) -> Gradients:
         """The gradients over one block of k points."""
+        if self._repeats is None:
+            cuts, others = (*self._cuts, block.cut), (self._contraction, self._rules)
+            allowed = Repeatable.allows(self._model, self._inputs, self._host, cuts, *others)
+            self._repeats = allowed
+        if not self._repeats or block.made is not None:
+            return self._evaluated(block, self._inputs, self._qoi(len(block.weights)))
+        return self._repeated(block)
+
+    def _repeated(self, block: Block) -> Gradients:
+        """The same, recorded."""
+        k = len(block.weights)
+
+        def run(inputs: ModelInputs, qoi: QoI, points: list[Tensor]) -> Gradients:
+            qoi = qoi.mapped(lambda x: self._model.backend.repeat(x, k))
+            # what takes the points may write there
+            own = [self._model.backend.fresh(p) for p in points]
+            return self._evaluated(block._replace(points=own), inputs, qoi)
+
+        weights = tuple(block.weights.tolist())
+        key = "block", self._cuts, block.cut, tuple(self._want), self._narrow, weights
+        once = Repeatable(self._model, self._inputs, self._host, self._cuts[1], k)
+        found: Gradients = once(key, run, block.points)
+        return found
+
+    def _evaluated(self, block: Block, inputs: ModelInputs, qoi: QoI) -> Gradients:
         model, want, contraction = self._model, self._want, self._contraction
         backend, k, host = model.backend, len(block.weights), self._host
-        given, reference = _given(model, self._inputs, block, self._narrow), None
+        given, reference = _given(model, inputs, block, self._narrow), None
         if block.references:
             compared = block._replace(points=block.references)
-            reference = _given(model, self._inputs, compared, self._narrow)
-        qoi = self._qoi(k)
+            reference = _given(model, inputs, compared, self._narrow)
         spent = bool(block.points or block.made) and self._cuts[0] == block.cut
         replaced = block.cut if given.replace else None
         part = ModelPart(model, *self._cuts, replaced, spent, self._rules)
@@ -78,7 +104,10 @@ class EagerBlocks:
         def run(tap: Tap) -> list[Tensor]:
             with model.using(model.state()):
                 y, n = part.at_target(given, tap, reference)
-            host.validate([tuple(t.shape) for t in y])
+            shapes = [tuple(t.shape) for t in y]
+            host.validate(shapes)
+            if model.repeats():
+                shapes_at(self._cuts[1], self._inputs, k, model)[:] = shapes
             return evaluate(qoi, y, n, backend)
 
         got = part.differentiated(run, contraction)
