@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from torch.utils.checkpoint import CheckpointError
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
 from trulens_core.errors import NotDifferentiableError
-from trulens_torch import namespace
+from trulens_torch import half, namespace
 from trulens_torch.recomputation import ADVICE
 from trulens_torch.through import through
 
@@ -253,11 +254,17 @@ def _gradient(
 ) -> list[torch.Tensor | None]:
     if not q.requires_grad:
         return [None] * len(leaves)
+    if half.is_half(q, leaves) and half.is_linear(q):
+        return half.scaled(functools.partial(_derived, q, leaves), q, retain_graph)
+    return _derived(q, leaves, torch.ones_like(q), retain_graph)
+
+
+def _derived(
+    q: torch.Tensor, leaves: list[torch.Tensor], cotangent: torch.Tensor, retain_graph: bool
+) -> list[torch.Tensor | None]:
     try:
         return list(
-            torch.autograd.grad(
-                q, leaves, torch.ones_like(q), retain_graph=retain_graph, allow_unused=True
-            )
+            torch.autograd.grad(q, leaves, cotangent, retain_graph=retain_graph, allow_unused=True)
         )
     except RuntimeError as error:
         if not isinstance(error, CheckpointError) and "use_reentrant" not in str(error):
