@@ -49,7 +49,7 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
             - `skip_prefix`: PyTorch; False computes what comes before a cut for all points, not for
               the records alone.
             - `graphs`: PyTorch on a GPU; True records what a block of points runs there, as a CUDA
-              graph, and repeats it, see [performance](../performance.md#cuda-graphs).
+              graph, and repeats it; `trulens_torch.graphs` says when it can.
             - `layers`: PyTorch; of a function, the modules that it uses where they are not found in
               it: a module, a list, or a dict by name.
             - `replace_softmax`, `softmax_layer`, `custom_objects`: Keras.
