@@ -211,11 +211,8 @@ class ModelInputs:
         """The inputs of these values as the model takes them: records where it has them."""
         if self.structure.axes:
             values = self.as_given(range(len(values)), values, backend)
-        new = self._with(
-            [Leaf(v, x.name, x.role) for v, x in zip(values, self.leaves, strict=True)]
-        )
-        new.points = self.points
-        return new
+        pairs = zip(values, self.leaves, strict=True)
+        return self._with([Leaf(v, x.name, x.role) for v, x in pairs], self.points)
 
     def as_given(
         self, positions: Sequence[int], values: Sequence[Tensor], backend: Backend, leading: int = 0
@@ -246,11 +243,12 @@ class ModelInputs:
             The inputs; whatever is no array or tensor is as it was.
         """
         held = [x.value if x.role == STATIC else function(x.value) for x in self.leaves]
-        args, kwargs = self.structure.build(held)
-        return ModelInputs(args, kwargs, self.batched)
+        return ModelInputs(*self.structure.build(held), self.batched)
 
-    def _with(self, leaves: list[Leaf]) -> ModelInputs:
-        return ModelInputs._of(self.structure, leaves, self.batched)
+    def _with(self, leaves: list[Leaf], points: int = 1) -> ModelInputs:
+        new = ModelInputs._of(self.structure, leaves, self.batched)
+        new.points = points
+        return new
 
     def rows(self, i: int, j: int, backend: Backend) -> ModelInputs:
         """The records i to j."""
@@ -373,17 +371,11 @@ class ModelInputs:
         leaves = list(self.leaves)
         for i, value in zip(positions, values, strict=True):
             leaves[i] = Leaf(value, leaves[i].name, leaves[i].role)
-        new = self._with(leaves)
-        new.points = self.points
-        return new
+        return self._with(leaves, self.points)
 
     def for_points(self, k: int) -> ModelInputs:
         """These inputs for a narrow pass: what takes a value's place there has k times the rows."""
-        if k == self.points:
-            return self
-        new = self._with(self.leaves)
-        new.points = k
-        return new
+        return self if k == self.points else self._with(self.leaves, k)
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
         """`values` of some leaves in the caller's own structure, see `Structure.arranged`."""
