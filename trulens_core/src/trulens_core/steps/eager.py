@@ -58,8 +58,6 @@ class EagerBlocks:
         """The quantity for k·b rows."""
         if self._of_records is None or self._custom:
             self._of_records = with_tensors(self._host, self._inputs, self._model)
-        if k == 1:
-            return self._of_records
         backend = self._model.backend
         return self._of_records.mapped(lambda x: backend.repeat(x, k))
 
