@@ -30,7 +30,7 @@ BACKENDS := $(filter-out $(CORE),$(PACKAGES))
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test test-all fuzz demo demo-jax demo-keras docs bench clean
+.PHONY: help install lint format test test-all fuzz demo demo-jax demo-keras docs bench bench-gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,9 @@ docs: $(INSTALLED) ## build the documentation into site/; notebooks run unless t
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation is in site/index.html; its search needs a server:" \
 		"$(BIN)/python -m http.server -d site"
+
+bench-gpu: $(INSTALLED) ## run the benchmarks of PyTorch on a GPU, alone; needs one
+	TRULENS_BENCH_DEVICE=cuda $(BIN)/python benchmarks/torch_short.py
 
 bench: $(INSTALLED) $(XPLIQUE) ## run the benchmarks and write docs/performance.md
 	$(BIN)/python benchmarks/report.py

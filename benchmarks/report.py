@@ -23,6 +23,7 @@ PAGE = HERE.parent / "docs" / "performance.md"
 PACKAGES = ("numpy", "torch", "captum", "shap", "tensorflow", "keras", "jax")
 TABLES = {
     "PyTorch: beside loops written by hand and Captum": "torch_speed.py",
+    "PyTorch with small tensors: beside loops written by hand and Captum": "torch_short.py",
     "Without gradients: beside loops written by hand, Captum and shap": "torch_masks.py",
     "Keras on TensorFlow: beside a traced loop written by hand, and Xplique": "keras_ig.py",
     "JAX: beside a jitted loop written by hand": "jax_cost.py",
@@ -30,6 +31,7 @@ TABLES = {
 }
 TEXTS = {
     "Where the time of a small call goes": "torch_overhead.py",
+    "Function calls of Python": "calls.py",
     "Attribution to a stated error": "torch_tolerance.py",
     "Import": "import_time.py",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from torch.utils.checkpoint import CheckpointError
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tap
 from trulens_core.errors import NotDifferentiableError
-from trulens_torch import namespace
+from trulens_torch import half, namespace
 from trulens_torch.recomputation import ADVICE
 from trulens_torch.through import through
 
@@ -64,7 +65,7 @@ class TorchBackend(Backend):
             raise TypeError(f"has dtype {a.dtype}; torch has no tensors of that type")
         if a.dtype.kind == "f" and a.dtype.itemsize > 8:
             a = a.astype(np.float64)  # long double
-        if not (a.flags.writeable and all(s >= 0 for s in a.strides)):
+        if not a.flags.writeable or (a.ndim and min(a.strides) < 0):
             a = np.array(a)  # torch warns of the one and refuses the other
         x = (
             torch.from_numpy(a)
@@ -104,7 +105,13 @@ class TorchBackend(Backend):
         return found.contiguous().permute([by_stride.index(i) for i in range(x.ndim)])
 
     def flatten(self, value: Any) -> trees.Tree:
+        if type(value) is torch.Tensor:
+            return trees.Tree([value], None, _only)
         return trees.flatten(value, _torch_tree)
+
+    def places(self, index: torch.Tensor, x: torch.Tensor, axis: int, what: str) -> torch.Tensor:
+        del what
+        return index + (index < 0) * x.shape[axis]
 
     def softmax(self, x: torch.Tensor, axis: int) -> torch.Tensor:
         return torch.softmax(x, dim=axis)
@@ -166,9 +173,9 @@ class TorchBackend(Backend):
 class ValuesTapped:
     """The values at the source cut with leaves of a graph added to them, changeable in place.
 
-    The leaves are −0 and take no memory: x + (−0) is x for every x, both zeros included. Each
-    value keeps its graph, so that the gradient at a leaf is also that through the layers of the
-    cut that come after it.
+    The leaf of a value that has no graph is that value. Others keep their graph, so that the
+    gradient at a leaf is also that through the layers of the cut that come after it: their leaves
+    are −0 and take no memory, and x + (−0) is x for every x, both zeros included.
 
     Attributes:
         leaves: what is differentiated with respect to.
@@ -191,6 +198,9 @@ class ValuesTapped:
             self.leaves.append(x.detach().requires_grad_())
             joined: torch.Tensor = _Joined.apply(x, self.leaves[-1])  # type: ignore[no-untyped-call]
             return joined.clone()  # in place, a view of a function's own is refused
+        if not x.requires_grad:
+            self.leaves.append(x.detach().requires_grad_())
+            return self.leaves[-1].clone()
         self.leaves.append(_minus_zero(x))
         return x + self.leaves[-1]
 
@@ -244,11 +254,17 @@ def _gradient(
 ) -> list[torch.Tensor | None]:
     if not q.requires_grad:
         return [None] * len(leaves)
+    if half.is_half(q, leaves) and half.is_linear(q):
+        return half.scaled(functools.partial(_derived, q, leaves), q, retain_graph)
+    return _derived(q, leaves, torch.ones_like(q), retain_graph)
+
+
+def _derived(
+    q: torch.Tensor, leaves: list[torch.Tensor], cotangent: torch.Tensor, retain_graph: bool
+) -> list[torch.Tensor | None]:
     try:
         return list(
-            torch.autograd.grad(
-                q, leaves, torch.ones_like(q), retain_graph=retain_graph, allow_unused=True
-            )
+            torch.autograd.grad(q, leaves, cotangent, retain_graph=retain_graph, allow_unused=True)
         )
     except RuntimeError as error:
         if not isinstance(error, CheckpointError) and "use_reentrant" not in str(error):
@@ -260,9 +276,13 @@ def _gradient(
         ) from error
 
 
+def _only(leaves: list[Any]) -> Any:
+    return leaves[0]
+
+
 def _torch_tree(value: Any) -> tuple[Sequence[Any], Any, trees.Unflatten]:
     if isinstance(value, torch.Tensor):
-        return (value,), None, lambda new: new[0]
+        return (value,), None, _only
     leaves, spec = pytree.tree_flatten(value, is_leaf=lambda x: x is not value)
     return leaves, spec, lambda new: pytree.tree_unflatten(list(new), spec)
 

@@ -20,11 +20,12 @@ class Given:
     """The tensors that a layer is called with, and whether it changes them in place."""
 
     def __init__(self, arguments: Any) -> None:
-        self._seen = [
-            (t, t._version)
-            for t in BACKEND.flatten(arguments).leaves
-            if isinstance(t, torch.Tensor) and not t.is_inference()
-        ]
+        self._seen = [(t, t._version) for t in _tensors(arguments) if not t.is_inference()]
+
+    @property
+    def wrote(self) -> bool:
+        """Whether the layer changed any of them."""
+        return any([t._version != before for t, before in self._seen])
 
     def changed(self, t: torch.Tensor) -> bool:
         """Whether the layer changed the memory of `t`, which it returned."""
@@ -35,7 +36,7 @@ class Exchange:
     """Arguments that took the place of a layer's own, during one call of it."""
 
     def __init__(self, old: Any, new: Any, layer: str) -> None:
-        self._given = [t for t in BACKEND.flatten(old).leaves if isinstance(t, torch.Tensor)]
+        self._given = _tensors(old)
         self._layer = layer
         self._tensors: list[tuple[torch.Tensor, torch.Tensor, int]] = []
         self._containers: list[tuple[Any, Any]] = []
@@ -93,6 +94,14 @@ class Exchange:
                 )
 
 
+def _tensors(arguments: Any) -> list[torch.Tensor]:
+    """The tensors in a layer's arguments, a pair of positional ones and those by name."""
+    args, kwargs = arguments
+    if not kwargs and all([type(t) is torch.Tensor for t in args]):  # as most layers are called
+        return list(args)
+    return [t for t in BACKEND.flatten(arguments).leaves if isinstance(t, torch.Tensor)]
+
+
 def put_in(value: Any, instead: dict[int, torch.Tensor]) -> Any:
     """`value` with other tensors for some of its own, by identity."""
     tree = BACKEND.flatten(value)
@@ -105,6 +114,8 @@ def written_back(given: Given, old: Any, new: Any) -> Any:
     What a layer changes in place and returns is a variable that the model goes on using by its
     other name, as after `relu_(h)`.
     """
+    if not given.wrote:
+        return new
     pairs = zip(BACKEND.flatten(old).leaves, BACKEND.flatten(new).leaves, strict=True)
     own: dict[int, torch.Tensor] = {}
     for a, b in pairs:

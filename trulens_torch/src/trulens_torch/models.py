@@ -30,17 +30,19 @@ from trulens_torch import arguments, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
 from trulens_torch.graph_kept import KEEPING
+from trulens_torch.graphs import Graphs
 from trulens_torch.hooks import Reached, Stop, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
 from trulens_torch.ruled import ByRules
 from trulens_torch.session import aside, session
-from trulens_torch.state import Survey
+from trulens_torch.survey import Survey
 from trulens_torch.texts import of_transformers
 from trulens_torch.undo import Undo
 from trulens_torch.watching import CheckedIndices, ReadValues
 
 _KEPT = 64
+_NOTHING = contextlib.nullcontext()
 
 
 class TorchModelWrapper(ModelWrapper):
@@ -53,6 +55,8 @@ class TorchModelWrapper(ModelWrapper):
         skip_prefix: whether what comes before the cut of a distribution is computed for the
             records alone, not for all of their points, where that is proved to be the same, see
             `trulens_core.influence.ways`.
+        graphs: whether what a block of points runs on a GPU is recorded and repeated, see
+            `trulens_torch.graphs`.
         logit_layer: the layer that `LogitCut` means.
         batched: by argument name, whether its tensors have a row per record.
         layers: of a function, the modules that it uses, where they are not found in it.
@@ -68,6 +72,7 @@ class TorchModelWrapper(ModelWrapper):
         device: Any = None,
         force_eval: bool = True,
         skip_prefix: bool = True,
+        graphs: bool = False,
         logit_layer: Any = None,
         batched: Mapping[str | int, bool | int] | None = None,
         layers: Given | None = None,
@@ -83,6 +88,7 @@ class TorchModelWrapper(ModelWrapper):
         self._layers = Layers(self._runner, self._owner)
         self.parameters = _parameters(getattr(self._runner, "function", self._runner.forward))
         self._skip_prefix = skip_prefix
+        self._graphs = Graphs() if graphs else None
         self._revisions = Revisions()
         self._known = StepCache(_KEPT)
         self._hooks = Undo()
@@ -202,23 +208,44 @@ class TorchModelWrapper(ModelWrapper):
             undo.note(self._unhook)
             self._revisions.look(survey)
 
-        return session(self._runner, self.force_eval, enter, self.keeps_graph)
+        known = self._revisions.survey
+        return session(self._runner, self.force_eval, enter, known, self.keeps_graph)
 
     def keeping_graph(self) -> Self:
         if self._keeping is None:  # one for all calls: it knows what was found out for the first
             new = copy.copy(self)
             new.backend, new.keeps_graph, new.force_eval = KEEPING, True, False
-            new._known = StepCache(_KEPT)
+            new._known, new._graphs = StepCache(_KEPT), None
             self._keeping = new
         return self._keeping
 
     def revision(self) -> Hashable:
         return self._revisions.now
 
+    def repeats(self) -> bool:
+        return self._graphs is not None
+
+    def unrepeated(self, why: str) -> None:
+        if self._graphs is not None:
+            self._graphs.say(why)
+
+    def repeated(
+        self,
+        key: Hashable,
+        run: Callable[[list[torch.Tensor]], Any],
+        tensors: list[torch.Tensor],
+    ) -> Any:
+        survey = self._revisions.survey
+        if self._graphs is None or survey is None:
+            return run(tensors)
+        self._unhook()  # of the pass before: what is left are the caller's
+        return self._graphs.repeated((self._revisions.now, key), run, tensors, survey)
+
     def narrows(self) -> bool:
-        modules = self._runner.modules()
+        found = self._revisions.survey
+        modules = list(self._runner.modules()) if found is None else found.modules
         return self._skip_prefix and not any(
-            m.training or isinstance(m, nn.DataParallel) for m in modules
+            [m.training or isinstance(m, nn.DataParallel) for m in modules]
         )
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
@@ -241,7 +268,7 @@ class TorchModelWrapper(ModelWrapper):
         want: Sequence[Cut],
     ) -> list[list[torch.Tensor]]:
         try:
-            return self._passed(inputs, replace, tap, want, contextlib.nullcontext())
+            return self._passed(inputs, replace, tap, want, _NOTHING)
         except AssertionError as error:
             if not isinstance(self._runner, torch.fx.GraphModule):
                 raise
@@ -282,7 +309,7 @@ class TorchModelWrapper(ModelWrapper):
                 show(p, place, self._layers.modules[place[0]], stop, self._hooks)
             with gradients_enabled() if tap or self.keeps_graph else torch.no_grad(), within:
                 entered = p.enter(inputs)
-                with watch or contextlib.nullcontext():
+                with watch or _NOTHING:
                     output = self._runner(*entered.args, **entered.kwargs)
         except Stop as caught:
             if caught is not stop:

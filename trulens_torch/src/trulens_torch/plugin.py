@@ -35,7 +35,16 @@ def trulens_backend() -> BackendDescription:
         claims=_claims,
         claims_tensor=_claims_tensor,
         load=_load,
-        options=("logit_layer", "device", "force_eval", "skip_prefix", "batched", "layers", "rows"),
+        options=(
+            "logit_layer",
+            "device",
+            "force_eval",
+            "skip_prefix",
+            "graphs",
+            "batched",
+            "layers",
+            "rows",
+        ),
         install="pip install 'trulens-nn[torch]'",
         serves="torch.nn.Module",
     )

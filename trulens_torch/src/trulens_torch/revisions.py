@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trulens_torch.state import Held, Survey
+from trulens_torch.survey import Held, Survey
 
 
 class Revisions:
@@ -18,29 +18,36 @@ class Revisions:
 
     Attributes:
         now: the number of the present state.
+        survey: the last that was looked at.
     """
 
     def __init__(self) -> None:
         self.now = 0
-        self._seen: tuple[list[Any], list[Held], list[int]] = [], [], []
+        self.survey: Survey | None = None
+        self._hooks: list[int] = []
 
     def __reduce__(self) -> tuple[type[Revisions], tuple[()]]:
         return Revisions, ()
 
     def look(self, survey: Survey) -> None:
         """See what the model is now."""
-        modules, held, hooks = self._seen
-        mine = _hooks(survey)
-        same = len(modules) == len(survey.modules) and all(
-            map(operator.is_, modules, survey.modules)
-        )
-        if same and hooks == mine and all(map(_alike, held, survey.held)):
-            return
-        self._seen = survey.modules, survey.held, mine
-        self.now += 1
+        last, hooks = self.survey, self._hooks
+        self.survey, self._hooks = survey, _hooks(survey)
+        if not (hooks == self._hooks and _alike(last, survey)):
+            self.now += 1
 
 
-def _alike(a: Held, b: Held) -> bool:
+def _alike(a: Survey | None, b: Survey) -> bool:
+    """Whether both found the same."""
+    if a is b:
+        return True
+    if a is None or len(a.modules) != len(b.modules) or len(a.held) != len(b.held):
+        return False
+    modules = all(map(operator.is_, a.modules, b.modules))
+    return modules and all(map(_holds_the_same, a.held, b.held))
+
+
+def _holds_the_same(a: Held, b: Held) -> bool:
     return _same(a.before, b.before)
 
 

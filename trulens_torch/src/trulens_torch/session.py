@@ -14,6 +14,7 @@ from trulens_core.errors import UnsupportedModelError
 from trulens_core.passes.trace import Trace
 from trulens_torch import state, switches
 from trulens_torch.revisions import Written
+from trulens_torch.survey import Held, Survey
 from trulens_torch.undo import Undo
 
 
@@ -30,13 +31,14 @@ class _Claims:
         self._held: dict[object, tuple[int, frozenset[int]]] = {}
         self.turns: int = 0
 
-    def take(self, holder: object, modules: list[nn.Module], since: int) -> bool:
+    def take(self, holder: object, wanted: frozenset[int], since: int) -> bool:
         """Wait until this thread may have all of the modules; whether any was let go meanwhile.
 
-        `since` is what `turns` was before the modules were looked at: one that another thread had
-        then, and has let go by now, was seen as that thread had put it.
+        The modules are `wanted` by their identities. `since` is what `turns` was before they were
+        looked at: one that another thread had then, and has let go by now, was seen as that thread
+        had put it.
         """
-        me, wanted = threading.get_ident(), frozenset(map(id, modules))
+        me = threading.get_ident()
         with self._lock:
             while any(owner != me and wanted & held for owner, held in self._held.values()):
                 self._freed.wait()
@@ -54,15 +56,19 @@ class _Claims:
 CLAIMS = _Claims()
 
 
-Enter = Callable[[Undo, state.Survey], object]
+Enter = Callable[[Undo, Survey], object]
 
 
-def _nothing(undo: Undo, survey: state.Survey) -> None:
+def _nothing(undo: Undo, survey: Survey) -> None:
     """Nothing else is to be put right."""
 
 
 def session(
-    model: nn.Module, force_eval: bool, enter: Enter = _nothing, differentiable: bool = False
+    model: nn.Module,
+    force_eval: bool,
+    enter: Enter = _nothing,
+    known: Survey | None = None,
+    differentiable: bool = False,
 ) -> contextlib.AbstractContextManager[None]:
     """The model in evaluation mode, its parameters frozen, and nothing else under way on it.
 
@@ -75,10 +81,11 @@ def session(
         force_eval: whether its modules are put into evaluation mode.
         enter: what else is to be put right, given a survey of the model; it notes how that is put
             back.
+        known: a survey of before; it is not made again where it still holds.
         differentiable: whether what is computed is differentiated again, also by its weights,
             which are not frozen then.
     """
-    held = _Session(model, force_eval, enter, differentiable)
+    held = _Session(model, force_eval, enter, known, differentiable)
     return _outside_inference(held) if torch.is_inference_mode_enabled() else held
 
 
@@ -91,11 +98,17 @@ def _outside_inference(held: _Session) -> Iterator[None]:
 class _Session:
     """See `session`. A class, since a generator's context takes several times as long."""
 
-    __slots__ = ("_differentiable", "_empty", "_enter", "_force_eval", "_model", "_undo")
+    __slots__ = ("_differentiable", "_empty", "_enter", "_force_eval", "_known", "_model", "_undo")
 
     def __init__(
-        self, model: nn.Module, force_eval: bool, enter: Enter, differentiable: bool
+        self,
+        model: nn.Module,
+        force_eval: bool,
+        enter: Enter,
+        known: Survey | None,
+        differentiable: bool,
     ) -> None:
+        self._known = known
         self._model, self._force_eval, self._enter = model, force_eval, enter
         self._differentiable = differentiable
         self._undo = Undo()
@@ -121,32 +134,35 @@ class _Session:
 
     def _put_right(self) -> None:
         undo, turns = self._undo, CLAIMS.turns
-        survey = state.Survey.of(self._model)
+        survey = Survey.again(self._model, self._known)
         gpus, self._empty = _checked(self._model, survey)
         recurrent = bool(gpus) and any(isinstance(m, nn.RNNBase) for m in survey.modules)
         undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
         torch.set_grad_enabled(True)
         undo.note(CLAIMS.release, undo)
-        if CLAIMS.take(undo, survey.modules, turns):  # what others' forward put there is gone again
-            survey = state.Survey.of(self._model)
+        # what others' forward put there is gone again
+        if CLAIMS.take(undo, survey.identities, turns):
+            survey = Survey.again(self._model, self._known)
+        survey.remember()
         for switch in switches.needed(gpus, recurrent, self._differentiable):
             undo.note(switch.release, undo)
             switch.take(undo)
         state.keep(survey, self._force_eval, undo)
-        if self._force_eval:  # frozen ScriptModules have no flag
-            training = [m for m in survey.modules if getattr(m, "training", False)]
-            undo.note(_set_training, training, True)
-            _set_training(training, False)
+        if self._force_eval and survey.training:
+            undo.note(_set_training, survey.training, True)
+            _set_training(survey.training, False)
         if not self._differentiable:
             undo.note(_set_requires_grad, [(p, p.requires_grad) for p in survey.parameters])
-            _set_requires_grad([(p, False) for p in survey.parameters])
+            for p in survey.parameters:
+                if p.requires_grad:
+                    p.requires_grad = False
         self._enter(undo, survey)
 
 
 @contextlib.contextmanager
 def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
     """Inside a session, evaluations that leave nothing behind, and what they did."""
-    undo, survey, trace = Undo(), state.Survey.of(model), Trace()
+    undo, survey, trace = Undo(), Survey.of(model), Trace()
     random, before = switches.Random(_gpus(survey)), Written(survey)
     try:
         undo.note(random.put_back)
@@ -160,25 +176,28 @@ def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
             undo.run()
 
 
-def _checked(model: nn.Module, survey: state.Survey) -> tuple[set[torch.device], str | None]:
+def _checked(model: nn.Module, survey: Survey) -> tuple[set[torch.device], str | None]:
     """The GPUs that hold weights, and what to say of an error if some hold no values.
 
     Raises, before anything is touched, for a model that cannot be explained or put back.
     """
-    name, empty = type(model).__name__, []
-    for t in (*survey.parameters, *(b for _, _, b in survey.buffers)):
-        if is_lazy(t) or (isinstance(t, nn.Parameter) and t.is_inference()):
-            raise _unusable(name, t)
-        if t.is_meta:
-            empty.append(t)
+    name = type(model).__name__
+    held = survey.kept.get("tensors")
+    if held is None:
+        held = [*survey.parameters, *[b for _, _, b in survey.buffers]]
+        for t in held:
+            if is_lazy(t) or (isinstance(t, nn.Parameter) and t.is_inference()):
+                raise _unusable(name, t)
+        survey.kept["tensors"] = held
+    empty = [t for t in held if t.is_meta]
     return _gpus(survey), _offloaded(name, survey, empty) if empty else None
 
 
-def _gpus(survey: state.Survey) -> set[torch.device]:
+def _gpus(survey: Survey) -> set[torch.device]:
     return {t.device for t in survey.parameters if t.is_cuda}
 
 
-def _offloaded(name: str, survey: state.Survey, empty: list[torch.Tensor]) -> str:
+def _offloaded(name: str, survey: Survey, empty: list[torch.Tensor]) -> str:
     """What to say of an error of a model whose hooks load its weights; raises without such."""
     loaded = _loaded(survey.held)
     for t in empty:
@@ -187,7 +206,7 @@ def _offloaded(name: str, survey: state.Survey, empty: list[torch.Tensor]) -> st
     return f"{_unusable(name, empty[0])}. Its hooks were expected to load them."
 
 
-def _loaded(modules: list[state.Held]) -> set[int]:
+def _loaded(modules: list[Held]) -> set[int]:
     """The tensors that a module's hooks may load when it is called, as those of accelerate do.
 
     They are of the module itself or inside it.
@@ -228,4 +247,4 @@ def _set_training(modules: list[nn.Module], value: bool) -> None:
 def _set_requires_grad(flags: list[tuple[torch.Tensor, bool]]) -> None:
     for p, value in flags:
         if p.requires_grad != value:
-            p.requires_grad_(value)
+            p.requires_grad = value

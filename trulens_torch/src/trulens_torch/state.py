@@ -2,96 +2,24 @@
 
 from __future__ import annotations
 
-import operator
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
 from trulens_core.errors import TrulensWarning
-from trulens_torch.contents import ATOMS, Contents, holds_tensors, is_plain, same
+from trulens_torch.contents import Contents, holds_tensors, is_plain, same
+from trulens_torch.survey import Held, Survey, registries
 from trulens_torch.undo import Undo
-from trulens_torch.values import SMALL, Values
+from trulens_torch.values import SMALL, Values, Watched
 
 _EVERY_MODULES = frozenset(vars(nn.Module()))
 """The attributes that every module has."""
 
-_REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
-
-_registries = operator.itemgetter(*_REGISTRIES)
-
 _ABSENT = object()
-
-
-class Held(NamedTuple):
-    """A module that is not scripted: its attributes, and what they and its registries held."""
-
-    module: nn.Module
-    attributes: dict[str, Any]
-    before: dict[str, Any]
-    parameters: dict[str, Any]
-    buffers: dict[str, Any]
-    modules: dict[str, Any]
-    unsaved: set[str]
-
-
-class Survey(NamedTuple):
-    """What the modules of a model hold.
-
-    Attributes:
-        modules: all of them, each once.
-        held: those that are not scripted, nor still to be built, with what they hold.
-        parameters: of all, shared ones several times.
-        buffers: module, name and buffer, likewise; of scripted ones all tensors but parameters.
-    """
-
-    modules: list[nn.Module]
-    held: list[Held]
-    parameters: list[torch.Tensor]
-    buffers: list[tuple[nn.Module, str, torch.Tensor]]
-
-    @classmethod
-    def of(cls, model: nn.Module) -> Survey:
-        """Look through a model. By hand: torch's own generators cost more than a small model."""
-        modules: dict[nn.Module, None] = {model: None}
-        left = [model]
-        held: list[Held] = []
-        parameters: list[torch.Tensor] = []
-        buffers: list[tuple[nn.Module, str, torch.Tensor]] = []
-        while left:
-            module = left.pop()
-            if isinstance(module, torch.jit.ScriptModule):
-                parameters += module.parameters(recurse=False)
-                buffers += [(module, n, t) for n, t in _scripted(module)]
-                children: Mapping[str, nn.Module | None] = dict(module.named_children())
-            else:
-                own = vars(module)
-                p, b, m, unsaved = _registries(own)
-                copies = own.copy(), p.copy(), b.copy(), m.copy(), unsaved.copy()
-                if own.get("built", True):  # a Keras layer's first call builds it, for good
-                    held.append(Held(module, own, *copies))
-                children = m
-                if p:
-                    parameters += [x for x in p.values() if x is not None]
-                if b:
-                    buffers += [(module, n, x) for n, x in b.items() if x is not None]
-            for child in children.values():
-                if child is not None and child not in modules:
-                    modules[child] = None
-                    left.append(child)
-        return cls(list(modules), held, parameters, buffers)
-
-
-def _scripted(module: torch.jit.ScriptModule) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors that a scripted module holds, parameters left out."""
-    yield from module.named_buffers(recurse=False)
-    kinds = getattr(module, "_concrete_type", None)
-    for name, (_, is_parameter) in kinds.get_attributes().items() if kinds is not None else ():
-        if not is_parameter and isinstance(value := getattr(module, name), torch.Tensor):
-            yield name, value
 
 
 def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
@@ -102,11 +30,10 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
     """
     found: set[torch.dtype] = set()
     for kind in ("_parameters", "_buffers"):
-        for held in _in_order(model):
-            for t in held[kind].values():
-                if t is not None and t.dtype not in found and _is_type(t):
-                    found.add(t.dtype)
-                    yield t
+        for t in _in_order(model, kind):
+            if t is not None and t.dtype not in found and _is_type(t):
+                found.add(t.dtype)
+                yield t
         if found:
             return
     yield from _elsewhere(model)
@@ -143,8 +70,8 @@ def _is_type(t: torch.Tensor) -> bool:
     return t.is_floating_point() and not t.is_meta
 
 
-def _in_order(model: nn.Module) -> Iterator[Mapping[str, Any]]:
-    """The attributes of a model's modules, parents first."""
+def _in_order(model: nn.Module, kind: str) -> Iterator[torch.Tensor | None]:
+    """What a model's modules hold, parents first."""
     seen: set[nn.Module] = set()
     left: list[nn.Module | None] = [model]
     while left:
@@ -153,11 +80,11 @@ def _in_order(model: nn.Module) -> Iterator[Mapping[str, Any]]:
             continue
         seen.add(module)
         if isinstance(module, torch.jit.ScriptModule):
-            named = dict(module.named_parameters()), dict(module.named_buffers())
-            yield {"_parameters": named[0], "_buffers": named[1]}
+            yield from module.parameters() if kind == "_parameters" else module.buffers()
             continue
-        held = vars(module)
-        yield held
+        held = module.__dict__
+        if held[kind]:
+            yield from held[kind].values()
         if held["_modules"]:
             left += reversed(held["_modules"].values())
 
@@ -190,43 +117,86 @@ def keep(survey: Survey, force_eval: bool, undo: Undo, *, quiet: bool = False) -
     contents = Contents(values)
     if not quiet:
         undo.note(_warn_of_written, values, survey.modules[0])
-    undo.note(_put_back, survey.held, contents, values.changed)
+    undo.note(_put_back, survey, contents, values.changed)
     if len(survey.held) < len(survey.modules):
         undo.note(_put_back_scripted, [x for x in survey.buffers if _is_scripted(x[0])])
     undo.note(values.put_back)
+    steps = survey.kept.get(("steps", force_eval))
+    if steps is None:
+        steps = survey.kept["steps", force_eval] = _steps(survey, force_eval)
+    for step, what, owner in steps:
+        step(values, contents)(what, owner)
+    inference = survey.kept.get("inference")
+    if inference is None:
+        found = [(m, n, b) for m, n, b in survey.buffers if b.is_inference()]
+        inference = survey.kept["inference"] = found
+    for module, name, buffer in inference:  # autograd refuses to save it
+        setattr(module, name, buffer.clone())
+
+
+_Step = tuple[Callable[[Values, Contents], Callable[[Any, int], object]], Any, int]
+"""A method of one of them, and what to call it with: tensors or an attribute, and their owner."""
+
+
+def _steps(survey: Survey, force_eval: bool) -> list[_Step]:
+    """How what modules hold is kept. The first that is said of a tensor holds."""
+    steps: list[_Step] = []
     for held in survey.held:
-        _keep_own(held, values, contents)
+        steps += _of_own(held)
     for module, _, buffer in survey.buffers:
-        _keep_buffer(module, buffer, force_eval, values)
-    values.watch(survey.parameters)
-    for module, name, buffer in survey.buffers:
-        if buffer.is_inference():  # autograd refuses to save it
-            setattr(module, name, buffer.clone())
+        steps.append(_of_buffer(module, buffer, force_eval))
+    steps.append((_watch, survey.parameters, 0))
+    joined: list[_Step] = []
+    for step, what, owner in steps:
+        if step is _watch and joined and joined[-1][0] is _watch:
+            joined[-1] = _watch, [*joined[-1][1], *what], 0
+        else:
+            joined.append((step, what, owner))
+    return [(_watch_all, Watched(x), n) if f is _watch else (f, x, n) for f, x, n in joined]
 
 
-def _keep_own(held: Held, values: Values, contents: Contents) -> None:
+def _watch(values: Values, _: Contents) -> Callable[[Any, int], object]:
+    return values.watch
+
+
+def _watch_all(values: Values, _: Contents) -> Callable[[Any, int], object]:
+    return values.watch_all
+
+
+def _copy(values: Values, _: Contents) -> Callable[[Any, int], object]:
+    return values.copy
+
+
+def _copy_small(values: Values, _: Contents) -> Callable[[Any, int], object]:
+    return values.copy_small
+
+
+def _keep(_: Values, contents: Contents) -> Callable[[Any, int], object]:
+    return contents.keep
+
+
+def _of_own(held: Held) -> Iterator[_Step]:
     """Keep the parameters that a module may write, and what its attributes hold."""
     module, attributes = held.module, held.attributes
+    owner = id(attributes)
     if held.parameters:
         own = [p for p in held.parameters.values() if p is not None]
         if attributes.get("max_norm") and isinstance(module, nn.Embedding | nn.EmbeddingBag):
-            values.copy(own, id(attributes))
+            yield _copy, own, owner
         elif not _is_torchs(module):
-            values.copy_small(own, id(attributes))
-    if len(attributes) > len(_EVERY_MODULES):
-        for name in attributes.keys() - _EVERY_MODULES:
-            if type(attributes[name]) not in ATOMS:
-                contents.keep(attributes[name], id(attributes))
+            yield _copy_small, own, owner
+    for name in attributes.keys() - _EVERY_MODULES:
+        if not is_plain(attributes[name]):
+            yield _keep, attributes[name], owner
 
 
-def _keep_buffer(module: nn.Module, buffer: torch.Tensor, force_eval: bool, values: Values) -> None:
+def _of_buffer(module: nn.Module, buffer: torch.Tensor, force_eval: bool) -> _Step:
     owner = id(vars(module))
     if _is_torchs(module) and (force_eval or not module.training):
-        values.watch([buffer])
-    elif buffer.is_floating_point() or buffer.is_complex() or buffer.ndim < 2:
-        values.copy([buffer], owner)
-    else:
-        values.copy_small([buffer], owner)
+        return _watch, [buffer], owner
+    if buffer.is_floating_point() or buffer.is_complex() or buffer.ndim < 2:
+        return _copy, [buffer], owner
+    return _copy_small, [buffer], owner
 
 
 def _is_scripted(module: nn.Module) -> bool:
@@ -238,9 +208,13 @@ def _is_torchs(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.nn.modules.")
 
 
-def _put_back(modules: list[Held], contents: Contents, changed: set[int]) -> None:
+def _put_back(survey: Survey, contents: Contents, changed: set[int]) -> None:
+    if survey.holds():
+        contents.put_back()
+        return
+    modules = survey.held
     for held in modules:
-        p, b, m, unsaved = _registries(held.before)
+        p, b, m, unsaved = registries(held.before)
         if not (
             unsaved == held.unsaved
             and (not (p or held.parameters) or same(p, held.parameters))
@@ -257,7 +231,7 @@ def _put_back(modules: list[Held], contents: Contents, changed: set[int]) -> Non
 
 def _put_back_registered(held: Held) -> None:
     then = held.parameters, held.buffers, held.modules, held.unsaved
-    for registry, before in zip(_registries(held.before), then, strict=True):
+    for registry, before in zip(registries(held.before), then, strict=True):
         registry.clear()
         registry.update(before)
 

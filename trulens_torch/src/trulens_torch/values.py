@@ -13,6 +13,32 @@ SMALL = 2**20
 _PLAIN = {torch.Tensor, nn.Parameter}
 
 
+_place = torch.Tensor.data_ptr
+
+
+def _give_back(t: torch.Tensor, memory: torch.Tensor) -> None:
+    if t.data_ptr() != memory.data_ptr():
+        t.data = memory
+
+
+class Watched:
+    """Tensors that are watched in one go, in every call.
+
+    Attributes:
+        tensors: all of them, each once.
+        known: those that lie in memory as numbers do.
+        others: the rest, but for inference tensors, which count no writes.
+        identities: of the known ones.
+    """
+
+    def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
+        self.tensors: list[torch.Tensor] = list({id(t): t for t in tensors}.values())
+        counting = [t for t in self.tensors if not t.is_inference()]
+        self.known: list[torch.Tensor] = [t for t in counting if _known(t)]
+        self.others: list[torch.Tensor] = [t for t in counting if not _known(t)]
+        self.identities: frozenset[int] = frozenset(map(id, self.known))
+
+
 class Values:
     """Tensors that will be what they are now, as far as that is affordable.
 
@@ -28,6 +54,7 @@ class Values:
         self._seen: set[int] = set()
         self._copied: list[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, int, int]] = []
         self._watched: list[tuple[torch.Tensor, torch.Tensor | None, int]] = []
+        self._groups: list[tuple[list[torch.Tensor], list[torch.Tensor], list[int]]] = []
         self.changed: set[int] = set()
 
     def copy(self, tensors: Iterable[torch.Tensor], owner: int) -> None:
@@ -44,6 +71,21 @@ class Values:
             small = _known(t) and t.nbytes < SMALL
             (self.copy if small else self.watch)([t], owner)
 
+    def watch_all(self, group: Watched, owner: int = 0) -> None:
+        """Keep the memory of many, which were looked at before."""
+        if not self._seen.isdisjoint(group.identities):
+            self.watch(group.tensors, owner)
+            return
+        known = group.known
+        try:
+            versions = [t._version for t in known]
+        except RuntimeError:  # one was made an inference tensor since
+            self.watch(group.tensors, owner)
+            return
+        self._seen |= group.identities
+        self._groups.append((known, [t.data for t in known], versions))
+        self.watch(group.others)
+
     def watch(self, tensors: Iterable[torch.Tensor], owner: int = 0) -> None:
         """Keep their memory only."""
         del owner
@@ -55,9 +97,7 @@ class Values:
 
     def put_back(self) -> None:
         """Put back what was changed; done twice, it does the same."""
-        for t, memory, _ in self._watched:
-            if memory is not None and t.data_ptr() != memory.data_ptr():
-                t.data = memory
+        self._put_back_memory()
         for t, memory, copy, version, owner in self._copied:
             moved = memory is not None and not t.is_set_to(memory)
             if t._version != version or moved:
@@ -71,9 +111,20 @@ class Values:
                 self.changed.add(owner)
                 memory.copy_(copy)  # not into `t`: a graph of the caller's may have saved it
 
+    def _put_back_memory(self) -> None:
+        for tensors, memories, _ in self._groups:
+            if list(map(_place, tensors)) != list(map(_place, memories)):
+                list(map(_give_back, tensors, memories))
+        for t, memory, _ in self._watched:
+            if memory is not None:
+                _give_back(t, memory)
+
     def written(self) -> list[torch.Tensor]:
         """What was written to, and is not put back."""
-        return [t for t, _, version in self._watched if t._version != version]
+        found = [t for t, _, version in self._watched if t._version != version]
+        for known, _, versions in self._groups:
+            found += [t for t, v in zip(known, versions, strict=True) if t._version != v]
+        return found
 
 
 def _known(t: torch.Tensor) -> bool:

@@ -21,14 +21,16 @@ _READS = {
 _TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 
 
-class _Mode(_DispatchMode):  # type: ignore[misc]
+class Mode(_DispatchMode):  # type: ignore[misc]
+    """A mode that sees every operation of the dispatcher."""
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """No: that loads the compiler, which takes a second, and a session has it switched off."""
         return False
 
 
-class ReadValues(_Mode):
+class ReadValues(Mode):
     """Whether a model reads the values of tensors, so that what it does may depend on them.
 
     Where none is read, a model calls the same layers for all values of inputs of the same shapes.
@@ -83,7 +85,7 @@ class _Functions(_FunctionMode):  # type: ignore[misc]
         return func(*args, **(kwargs or {}))
 
 
-class CheckedIndices(_Mode):
+class CheckedIndices(Mode):
     """Raises IndexError for an index out of range before the operation runs.
 
     On a GPU such an index ends the process's context, from which nothing recovers.

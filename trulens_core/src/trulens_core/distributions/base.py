@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 from trulens_core import cards
@@ -156,6 +156,11 @@ class DoI(ABC):
     def starts_at_zero(self) -> bool:
         """Whether the baseline is known to be zeros."""
         return False
+
+    @property
+    def recipe(self) -> Hashable:
+        """All that the points follow from besides the value, None where that is not known."""
+        return None
 
     @property
     def at_value(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -164,6 +164,12 @@ class LinearDoi(DoI):
     @property
     def by_record(self) -> bool:
         return baselines.by_record(self._baseline)
+
+    @property
+    def recipe(self) -> Hashable:
+        given = self._baseline
+        known = type(self) is LinearDoi and (given is None or isinstance(given, int | float))
+        return (LinearDoi, given, self._nodes) if known else None
 
     @property
     def at_value(self) -> bool:

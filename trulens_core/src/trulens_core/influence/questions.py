@@ -128,7 +128,7 @@ class Question:
     def counted(self, inputs: ModelInputs) -> Question:
         """The question with rows of records and calls of layers counted, where a cut asks."""
         cuts = self.source, self.target, self.doi_cut
-        if not any(cut.uncounted for cut in cuts):
+        if not any([cut.uncounted for cut in cuts]):
             return self
         source, target, doi_cut = (counted(cut, self.wrapper, inputs) for cut in cuts)
         return dataclasses.replace(self, source=source, target=target, doi_cut=doi_cut)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import Backend, Tensor, Want
+from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.distributions import asked, check_floating, one_or_list
 from trulens_core.distributions.points import LazyPoints, Records, Stack, remembered
 from trulens_core.errors import DoiCutSupportError, NotDifferentiableError, TrulensError
@@ -30,6 +30,7 @@ from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.block import Block
 from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.quantity_data import with_tensors
+from trulens_core.steps.repeating import Repeatable
 
 
 class RecordGroup:
@@ -118,36 +119,57 @@ class RecordGroup:
             and not (q.statistic.want or q.statistic.prepares or q.contract or q.rules)
             and len(q.doi_cut.parts()) == 1
             and (q.source == q.doi_cut or not q.multiply)
+            and not (q.wrapper.repeats() and q.doi.recipe is None)
             and self._verdict.proved("narrow", b, n)
             and known_order(q, self._inputs, self._verdict)
         )
 
     def _in_one_pass(self) -> Answer:
         q, backend = self._question, self._backend
-        held: list[tuple[Records, list[Tensor] | None]] = []
-
-        def made(z: list[Tensor]) -> list[Tensor]:
-            at_cut = [backend.fresh(backend.stop_gradient(t)) for t in z]
-            group = self._group({q.doi_cut: at_cut})
-            baseline = q.doi.baseline_values(group)
-            held.append((group, baseline))
-            stack = q.doi.points(group, baseline).stack
-            assert stack is not None
-            return [backend.merge_points(p) for p in stack(0, n)]
-
         weights = np.asarray(q.doi.weights, weights_type(q.wrapper, self._inputs))
-        n = len(weights)
-        blocks = ProvedBlocks(q, self._inputs, self._qoi({}), [], "narrow", self._verdict)
-        got = blocks(Block(q.doi_cut, [], weights, made))
+        qoi = self._qoi({})
+        cuts = q.source, q.target, q.doi_cut
+        if Repeatable.allows(q.wrapper, self._inputs, qoi, cuts):
+            placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
+            once = Repeatable(q.wrapper, self._inputs, placed, q.target, len(weights))
+            key = "one pass", *cuts, q.doi.recipe, tuple(weights.tolist())
+
+            def run(inputs: ModelInputs, qoi: QoI, _: list[Tensor]) -> Any:
+                return self._narrow_pass(inputs, qoi, weights)
+
+            got, z, baseline = once(key, run)
+        else:
+            got, z, baseline = self._narrow_pass(self._inputs, qoi, weights)
+        group, n = self._group({q.doi_cut: z}), len(weights)
         running = q.statistic.start(backend, LazyPoints(tuple(weights.tolist()), None))
         running.add(got, Evaluated(0, weights))
-        (group, baseline), total = held[-1], running.finish().total
+        total = running.finish().total
         self._request.advance(n * (self._last - self._first))
         ends = {} if baseline is None else {q.doi_cut: baseline}
         multiplier = self._multiplier(group, {q.source: group.z}, ends)
         not_finite, zero = self._judged(total)
         total = multiplied(total, multiplier, backend)
         return Answer(total, n_points=n, not_finite=not_finite, zero=zero)
+
+    def _narrow_pass(
+        self, inputs: ModelInputs, qoi: QoI, weights: np.ndarray[Any, Any]
+    ) -> tuple[Gradients, list[Tensor], list[Tensor] | None]:
+        """What all points give, the value at the cut, and the baseline there."""
+        q, backend, n = self._question, self._backend, len(weights)
+        held: list[tuple[list[Tensor], list[Tensor] | None]] = []
+
+        def made(z: list[Tensor]) -> list[Tensor]:
+            at_cut = [backend.fresh(backend.stop_gradient(t)) for t in z]
+            group = self._group({q.doi_cut: at_cut})
+            baseline = q.doi.baseline_values(group)
+            held.append((at_cut, baseline))
+            stack = q.doi.points(group, baseline).stack
+            assert stack is not None
+            return [backend.merge_points(p) for p in stack(0, n)]
+
+        blocks = ProvedBlocks(q, inputs, qoi, [], "narrow", self._verdict)
+        got = blocks(Block(q.doi_cut, [], weights, made))
+        return got, *held[-1]
 
     def _trimmed(self, a: Answer) -> Answer:
         """The answer without the records that were added for size."""

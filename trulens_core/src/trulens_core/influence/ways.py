@@ -80,11 +80,15 @@ def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hasha
     parts = [part for cut in cuts for part in cut.parts()]
     places = tuple(
         [
-            (wrapper.place(p), p.call, p.batch_axis, p.rows_per_record, _Same(p.accessor))
+            (wrapper.place(p), p.call, p.batch_axis, p.rows_per_record, _same(p.accessor))
             for p in parts
         ]
     )
     return wrapper.revision(), places, kind_of(inputs)
+
+
+def _same(accessor: Any) -> Hashable:
+    return None if accessor is None else _Same(accessor)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

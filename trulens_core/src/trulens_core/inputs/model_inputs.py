@@ -65,6 +65,7 @@ class ModelInputs:
         self.batched: dict[Name, bool | int] = dict(batched or {})
         self.points = 1
         self._asked: tuple[InputCut | None, list[int]] = None, []
+        self._first: Any = None
 
     @staticmethod
     def of_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelInputs:
@@ -83,7 +84,7 @@ class ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
         new._given, new._structure, new._leaves, new.batched = None, structure, leaves, batched
-        new._asked, new.points = (None, []), 1
+        new._asked, new.points, new._first = (None, []), 1, None
         return new
 
     @classmethod
@@ -162,9 +163,10 @@ class ModelInputs:
     @property
     def first(self) -> Any:
         """The first tensor with a row per record."""
-        for leaf in self.leaves:
-            if leaf.role == BATCHED:
-                return leaf.value
+        if self._first is None:  # it is asked for many times in one call
+            self._first = next((x.value for x in self.leaves if x.role == BATCHED), None)
+        if self._first is not None:
+            return self._first
         found = ", ".join(type(v).__name__ for v in (*self.args, *self.kwargs.values()))
         raise TypeError(
             f"the inputs hold no array or tensor with a batch axis (found: {found or 'nothing'}); "
@@ -207,8 +209,10 @@ class ModelInputs:
 
     def as_taken(self, values: Sequence[Any], backend: Backend) -> ModelInputs:
         """The inputs of these values as the model takes them: records where it has them."""
-        every = range(len(values))
-        return self.with_values(every, self.as_given(every, values, backend))
+        if self.structure.axes:
+            values = self.as_given(range(len(values)), values, backend)
+        pairs = zip(values, self.leaves, strict=True)
+        return self._with([Leaf(v, x.name, x.role) for v, x in pairs], self.points)
 
     def as_given(
         self, positions: Sequence[int], values: Sequence[Tensor], backend: Backend, leading: int = 0
@@ -239,11 +243,12 @@ class ModelInputs:
             The inputs; whatever is no array or tensor is as it was.
         """
         held = [x.value if x.role == STATIC else function(x.value) for x in self.leaves]
-        args, kwargs = self.structure.build(held)
-        return ModelInputs(args, kwargs, self.batched)
+        return ModelInputs(*self.structure.build(held), self.batched)
 
-    def _with(self, leaves: list[Leaf]) -> ModelInputs:
-        return ModelInputs._of(self.structure, leaves, self.batched)
+    def _with(self, leaves: list[Leaf], points: int = 1) -> ModelInputs:
+        new = ModelInputs._of(self.structure, leaves, self.batched)
+        new.points = points
+        return new
 
     def rows(self, i: int, j: int, backend: Backend) -> ModelInputs:
         """The records i to j."""
@@ -366,15 +371,11 @@ class ModelInputs:
         leaves = list(self.leaves)
         for i, value in zip(positions, values, strict=True):
             leaves[i] = Leaf(value, leaves[i].name, leaves[i].role)
-        return self._with(leaves).for_points(self.points)
+        return self._with(leaves, self.points)
 
     def for_points(self, k: int) -> ModelInputs:
         """These inputs for a narrow pass: what takes a value's place there has k times the rows."""
-        if k == self.points:
-            return self
-        new = self._with(self.leaves)
-        new.points = k
-        return new
+        return self if k == self.points else self._with(self.leaves, k)
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
         """`values` of some leaves in the caller's own structure, see `Structure.arranged`."""
@@ -389,11 +390,10 @@ class ModelInputs:
         """
         structure, leaves = self.structure, self.leaves
         roles = [AT_CUT if i in at_cut else leaf.role for i, leaf in enumerate(leaves)]
-        static = [
-            leaf.value if r == STATIC else None for leaf, r in zip(leaves, roles, strict=True)
-        ]
+        pairs = list(zip(leaves, roles, strict=True))
+        static = tuple([leaf.value if r == STATIC else None for leaf, r in pairs])
         return (
-            structure._replace(roles=tuple(roles), static=tuple(static)),
-            [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == BATCHED],
-            [leaf.value for leaf, r in zip(leaves, roles, strict=True) if r == SHARED],
+            structure._replace(roles=tuple(roles), static=static),
+            [leaf.value for leaf, r in pairs if r == BATCHED],
+            [leaf.value for leaf, r in pairs if r == SHARED],
         )

@@ -22,6 +22,7 @@ _DEFAULTS: dict[str, tuple[Any, str]] = {
     "session": (None, "TensorFlow graphs"),
     "force_eval": (True, "PyTorch"),
     "skip_prefix": (True, "PyTorch"),
+    "graphs": (False, "PyTorch"),
     "layers": (None, "PyTorch and TensorFlow (functions)"),
     "params": (None, "JAX"),
     "state": (None, "JAX (Haiku)"),
@@ -52,6 +53,8 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
             - `force_eval`: PyTorch; False keeps each module's train or eval state during a call.
             - `skip_prefix`: PyTorch; False computes what comes before a cut for all points, not for
               the records alone.
+            - `graphs`: PyTorch on a GPU; True records what a block of points runs there, as a CUDA
+              graph, and repeats it; `trulens_torch.graphs` says when it can.
             - `layers`: PyTorch; of a function, the modules that it uses where they are not found in
               it: a module, a list, or a dict by name.
             - `replace_softmax`, `softmax_layer`, `custom_objects`: Keras.

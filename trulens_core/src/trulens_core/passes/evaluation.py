@@ -70,6 +70,7 @@ class Pass:
     All cuts are of one layer each.
 
     Attributes:
+        places: the layers' sides that a backend shows to `at`.
         cut_short: whether the backend ends the model as soon as the pass is complete.
 
     Laws: what was captured never changes, and capturing changes nothing: it is a copy where tensors
@@ -97,7 +98,7 @@ class Pass:
         self._points = 1
         self._consumed = bool(tap)
         visits = {cut: _Visit(cut) for cut in (*replace, *tap, *want)}
-        self._chooses = self._backend.traces and any(cut.accessor for cut in visits)
+        self._chooses = self._backend.traces and any([cut.accessor for cut in visits])
         for cut, tensors in replace.items():
             visits[cut].new = tensors
         for cut, at in tap.items():
@@ -112,11 +113,7 @@ class Pass:
         self._entered = self._over = False
         self._kind: Hashable = None
         self.cut_short = False
-
-    @property
-    def places(self) -> list[Place]:
-        """The layers' sides that a backend shows to `at`."""
-        return [p for p in self._visits if p[0] not in (INPUT, OUTPUT)]
+        self.places: list[Place] = [p for p in self._visits if p[0] not in (INPUT, OUTPUT)]
 
     @property
     def tapped(self) -> list[Place]:
@@ -126,16 +123,16 @@ class Pass:
     @property
     def inside(self) -> bool:
         """Whether all that is looked at is inside the model, so that it may be cut short."""
-        return bool(self.places) and not any(name == OUTPUT for name, _ in self._visits)
+        return bool(self.places) and (OUTPUT, "out") not in self._visits
 
     @property
     def complete(self) -> bool:
         """Whether every cut was seen, so that the rest of the model need not run."""
-        return all(v.seen for visits in self._visits.values() for v in visits)
+        return all([v.seen for visits in self._visits.values() for v in visits])
 
     def changes(self, place: Place) -> bool:
         """Whether something else than the value goes on at a place."""
-        return any(v.changes for v in self._visits[place])
+        return any([v.changes for v in self._visits[place]])
 
     @property
     def over(self) -> bool:

@@ -27,6 +27,7 @@ from trulens_core.passes.trace import Trace
 from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, LOGIT, OUTPUT, Cut
 
+_NOTHING = contextlib.nullcontext()
 _KEPT_STEPS = 64
 _KEPT_FACTS = 256
 
@@ -186,13 +187,33 @@ class CutModel(ABC):
         """What changes when the model does, so that what was found out holds no longer."""
         return 0
 
+    def repeats(self) -> bool:
+        """Whether `repeated` may record what it is given."""
+        return False
+
+    def unrepeated(self, why: str) -> None:  # noqa: B027 - a hook
+        """Told where nothing is given to `repeated` that it could record, and why."""
+
+    def repeated(
+        self,
+        key: Hashable,  # noqa: ARG002 - a hook
+        run: Callable[[list[Tensor]], Any],
+        tensors: list[Tensor],
+    ) -> Any:
+        """What `run(tensors)` gives: tensors, in containers or not.
+
+        For one key it does the same every time, whatever the values of the tensors; the weights
+        and the shapes of the tensors are no part of the key.
+        """
+        return run(tensors)
+
     def state(self) -> Any:
         """The weights where steps take them as arguments; empty elsewhere."""
         return ()
 
     def using(self, state: Any) -> contextlib.AbstractContextManager[Any]:  # noqa: ARG002 - a hook
         """The context of one evaluation with the weights `state`, which a step got as argument."""
-        return contextlib.nullcontext()
+        return _NOTHING
 
     def channel_axis(self, cut: Cut) -> int | None:  # noqa: ARG002 - a hook
         """The axis of the channels of images at the cut; None where it is not known."""
@@ -292,7 +313,7 @@ class CutModel(ABC):
     ) -> list[list[Tensor]]:
         """What `forward` gives, found to be what a pass gives."""
         found: Any = self.forward(inputs, replace=replace, tap=tap, want=want)
-        lists = isinstance(found, list) and all(isinstance(v, list) for v in found)
+        lists = isinstance(found, list) and all([isinstance(v, list) for v in found])
         if not lists or len(found) != len(want):
             raise BackendError(
                 f"forward of {type(self).__name__} returned {type(found).__name__}, and not the "

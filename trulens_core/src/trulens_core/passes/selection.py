@@ -348,8 +348,10 @@ def fitted(
         )
     for n, o in zip(new, old, strict=True):
         same = len(n.shape) == len(o.shape) and all(
-            a is None or b is None or a == b * (1 if i else points)
-            for i, (a, b) in enumerate(zip(n.shape, o.shape, strict=True))
+            [
+                a is None or b is None or a == b * (1 if i else points)
+                for i, (a, b) in enumerate(zip(n.shape, o.shape, strict=True))
+            ]
         )
         if not same:
             raise InterventionError(

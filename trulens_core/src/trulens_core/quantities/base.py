@@ -101,7 +101,7 @@ class QoI(ABC):
     @property
     def custom(self) -> bool:
         """Whether evaluating it runs code of the caller's: a class or a function of their own."""
-        return not self.is_standard or any(callable(v) for v in vars(self).values())
+        return not self.is_standard or any(map(callable, vars(self).values()))
 
     def classes(self, y: Any) -> Any:  # noqa: ARG002 - a hook
         """The class whose score it is: an int, or one per record; None where there is no such one.
@@ -127,7 +127,7 @@ class QoI(ABC):
 
     def _given(self) -> tuple[str, ...]:
         """The names in `arrays` of what is not None."""
-        return tuple(name for name in self.arrays if getattr(self, name) is not None)
+        return tuple([name for name in self.arrays if getattr(self, name) is not None])
 
     def data(self) -> list[Datum]:
         """The arrays, in a fixed order."""

@@ -127,7 +127,7 @@ class InternalChannelQoI(QoI):
 
     def data(self) -> list[Datum]:
         channels = [np.asarray(c, "int32") if isinstance(c, int) else c for c in self.channels]
-        return [*super().data(), *(Datum(c, False) for c in channels)]
+        return super().data() + [Datum(c, False) for c in channels]
 
     def with_data(self, values: Sequence[Any]) -> QoI:
         own = len(self._given())

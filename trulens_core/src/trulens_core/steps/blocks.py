@@ -44,10 +44,8 @@ def over_blocks(  # noqa: PLR0913 - what blocks are evaluated from
         activations(model, inputs, [cuts[1]])  # once, since no gradient shows it
     if model.backend.traces:
         return traced.TracedBlocks(model, inputs, cuts, qoi, want, contraction, rules)
-    parts = model, inputs, cuts, qoi
-    return functools.partial(
-        eager.gradients, *parts, want=want, narrow=narrow, contraction=contraction, rules=rules
-    )
+    parts = model, inputs, cuts, qoi, want
+    return eager.EagerBlocks(*parts, narrow=narrow, contraction=contraction, rules=rules)
 
 
 def values_over_blocks(

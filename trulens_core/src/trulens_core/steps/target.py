@@ -169,7 +169,7 @@ class ModelPart:
         `like` has the shapes of the gradients, in the order of tapping as they are; `of` is the
         target cut as the caller has it, for messages.
         """
-        if all(g is None for gs in gradients for g in gs):
+        if all([g is None for gs in gradients for g in gs]):
             given = f" once the value at {self._replaced} is given" if self._replaced else ""
             of = of or self._of
             raise NotConnectedError(

@@ -69,7 +69,7 @@ class ForwardBlocks:
 
 
 class TracedBlocks(ForwardBlocks):
-    """The gradients of a quantity over blocks; the arguments are those of `eager.gradients`."""
+    """The gradients of a quantity over blocks; the arguments are those of `EagerBlocks`."""
 
     def __init__(  # noqa: PLR0913 - what blocks are evaluated from
         self,

@@ -1,0 +1,170 @@
+"""Half precision: gradients that would underflow, and `torch.autocast`."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from trulens_core import InputAttribution, IntegratedGradients, InternalInfluence, LinearDoi
+from trulens_core.testing import relative_error
+
+
+class Deep(nn.Module):
+    """Of small factors, the last of which on the way back is large again."""
+
+    def __init__(self, layers=4, gain=1.5e-2):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleList(nn.Linear(8, 8, bias=False) for _ in range(layers))
+        self.gain = gain
+
+    def forward(self, x):
+        h = 2e4 * x
+        for layer in self.layers:
+            h = 1 + self.gain * layer(h)
+        return h
+
+
+def half(model):
+    return copy.deepcopy(model).half()
+
+
+def saliency(model):
+    return InputAttribution(model, qoi=1, multiply_activation=False)
+
+
+def records(n=3):
+    torch.manual_seed(1)
+    return 1e-3 * torch.randn(n, 8)
+
+
+def error(found, expected):
+    return relative_error(found.double().numpy(), expected.double().numpy())
+
+
+def by_hand(model, x):
+    z = x.clone().requires_grad_()
+    return torch.autograd.grad(model(z)[:, 1].sum(), z)[0]
+
+
+def test_gradients_that_underflow_on_their_way_are_found():
+    model, x = Deep(), records()
+    exact = saliency(copy.deepcopy(model).double()).attributions(x.double())
+    alone = by_hand(half(model), x.half())
+    assert error(alone, exact) > 0.1  # what is to be mended
+    assert error(saliency(half(model)).attributions(x.half()), exact) < 0.02
+
+
+@pytest.mark.parametrize("blocks", [5, 15])
+def test_paths_too(blocks):
+    model, x = Deep(), records()
+    doi = LinearDoi(resolution=5, rule="midpoint")
+
+    def found(model, x):
+        parts = model, None, 1, doi, False
+        return InternalInfluence(*parts, rebatch_size=blocks).attributions(x)
+
+    exact = found(copy.deepcopy(model).double(), x.double())
+    assert error(found(half(model), x.half()), exact) < 0.02
+
+
+class Steep(nn.Module):
+    """Of the records that begin with 1 the gradient is large, of the others small."""
+
+    def forward(self, x):
+        large = 3000.0 * x
+        small = 1e-3 * (1e-3 * (1e-3 * x)) * 1000
+        return torch.where(x[:, :1] > 0.5, large, small)
+
+
+def test_a_record_depends_on_none_of_its_neighbours():
+    x = torch.tensor([[1.0, 0.5], [0.25, 0.5], [1.0, 0.25], [0.0, 0.125]]).half()
+    method = saliency(Steep())
+    together = method.attributions(x)
+    alone = torch.cat([method.attributions(x[i : i + 1]) for i in range(len(x))])
+    assert torch.equal(together, alone)
+    assert together[:, 1].tolist() == pytest.approx([3000, 1e-6, 3000, 1e-6], rel=0.05)
+
+
+def test_what_is_not_finite_stays_so():
+    class Root(nn.Module):
+        def forward(self, x):
+            return torch.sqrt(x)
+
+    x = torch.tensor([[0.0, 0.0], [1.0, 4.0]]).half()
+    with pytest.warns(UserWarning, match="not finite"):
+        found = saliency(Root()).attributions(x)
+    assert torch.isinf(found[0, 1])
+    assert found[1].tolist() == [0.0, 0.25]
+
+
+class Sees(nn.Module):
+    """Its rows see one another."""
+
+    def forward(self, x):
+        return x * x.mean(0, keepdim=True) * 100
+
+
+def test_rows_that_see_one_another_have_one_factor():
+    x = torch.tensor([[1.0, 0.5], [300.0, 0.5]])
+    expected = saliency(Sees()).attributions(x)
+    assert error(saliency(Sees()).attributions(x.half()), expected) < 0.02
+
+
+class Clips(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        del ctx
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        del ctx
+        return g.clamp(-1, 1)
+
+
+def test_a_backward_function_of_the_models_own_sees_what_it_would():
+    class Clipped(nn.Module):
+        def forward(self, x):
+            return 4 * Clips.apply(0.25 * x)
+
+    x = records().half()
+    assert saliency(Clipped()).attributions(x)[:, 1].tolist() == [0.25] * 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_other_types_are_as_they_were(dtype):
+    model, x = Deep().to(dtype), records().to(dtype)
+    assert torch.equal(saliency(model).attributions(x), by_hand(model, x))
+
+
+def test_sums_of_bfloat16_are_float32():
+    """A sum of a thousand bfloat16 would stop growing on the way."""
+    model = nn.Sequential(nn.Linear(8, 3)).bfloat16()
+    found = IntegratedGradients(model, resolution=1000, qoi=1).attributions(
+        torch.ones(1, 8).bfloat16()
+    )
+    assert error(found, model[0].weight[1:2].detach()) < 1e-2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast(dtype):
+    model, x = Deep(2, 0.1), records()
+    exact = saliency(copy.deepcopy(model)).attributions(x)
+    with torch.autocast("cpu", dtype=dtype):
+        found = saliency(model).attributions(x)
+        path = IntegratedGradients(model, resolution=5, qoi=1).attributions(x)
+    assert found.dtype == torch.float32
+    assert error(found, exact) < (0.02 if dtype == torch.float16 else 0.1)
+    assert torch.isfinite(path).all()
+
+
+def test_under_autocast_gradients_that_underflow_are_found():
+    model, x = Deep(), records()
+    exact = saliency(copy.deepcopy(model).double()).attributions(x.double())
+    with torch.autocast("cpu", dtype=torch.float16):
+        alone = by_hand(model, x)
+        found = saliency(model).attributions(x)
+    assert error(found, exact) < 0.02
+    assert error(alone, exact) > error(found, exact)

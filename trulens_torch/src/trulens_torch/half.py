@@ -1,0 +1,99 @@
+"""Gradients of half precision that would underflow, scaled on their way.
+
+In float16 nothing lies between 0 and 6e-8, so that a gradient of many small factors is lost on its
+way back though its end could be told. A factor of 2ⁿ on the quantity's cotangent, taken away in
+float32, changes no number that was not lost, or too large. Each row takes the largest factor with
+which it is finite: the passes have one factor for all rows, as is right where these see one
+another, and a row's number depends on none of its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+_POWERS = (15, 10, 5, 0)
+"""2¹⁵ is the largest power of two but one in float16; the last is no factor at all."""
+
+Found = list[torch.Tensor | None]
+
+
+def is_half(q: torch.Tensor, leaves: Sequence[torch.Tensor]) -> bool:
+    """Whether gradients on the way from a quantity to the leaves may be float16."""
+    if any([t.dtype == torch.float16 for t in (q, *leaves)]):
+        return True
+    kind = q.device.type
+    return torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16
+
+
+def is_linear(q: torch.Tensor) -> bool:
+    """Whether what comes back to the leaves is known to be linear in the quantity's cotangent.
+
+    A rule of the backward pass need not be, nor a backward function of the model's own (one that
+    clips, say): there is no factor for those.
+    """
+    seen: set[Any] = set()
+    left: list[Any] = [q.grad_fn]
+    while left:
+        node = left.pop()
+        if node is None or node in seen:
+            continue
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            return False
+        seen.add(node)
+        left += [n for n, _ in node.next_functions]
+    return True
+
+
+def scaled(
+    derived: Callable[[torch.Tensor, bool], Found], q: torch.Tensor, retain_graph: bool
+) -> Found:
+    """The gradients of a quantity, float32.
+
+    Args:
+        derived: the gradients for a cotangent; its second argument is whether the graph is used
+            again.
+        q: the quantity, (rows,).
+        retain_graph: whether the graph is used again after this.
+    """
+    found: Found = []
+    left: torch.Tensor | None = None
+    for power in _POWERS:
+        cotangent = torch.full_like(q, 2.0**power)
+        got = [_undone(g, power) for g in derived(cotangent, retain_graph or power > 0)]
+        if left is not None:
+            pairs = zip(found, got, strict=True)
+            got = [_filled(before, now, left) for before, now in pairs]
+        found = got
+        left = _lost(found, len(q))
+        if not left.any():
+            break
+    return found
+
+
+def _undone(g: torch.Tensor | None, power: int) -> torch.Tensor | None:
+    if g is None:
+        return None
+    wide = g if g.dtype == torch.float64 else g.float()
+    return wide * 2.0**-power
+
+
+def _filled(
+    before: torch.Tensor | None, now: torch.Tensor | None, left: torch.Tensor
+) -> torch.Tensor | None:
+    """The rows that are left from now, the others from before."""
+    if before is None or now is None:
+        return before
+    return torch.where(left.reshape(-1, *[1] * (now.ndim - 1)), now, before)
+
+
+def _lost(found: Found, rows: int) -> torch.Tensor:
+    """Which rows are not finite, (rows,); where tensors have other rows, all of them or none."""
+    lost = [~torch.isfinite(g) for g in found if g is not None]
+    if not lost:
+        return torch.zeros(1, dtype=torch.bool)
+    if all([len(g) == rows for g in lost]):
+        return torch.stack([g.flatten(1).any(1) for g in lost]).any(0)
+    return torch.stack([g.any() for g in lost]).any().reshape(1)
