@@ -29,7 +29,8 @@ def answers(question: Question, inputs: ModelInputs, request: Request) -> list[A
 
 def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     division = Division(question, request, inputs)
-    own = ProgramGroup if question.wrapper.backend.fuses else RecordGroup
+    wrapper = question.wrapper
+    own = ProgramGroup if wrapper.backend.fuses and not wrapper.keeps_graph else RecordGroup
     group = own if question.statistic.gradients else ForwardGroup
     found: list[Answer] = []
     first, total = 0, inputs.n_records

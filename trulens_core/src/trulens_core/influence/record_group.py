@@ -341,11 +341,8 @@ class RecordGroup:
         placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
         rows = int(y[0].shape[0])
         found = evaluate(with_tensors(placed, self._inputs, q.wrapper), y, rows, self._backend)
-        return found if self._owners is None else self._by_record(found)
-
-    def _by_record(self, quantities: list[Tensor]) -> list[Tensor]:
-        assert self._owners is not None
-        return [self._owners.summed(q, self._backend) for q in quantities]
+        owners = self._owners
+        return found if owners is None else [owners.summed(q, self._backend) for q in found]
 
     def _classes(
         self, qoi: QoI, at: dict[Cut, list[Tensor]]

@@ -109,7 +109,7 @@ class Responses(AttributionMethod):
         """
         host = self.model.backend.to_numpy
         with self.model.backend.outside():
-            found = self._answers([inputs], {}, explain=True)[2]
+            found = self._answers(self.question(), [inputs], {}, explain=True)[3]
             if len(found[0].attributions) > 1:
                 raise QoiError(
                     f"a metric takes one number per record, and the quantity gives "
