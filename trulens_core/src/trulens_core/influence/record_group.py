@@ -331,10 +331,9 @@ class RecordGroup:
         return multiplied(parts.standard_error, sizes, self._backend)
 
     def _quantity(self, qoi: QoI, at: dict[Cut, list[Tensor]]) -> list[Tensor] | None:
-        q = self._question
-        if not self._request.quantities or q.target not in at:
-            return None
-        return self._quantities_of(qoi, at[q.target])
+        target = self._question.target
+        wanted = self._request.quantities and target in at
+        return self._quantities_of(qoi, at[target]) if wanted else None
 
     def _quantities_of(self, qoi: QoI, y: list[Tensor]) -> list[Tensor]:
         q = self._question
