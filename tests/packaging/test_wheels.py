@@ -69,8 +69,8 @@ def test_core_ships_the_conformance_suite(wheels):
 
 def test_the_folders_that_others_may_share_are_namespaces(wheels):
     ours = [name for name in wheels["trulens-nn"].files if name.startswith("trulens/")]
-    assert "trulens/nn/attribution.py" in ours
-    for shared in ("trulens", "trulens/nn", "trulens/utils"):
+    assert "trulens/nn/__init__.py" in ours
+    for shared in ("trulens", "trulens/utils"):
         assert f"{shared}/__init__.py" not in ours
 
 
