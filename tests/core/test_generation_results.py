@@ -62,6 +62,24 @@ def test_words(result):
     assert one.attributions.shape[0] == 3
 
 
+def test_blanks_that_are_no_tokens_are_shown():
+    """Tokenizers of words leave them out; text that is slices of a text has them too."""
+    offsets = ((0, 3), (3, 6), (7, 11), (12, 16))
+    whole = Tokens(np.arange(4), "<s>the shop said", offsets, np.arange(4) == 0)
+    assert whole.pieces == ["<s>", "the", " shop", " said"]
+    prompt, written = whole[:3], whole[3:]
+    assert (prompt.text, written.text, written.offsets) == ("<s>the shop", " said", ((1, 5),))
+    assert ((prompt + written).text, (prompt + written).offsets) == (whole.text, whole.offsets)
+    values = np.arange(4.0)[None]
+    spans = tuple((i, i + 1) for i in range(4))
+    told = GenerationResult(prompt, written, values, targets=((0, 1),), sources=spans)
+    page = re.sub(
+        "<[^>]*>", "", re.search("<div class='tg-text'>(.*?)</div>", told._repr_html_())[1]
+    )
+    assert page == "&lt;s&gt;the shop said"
+    assert str(told).startswith("an explanation of 1 target, by 4 stretches")
+
+
 def test_by_text(result):
     np.testing.assert_allclose(result["fox"], result.attributions[:, 1:3].sum(1))
     np.testing.assert_allclose(result["A"], result.attributions[:, [0, 6]].sum(1))  # both
