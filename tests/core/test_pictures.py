@@ -1,5 +1,6 @@
 """Pictures of results: what they show, that nothing overlaps, and what stays of a failure."""
 
+import dataclasses
 import time
 from itertools import combinations
 
@@ -277,8 +278,20 @@ def test_methods_are_compared_by_record():
         compare({"a": 1}, x)
     with pytest.raises(ValueError, match="nothing to compare"):
         compare({})
+    with pytest.raises(ValueError, match="give compare a mapping"):
+        compare([MAPS])
     with pytest.raises(ValueError, match="different numbers of records"):
         compare({"a": AttributionResult(TABLE), "b": AttributionResult(TABLE[:2])})
+
+
+def test_what_is_compared_of_two_quantities_has_no_score_of_one():
+    of_one = result(MAPS, X, quantity=np.arange(3.0))
+    of_other = dataclasses.replace(of_one, quantity=np.arange(3.0) + 1)
+    for other, scored in ((of_one, True), (of_other, False)):
+        figure = compare({"a": of_one, "b": other}, X, fig=Figure())
+        said = figure.axes[0].get_xlabel()
+        assert ("score" in said) is scored
+        assert said == "record 0" or scored
 
 
 # -- whose figure --------------------------------------------------------------------------------
