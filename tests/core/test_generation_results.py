@@ -154,6 +154,16 @@ def test_heat_map(result):
     assert axes.images[0].get_clim() == (-17, 17)
 
 
+def test_the_labels_of_a_short_heat_map_are_inside(result):
+    figure = result.by([(0, 10)]).plot()
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for label in (axes.xaxis.label, axes.yaxis.label, figure.axes[1].yaxis.label):
+        box = label.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, label.get_text()
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, label.get_text()
+
+
 def test_names_of_a_prompt_without_a_tokenizer():
     model, ids = small_writer()
     found = explain_generation(model, None, ids, generate={"max_new_tokens": 3})

@@ -141,6 +141,13 @@ def test_labels_keep_both_ends():
 # -- what is shown -------------------------------------------------------------------------------
 
 
+def test_one_record_is_a_list_of_one():
+    with pytest.raises(ValueError, match=r"records is 3; it must be a list, such as \[3\]"):
+        result(TABLE).plot(records=3)
+    with pytest.raises(FileNotFoundError, match="there is no folder /none"):
+        result(TABLE).to_html("/none/x.html")
+
+
 def test_a_title_has_the_record_its_class_and_its_score(drawn):
     assert any(t.startswith("record 0 · a nam") for t in titles(drawn["bars"]))
     assert any(t.endswith("score -1e+04") for t in titles(drawn["images"]))
