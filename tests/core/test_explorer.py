@@ -69,6 +69,17 @@ def test_a_page_is_written_and_shows_others_beside(tmp_path):
     assert AttributionResult(np.zeros((300, 2))).to_html().count("<article") == 200
 
 
+def test_a_series_is_a_strip_for_each_channel():
+    values = R.normal(size=(2, 9, 2))
+    page = AttributionResult(values).named(features=["pulse", "<b>"]).to_html()
+    assert re.findall(r'<img alt="([^"]*)"', page) == ["pulse", "&lt;b&gt;"] * 2
+    assert page.count("steps 0 to 8") == 2
+    assert f"{values[0, :, 0].sum():+.3g}" in page
+    assert "under the strips" in page
+    embeddings = AttributionResult(R.normal(size=(1, 4, 32))).to_html()
+    assert len(re.findall(r'"trulens-token"', embeddings)) == 4
+
+
 def test_texts_are_a_part_of_it():
     text = AttributionResult(np.array([[1.0, 2.0, -0.5]])).named(tokens=[["un", "##like", "<b>"]])
     page = text.to_html(words=True, hidden_tokens=["<b>"])

@@ -62,6 +62,24 @@ def test_words(result):
     assert one.attributions.shape[0] == 3
 
 
+def test_blanks_that_are_no_tokens_are_shown():
+    """Tokenizers of words leave them out; text that is slices of a text has them too."""
+    offsets = ((0, 3), (3, 6), (7, 11), (12, 16))
+    whole = Tokens(np.arange(4), "<s>the shop said", offsets, np.arange(4) == 0)
+    assert whole.pieces == ["<s>", "the", " shop", " said"]
+    prompt, written = whole[:3], whole[3:]
+    assert (prompt.text, written.text, written.offsets) == ("<s>the shop", " said", ((1, 5),))
+    assert ((prompt + written).text, (prompt + written).offsets) == (whole.text, whole.offsets)
+    values = np.arange(4.0)[None]
+    spans = tuple((i, i + 1) for i in range(4))
+    told = GenerationResult(prompt, written, values, targets=((0, 1),), sources=spans)
+    page = re.sub(
+        "<[^>]*>", "", re.search("<div class='tg-text'>(.*?)</div>", told._repr_html_())[1]
+    )
+    assert page == "&lt;s&gt;the shop said"
+    assert str(told).startswith("an explanation of 1 target, by 4 stretches")
+
+
 def test_by_text(result):
     np.testing.assert_allclose(result["fox"], result.attributions[:, 1:3].sum(1))
     np.testing.assert_allclose(result["A"], result.attributions[:, [0, 6]].sum(1))  # both
@@ -134,6 +152,16 @@ def test_heat_map(result):
     np.testing.assert_array_equal(axes.images[0].get_array(), result.attributions)
     assert [t.get_text() for t in axes.get_yticklabels()] == ["do", "gs", "& co"]
     assert axes.images[0].get_clim() == (-17, 17)
+
+
+def test_the_labels_of_a_short_heat_map_are_inside(result):
+    figure = result.by([(0, 10)]).plot()
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for label in (axes.xaxis.label, axes.yaxis.label, figure.axes[1].yaxis.label):
+        box = label.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, label.get_text()
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, label.get_text()
 
 
 def test_names_of_a_prompt_without_a_tokenizer():

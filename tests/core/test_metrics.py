@@ -1,5 +1,6 @@
 """Metrics of what is known: linear models, one pixel, chance, equals; and what is refused."""
 
+import itertools
 import math
 
 import numpy as np
@@ -350,6 +351,14 @@ def test_evaluate_takes_what_there_is():
     figure = found.plot()
     titles = {axes.get_title() for axes in figure.axes}
     assert {"Deletion", "Deletion (lower is better)"} <= titles
+    figure.canvas.draw()
+    for axes in figure.axes:
+        boxes = [t.get_window_extent() for t in axes.get_xticklabels() if t.get_text()]
+        low, high = axes.bbox.x0 - 1, axes.bbox.x1 + 1
+        inside = [b for b in boxes if low <= (b.x0 + b.x1) / 2 <= high]
+        assert all(a.x1 < b.x0 for a, b in itertools.pairwise(inside)), axes.get_title()
+    lines = [line for line in figure.axes[0].lines if line.get_label() in found.methods]
+    assert len({line.get_linestyle() for line in lines}) == 4
 
 
 @pytest.mark.parametrize(
@@ -359,6 +368,7 @@ def test_evaluate_takes_what_there_is():
         (lambda m, x: evaluate({"random": x}, m, x), "choose others"),
         (lambda m, x: evaluate("saliency", m, x), "is a name"),
         (lambda m, x: evaluate(x, m, x, [0, 1], qoi=0), "not both"),
+        (lambda m, x: evaluate(x, m, x, metrics=["Deletion"]), "such as"),
         (lambda m, x: Deletion(m).score(x), "give these too"),
         (lambda m, x: Deletion(m).score(x[:, :3], x), "do not fit"),
         (lambda m, x: Deletion(m).score(Saliency(m)), "give these too"),

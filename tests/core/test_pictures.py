@@ -1,5 +1,6 @@
 """Pictures of results: what they show, that nothing overlaps, and what stays of a failure."""
 
+import dataclasses
 import time
 from itertools import combinations
 
@@ -140,6 +141,13 @@ def test_labels_keep_both_ends():
 # -- what is shown -------------------------------------------------------------------------------
 
 
+def test_one_record_is_a_list_of_one():
+    with pytest.raises(ValueError, match=r"records is 3; it must be a list, such as \[3\]"):
+        result(TABLE).plot(records=3)
+    with pytest.raises(FileNotFoundError, match="there is no folder /none"):
+        result(TABLE).to_html("/none/x.html")
+
+
 def test_a_title_has_the_record_its_class_and_its_score(drawn):
     assert any(t.startswith("record 0 · a nam") for t in titles(drawn["bars"]))
     assert any(t.endswith("score -1e+04") for t in titles(drawn["images"]))
@@ -277,8 +285,20 @@ def test_methods_are_compared_by_record():
         compare({"a": 1}, x)
     with pytest.raises(ValueError, match="nothing to compare"):
         compare({})
+    with pytest.raises(ValueError, match="give compare a mapping"):
+        compare([MAPS])
     with pytest.raises(ValueError, match="different numbers of records"):
         compare({"a": AttributionResult(TABLE), "b": AttributionResult(TABLE[:2])})
+
+
+def test_what_is_compared_of_two_quantities_has_no_score_of_one():
+    of_one = result(MAPS, X, quantity=np.arange(3.0))
+    of_other = dataclasses.replace(of_one, quantity=np.arange(3.0) + 1)
+    for other, scored in ((of_one, True), (of_other, False)):
+        figure = compare({"a": of_one, "b": other}, X, fig=Figure())
+        said = figure.axes[0].get_xlabel()
+        assert ("score" in said) is scored
+        assert said == "record 0" or scored
 
 
 # -- whose figure --------------------------------------------------------------------------------

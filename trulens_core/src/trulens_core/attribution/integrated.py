@@ -21,7 +21,7 @@ _DEFAULT_RESOLUTION = _Default(50)
 
 
 class IntegratedGradients(InputAttribution):
-    """Integrated gradients (Sundararajan et al., 2017): the mean gradient on a line, times it.
+    """Integrated gradients (Sundararajan et al., 2017): mean gradient on a line, times x − b.
 
         (x − b) ⊙ ∫₀¹ ∂q(b + α (x − b)) / ∂x dα
 

@@ -108,6 +108,7 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
         if segments is None and axis is not None:
             segments = Segments.grid(1)
         metrics = _standard(wrapper, segments, {**common, **work}, masks, isinstance(at, InputCut))
+    _check(metrics)
     every = {**judged, **guesses}
     return Evaluation(
         {n: {m.name: m.score(e) for m in metrics if m.judges(e)} for n, e in every.items()},
@@ -115,6 +116,12 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
         tuple(guesses),
         agreement(judged) if len(judged) > 1 else None,
     )
+
+
+def _check(metrics: Sequence[Any]) -> None:
+    for m in metrics:
+        if not isinstance(m, Metric):
+            raise ValueError(f"metrics holds {m!r}; give metrics, such as [Sparseness()]")
 
 
 def _classes(y: Any) -> QoI:

@@ -66,10 +66,14 @@ class Tokens:
 
     @property
     def pieces(self) -> list[str]:
-        """What each token writes; an empty text for all but the first of one character's tokens."""
+        """What each token writes; an empty text for all but the first of one character's tokens.
+
+        A blank that is no token's, as tokenizers of words leave, goes with the token after it, so
+        that pieces one after the other are the text.
+        """
         found, end = [], 0
-        for a, b in self.offsets:
-            found.append(self.text[max(a, end) : b])
+        for _, b in self.offsets:
+            found.append(self.text[end:b])
             end = max(end, b)
         return found
 
@@ -79,7 +83,8 @@ class Tokens:
         if step != 1:
             raise ValueError(f"tokens are sliced in order, found a step of {step}")
         offsets = self.offsets[start:stop]
-        first = offsets[0][0] if offsets else 0
+        before = max((b for _, b in self.offsets[:start]), default=0)
+        first = min(before, offsets[0][0]) if offsets else 0  # with the blank that is no token's
         last = max((b for _, b in offsets), default=first)
         turns = [t for t in self.turns if t.start < last and t.end > first]
         return Tokens(

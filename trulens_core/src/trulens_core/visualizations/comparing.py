@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from trulens_core.attribution import AttributionMethod
 from trulens_core.inputs import ModelInputs
 from trulens_core.results import AttributionResult
-from trulens_core.results.arrays import is_array
+from trulens_core.results.arrays import host, is_array
 from trulens_core.results.parts import parts
 from trulens_core.visualizations import image_panels
 from trulens_core.visualizations.canvas import WIDEST, arranged, canvas
@@ -61,6 +62,8 @@ def compare(
         >>> figure = compare(found, x, fig=Figure())
     """
     check_clip(clip)
+    if not isinstance(explanations, Mapping):
+        raise ValueError("give compare a mapping, {'a name': a result or a method, ...}")
     results = {name: _result(name, given, x) for name, given in explanations.items()}
     if not results:
         raise ValueError("there is nothing to compare; give a mapping from names to results")
@@ -100,10 +103,22 @@ def _result(name: str, given: Any, x: Any) -> AttributionResult:
 
 
 def _first(results: Mapping[str, AttributionResult]) -> AttributionResult:
-    """The first result, by the names of classes that any of them has."""
-    first = next(iter(results.values()))
+    """The first result, by the names of classes that any of them has.
+
+    Without its class and score where another result is of another quantity.
+    """
+    first, *others = results.values()
+    if any(_differ(first, r) for r in others):
+        first = dataclasses.replace(first, target=None, quantity=None)
     known = [r.names["classes"] for r in results.values() if r.names and "classes" in r.names]
     return first.named(classes=known[0]) if known else first
+
+
+def _differ(one: AttributionResult, other: AttributionResult) -> bool:
+    """Whether both are known to be of other quantities."""
+    pairs = (one.target, other.target), (one.quantity, other.quantity)
+    known = [(host(a), host(b)) for a, b in pairs if a is not None and b is not None]
+    return any(a.shape != b.shape or not np.allclose(a, b, rtol=1e-3) for a, b in known)
 
 
 def _image(first: AttributionResult, x: Any) -> Array | None:

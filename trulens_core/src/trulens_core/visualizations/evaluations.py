@@ -18,6 +18,8 @@ _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 """Of methods; they differ for colour-blind eyes too (Okabe and Ito)."""
 _LINES = ("-", "--", "-.", ":")
 _COLUMNS = 3
+_SHARES = {"Deletion": "share taken out", "Insertion": "share put back"}
+"""What the horizontal axis of a curve is."""
 
 
 def draw(found: Evaluation, fig: Any = None) -> Any:
@@ -60,7 +62,7 @@ def _styles(names: Sequence[str], guesses: Sequence[str]) -> dict[str, dict[str,
         if name in guesses:
             found[name] = {"color": GREY, "linestyle": _LINES[1 + guesses.index(name) % 3]}
         else:
-            line = _LINES[i // len(_COLORS) % len(_LINES)]
+            line = _LINES[i % len(_LINES)]  # of equal curves each is seen through the other
             found[name] = {"color": _COLORS[i % len(_COLORS)], "linestyle": line}
     return found
 
@@ -87,11 +89,13 @@ def _curves(
         steps = curve.steps
     axes.set_title(metric, fontsize=SMALL + 1)
     if steps is None:
-        axes.set_xlabel("share of the record", fontsize=SMALL)
+        axes.set_xlabel(_SHARES.get(metric, "share of the record"), fontsize=SMALL)
         axes.set_ylabel("quantity", fontsize=SMALL)
     else:
         named = [label(s, 14) for s in steps]
-        axes.set_xticks(range(len(steps)), named, rotation=30, ha="right")
+        turned = {"rotation": 30, "ha": "right"} if max(map(len, named), default=0) > 3 else {}
+        axes.set_xticks(range(len(steps)), named, **turned)
+        axes.set_xlabel("layers that forget", fontsize=SMALL)
         axes.set_ylabel("similarity", fontsize=SMALL)
     _quiet(axes)
 
@@ -113,6 +117,8 @@ def _means(axes: Any, metric: str, found: Evaluation, styles: Mapping[str, dict[
     better = judged[0][1].better if judged else None
     said = "" if better is None else f" ({better} is better)"
     axes.set_title(metric + said, fontsize=SMALL + 1)
+    axes.set_xlabel("mean ± standard error over records", fontsize=SMALL, color=GREY)
+    axes.locator_params(axis="x", nbins=5)
     _quiet(axes)
 
 

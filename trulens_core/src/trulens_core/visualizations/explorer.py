@@ -15,10 +15,10 @@ from trulens_core.results.fields import ResultFields
 from trulens_core.results.parts import Part, parts
 from trulens_core.results.records import count
 from trulens_core.visualizations import image_panels
-from trulens_core.visualizations.charts import strongest
+from trulens_core.visualizations.charts import MOST_CHANNELS, strongest
 from trulens_core.visualizations.explorer_page import SCRIPT, STYLE
 from trulens_core.visualizations.images import Array
-from trulens_core.visualizations.look import check_clip, sign_color
+from trulens_core.visualizations.look import check_clip, limit, sign_color
 from trulens_core.visualizations.pictures import encoded, replace_file
 from trulens_core.visualizations.result_parts import kind_of
 from trulens_core.visualizations.result_plots import chosen_records, explained_image
@@ -28,6 +28,12 @@ from trulens_core.visualizations.text_html import legend, without_card
 
 MOST_RECORDS = 200
 _MOST_BARS = 15
+_SCALES: dict[str, str] = {
+    "table": "the longest bar is the record's largest number",
+    "image": "full colour is the \xb1 number under the pictures",
+    "series": "full colour is the \xb1 number under the strips",
+    "text": "full colour is the \xb1 number at the end",
+}
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -86,10 +92,16 @@ class Explorer:
             f'<p>{more}</p><nav><button id="back" aria-label="record before">&#8592;</button>'
             '<select id="chosen" aria-label="record"></select>'
             '<button id="on" aria-label="next record">&#8594;</button></nav></header>'
-            f"<main>{rows}</main><footer>{legend('full colour is the largest of each scale')}"
+            f"<main>{rows}</main><footer>{self._legend()}"
             f'<output id="value" aria-live="polite"></output></footer><script>{SCRIPT}</script>'
             "</body></html>\n"
         )
+
+    def _legend(self) -> str:
+        """What the colours mean, in those that the page has."""
+        kinds = {_kind(r, p) for r in self.results.values() for p in parts(r)}
+        said = _SCALES[min(kinds)] if len(kinds) == 1 else "each has its own scale"
+        return legend(said, strong="text" not in kinds)
 
     def _record(self, record: int, place: int) -> str:
         columns = "".join(
@@ -103,12 +115,10 @@ class Explorer:
         return f'<article aria-label="{said}"{hidden}><h2>{said}</h2><div>{columns}</div></article>'
 
     def _explanation(self, result: ResultFields, record: int) -> str:
-        tokens = (result.names or {}).get("tokens")
         found = []
         for part in parts(result):
             name = f"<h4>{in_html(part.name)}</h4>" if part.name else ""
-            kind = kind_of(part.values, "text" if tokens is not None else None)
-            found.append(name + self._part(result, part, kind, record))
+            found.append(name + self._part(result, part, _kind(result, part), record))
         return "".join(found)
 
     def _part(self, result: ResultFields, part: Part, kind: str, record: int) -> str:
@@ -117,6 +127,8 @@ class Explorer:
         if kind == "table":
             names = (result.names or {}).get("features")
             return _bars(np.atleast_1d(part.values[record]).reshape(-1), names)
+        if kind == "series":
+            return _strips(part.values[record], (result.names or {}).get("features"), self.clip)
         tokens = (result.names or {}).get("tokens")
         how = Texts(result, tokens, self.words, self.hidden)
         alone = dataclasses.replace(how.result, target=None)
@@ -144,13 +156,41 @@ class Explorer:
         )
 
 
+def _kind(result: ResultFields, part: Part) -> str:
+    """How an array is shown; a long vector for each place is one of a text, as embeddings are."""
+    if (result.names or {}).get("tokens") is not None:
+        return "text"
+    kind = kind_of(part.values, None)
+    return "text" if kind == "series" and part.values.shape[2] > MOST_CHANNELS else kind
+
+
 def _picture(name: str, picture: Array, small: bool) -> str:
-    pixels = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
-    data = base64.b64encode(encoded(pixels, "png")).decode("ascii")
     style = ' class="small"' if small else ""
     return (
-        f'<figure><img{style} alt="{name}" src="data:image/png;base64,{data}">'
+        f'<figure><img{style} alt="{name}" src="{_source(picture)}">'
         f"<figcaption>{name}</figcaption></figure>"
+    )
+
+
+def _source(picture: Array) -> str:
+    pixels = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    return f"data:image/png;base64,{base64.b64encode(encoded(pixels, 'png')).decode('ascii')}"
+
+
+def _strips(values: Array, names: Sequence[Any] | None, clip: float) -> str:
+    """A strip of colour for each channel of (steps, channels), from the first step to the last."""
+    top = limit(values, clip)
+    found = image_panels.Map(values.T, top, False).colors()
+    known = [f"channel {i}" for i in range(len(found))] if names is None else [*map(str, names)]
+    rows = "".join(
+        f'<div class="row strip"><span class="name">{in_html(name)}</span>'
+        f'<img alt="{in_html(name)}" src="{_source(own[np.newaxis])}">'
+        f"<span>{np.nansum(numbers):+.3g}</span></div>"
+        for name, own, numbers in zip(known, found, values.T, strict=True)
+    )
+    return (
+        f'<div class="maps strips">{rows}<p>steps 0 to {len(values) - 1} from left to right, on '
+        f"the right their sum; full colour is &#177;{top:.3g}</p></div>"
     )
 
 

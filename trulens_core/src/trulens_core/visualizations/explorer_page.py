@@ -24,6 +24,8 @@ img.small{image-rendering:pixelated}
 .row{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr) 72px;gap:8px;
 align-items:center;font-size:13px}
 .row>:first-child,.row>:last-child{text-align:right}.row:hover{background:#f0f0f0}
+.strips{display:block}.strip{grid-template-columns:minmax(0,1fr) minmax(0,5fr) 72px;margin:2px 0}
+.strip img{height:22px;image-rendering:pixelated;cursor:default}
 .bar{position:relative;height:14px;background:linear-gradient(#999,#999) center/1px 100% no-repeat}
 .bar i{position:absolute;top:0;bottom:0}
 footer{position:sticky;bottom:0;background:var(--ground);padding:6px 0;min-height:1.5em}
@@ -50,7 +52,7 @@ document.onkeydown = (e) => {
   const by = {ArrowLeft: -1, ArrowRight: 1, Home: -1e9, End: 1e9}[e.key];
   if (by) { step(by); e.preventDefault(); }
 };
-document.querySelectorAll('.maps').forEach((maps) => {
+document.querySelectorAll('.maps[data-values]').forEach((maps) => {
   let numbers = null;
   const width = Number(maps.dataset.width), height = Number(maps.dataset.height);
   maps.onmousemove = (e) => {

@@ -195,8 +195,8 @@ def _key(result: GenerationFields) -> str:
     return (
         "<div class='tg-key'>"
         f"<b style='{_style(1.0)}'>raises</b> or <b style='{_style(-1.0)}'>lowers</b> {what} of "
-        "the framed token under the mouse or the keyboard&#8217;s focus; a click keeps it, "
-        "Escape lets go</div>"
+        "the framed token that the mouse or the Tab key is on; a click holds it, Escape lets go. "
+        "Full colour is the largest number of that token.</div>"
     )
 
 
@@ -204,7 +204,9 @@ def _first(result: GenerationFields) -> str:
     name = str(result.method.get("name") or "")
     base = result.method.get("baseline")
     more = f", baseline {base}" if base else ""
-    return f"All {len(result)} targets together{f' ({name}{more})' if name else ''}"
+    n = len(result)
+    what = f"The sum of all {n} framed tokens" if n > 1 else "The framed token"
+    return what + (f" ({name}{more})" if name else "")
 
 
 def _data(result: GenerationFields, total: Any) -> str:

@@ -18,7 +18,8 @@ _STRONGEST = 4
 def lines(result: GenerationFields) -> Iterator[str]:
     """What it is, and for each target what it rests on most, a line each."""
     name = result.method.get("name") or "an explanation"
-    yield f"{name} of {len(result)} targets, by {len(result.sources)} stretches of the text"
+    n = len(result)
+    yield f"{name} of {n} target{'s' * (n != 1)}, by {len(result.sources)} stretches of the text"
     yield f"prompt: {visible(result.inputs.text)}"
     shown = [visible(s.strip()) for s in result.outputs_shown]
     width = max(map(len, shown), default=0)

@@ -59,6 +59,8 @@ def encoded(pixels: Array, form: str) -> bytes:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Puts the content at the path in one step."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}")
     draft = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with draft.open("xb") as file:

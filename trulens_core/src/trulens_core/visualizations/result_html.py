@@ -127,7 +127,7 @@ def _image(values: Array) -> str:
     width = min(640, max(240, pixels.shape[1]))
     style = f"width:{width}px;max-width:100%;image-rendering:pixelated;border:1px solid #bbb"
     image = f'<img alt="attributions" style="{style}" src="data:image/png;base64,{data}">'
-    return image + legend("full colour is each record's largest number")
+    return image + legend("full colour is each record's largest number", strong=True)
 
 
 def _cell(text: str, fraction: float = 0.0, *, head: bool = False) -> str:

@@ -264,6 +264,8 @@ def chosen_records(
     """Which records are drawn: those named, at the most so many, or the first few."""
     if records is None:
         return list(range(min(MOST_RECORDS, len(values))))
+    if isinstance(records, int):
+        raise ValueError(f"records is {records}; it must be a list, such as [{records}]")
     for r in records:
         if not -len(values) <= r < len(values):
             raise IndexError(f"records has {r}, but there are {len(values)} records")

@@ -15,6 +15,8 @@ from trulens_core.visualizations.text_colors import (
     LOWERS,
     QUIET,
     RAISES,
+    STRONG_LOWERS,
+    STRONG_RAISES,
     VISIBLE,
     css,
     edge,
@@ -102,11 +104,13 @@ def _remark(line: TextLine, column: Column) -> str:
     return f'<span style="{_REMARK}">{text}</span>'
 
 
-def legend(text: str = "full colour is the \xb1 number at the end") -> str:
-    """What the colours mean; the text says of how much."""
+def legend(text: str = "full colour is the \xb1 number at the end", *, strong: bool = False) -> str:
+    """What the colours mean; the text says of how much. Strong colours are those of pictures."""
+    ends = (LOWERS, GROUND, RAISES)
+    stops = (STRONG_LOWERS, *ends, STRONG_RAISES) if strong else ends
     ramp = (
         "display:inline-block;width:120px;height:10px;vertical-align:middle;margin:0 6px;"
-        f"background:linear-gradient(to right,{css(LOWERS)},{css(GROUND)},{css(RAISES)});"
+        f"background:linear-gradient(to right,{','.join(map(css, stops))});"
         "border:1px solid #bbb"
     )
     lowers = f'<span style="border-bottom:2px {_underline(-1.0)}">lowers</span>'
