@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,11 +14,12 @@ SMALL = 2**20
 _PLAIN = {torch.Tensor, nn.Parameter}
 
 
-_place = torch.Tensor.data_ptr
+_is_at: Any = torch.Tensor.is_set_to
+"""The same memory in the same order: a transposed view begins where the whole does."""
 
 
 def _give_back(t: torch.Tensor, memory: torch.Tensor) -> None:
-    if t.data_ptr() != memory.data_ptr():
+    if not t.is_set_to(memory):
         t.data = memory
 
 
@@ -113,7 +115,7 @@ class Values:
 
     def _put_back_memory(self) -> None:
         for tensors, memories, _ in self._groups:
-            if list(map(_place, tensors)) != list(map(_place, memories)):
+            if not all(map(_is_at, tensors, memories)):
                 list(map(_give_back, tensors, memories))
         for t, memory, _ in self._watched:
             if memory is not None:
