@@ -12,6 +12,7 @@ from trulens_core import (
     ClassQoI,
     Cut,
     CutError,
+    InputAttribution,
     InputCut,
     IntegratedGradients,
     InternalInfluence,
@@ -129,6 +130,18 @@ def test_at_a_layer_of_nodes_and_by_numbers_of_nodes():
     counts = torch.tensor([3, 2, 2])
     by_number = method.attributions(NODES, EDGES, counts, WEIGHTS)
     assert torch.equal(found, by_number)
+
+
+def test_a_graph_that_is_not_finite_is_so_alone():
+    nodes = NODES.clone()
+    nodes[4] = torch.inf
+    method = InputAttribution(WRAPPERS[False], qoi=1, multiply_activation=False)
+    with pytest.warns(UserWarning, match="finite"):
+        result = method.explain(nodes, *GIVEN[1:])
+    whole = method.explain(*GIVEN)
+    fine = GRAPH != 1
+    assert relative_error(result.quantity[[0, 2]].numpy(), whole.quantity[[0, 2]].numpy()) < 1e-12
+    assert torch.equal(result.attributions[fine], whole.attributions[fine])
 
 
 def test_rows_are_told_as_those_of_their_records():
