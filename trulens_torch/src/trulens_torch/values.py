@@ -15,7 +15,7 @@ _PLAIN = {torch.Tensor, nn.Parameter}
 
 
 def _are_at(tensors: list[torch.Tensor], memories: list[torch.Tensor]) -> bool:
-    """Whether all lie where they lay, and in the same order: a transposed view begins there, too."""
+    """Whether all lie where they lay, and in the same order, as transposed views do not."""
     try:
         return all(map(_IS_SET_TO, tensors, memories))
     except RuntimeError:  # of meta tensors, and of another type or device, it cannot be asked
