@@ -8,8 +8,10 @@ from trulens_core import (
     ExpectedGradients,
     IntegratedGradients,
     InternalInfluence,
+    LinearDoi,
     Parts,
     Statistic,
+    get_model_wrapper,
 )
 from trulens_core.testing import small_model
 
@@ -44,6 +46,34 @@ def test_statistics(statistic, error, said):
     model, x = small_model()
     with pytest.raises(error, match=said):
         InternalInfluence(model, None, 0, "point", statistic=statistic).attributions(x)
+
+
+class Highest(Statistic):
+    """The largest quantity over the points, which needs no gradient."""
+
+    gradients = False
+
+    def start(self, backend, points):
+        self.xp, self.found = backend.xp, None
+        return self
+
+    def add(self, got, seen):
+        highest = self.xp.max(got.quantities[0], axis=0)
+        self.found = highest if self.found is None else self.xp.maximum(self.found, highest)
+
+    def finish(self):
+        return Parts([[self.found]])
+
+
+def test_points_on_a_line_without_gradients():
+    """The distribution has its baseline, which nothing else asks for."""
+    wrapper, x = small_model()
+    model = get_model_wrapper(wrapper)
+    doi = LinearDoi(0.5, resolution=5)
+    found = InternalInfluence(model, None, 0, doi, False, statistic=Highest()).attributions(x)
+    points = [x + i / 4 * (0.5 - x) for i in range(5)]
+    expected = np.max([np.asarray(model(p))[:, 0] for p in points], axis=0)
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_path_is_multiplied():

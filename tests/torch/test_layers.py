@@ -6,6 +6,7 @@ import runpy
 import warnings
 from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from torch import nn
 
 from trulens_core import (
     AmbiguousLayerError,
+    CalledSeveralTimesError,
     Cut,
+    InputCut,
     InternalInfluence,
-    LayerNotReachedError,
     LogitCut,
     OutputCut,
+    Slice,
     UnknownLayerError,
     get_model_wrapper,
 )
@@ -290,11 +293,63 @@ def test_the_model_s_own_layers_may_have_our_names():
 
 
 def test_a_layer_that_was_replaced(model, wrapper):
+    value(wrapper, "fc")
     model.fc = nn.Linear(4, 3).double()
     assert torch.equal(wrapper(X), model(X))
-    with pytest.raises(LayerNotReachedError, match=r"'fc'.*replaced.*wrap the model again"):
-        value(wrapper, "fc")
+    assert torch.equal(value(wrapper, "fc"), model(X))
     assert torch.equal(value(get_model_wrapper(model), "fc"), model(X))
+
+
+def test_a_layer_that_was_removed():
+    model = nn.Sequential(OrderedDict(a=nn.Linear(4, 4), b=nn.Linear(4, 4))).double()
+    wrapper = get_model_wrapper(model)
+    value(wrapper, "b")
+    del model.b
+    with pytest.raises(UnknownLayerError, match="no layer 'b'"):
+        value(wrapper, "b")
+
+
+class Twice(nn.Module):
+    """Calls a layer as often as it is told, in one of the ways in which models keep options."""
+
+    def __init__(self, options):
+        super().__init__()
+        self.a, self.b, self.options = nn.Linear(4, 4), nn.Linear(4, 4), options
+
+    def forward(self, x):
+        held = self.options if isinstance(self.options, dict) else vars(self.options)["inside"][0]
+        for _ in range(held["n"]):
+            x = self.a(x).tanh()
+        return self.b(x)
+
+
+def test_layers_that_change_places():
+    """A name means the layer that has it now."""
+    model = Twice({"n": 1}).double()
+    methods = [
+        InternalInfluence(model, cuts, 0, "point", multiply_activation=False)
+        for cuts in (Slice(InputCut(), Cut("a")), Slice(Cut("a"), OutputCut()))
+    ]
+    for _ in range(3):
+        model.a, model.b = model.b, model.a
+        x = X.clone().requires_grad_()
+        h = model.a(x)
+        (after,) = torch.autograd.grad(model.b(h.tanh())[:, 0].sum(), h, retain_graph=True)
+        (before,) = torch.autograd.grad(h[:, 0].sum(), x)
+        for method, expected in zip(methods, (before, after), strict=True):
+            assert torch.equal(method.attributions(X), expected)
+
+
+@pytest.mark.parametrize("options", [{"n": 1}, SimpleNamespace(inside=[{"n": 1}])])
+def test_options_that_change_where_they_are(options):
+    """How often a layer is called is found out anew where what a model holds has changed inside."""
+    model = Twice(options).double()
+    method = InternalInfluence(model, Slice(InputCut(), Cut("a")), 0, "point")
+    for _ in range(2):
+        method.attributions(X)
+    (options if isinstance(options, dict) else options.inside[0])["n"] = 2
+    with pytest.raises(CalledSeveralTimesError):
+        method.attributions(X)
 
 
 def test_weights_of_another_type(model, wrapper):

@@ -12,6 +12,7 @@ from trulens_core import (
     ClassQoI,
     Cut,
     CutError,
+    InputAttribution,
     InputCut,
     IntegratedGradients,
     InternalInfluence,
@@ -129,6 +130,36 @@ def test_at_a_layer_of_nodes_and_by_numbers_of_nodes():
     counts = torch.tensor([3, 2, 2])
     by_number = method.attributions(NODES, EDGES, counts, WEIGHTS)
     assert torch.equal(found, by_number)
+
+
+def test_a_graph_that_is_not_finite_is_so_alone():
+    nodes = NODES.clone()
+    nodes[4] = torch.inf
+    method = InputAttribution(WRAPPERS[False], qoi=1, multiply_activation=False)
+    with pytest.warns(UserWarning, match="finite"):
+        result = method.explain(nodes, *GIVEN[1:])
+    whole = method.explain(*GIVEN)
+    fine = GRAPH != 1
+    assert relative_error(result.quantity[[0, 2]].numpy(), whole.quantity[[0, 2]].numpy()) < 1e-12
+    assert torch.equal(result.attributions[fine], whole.attributions[fine])
+
+
+def test_rows_are_told_as_those_of_their_records():
+    """In a table, in pictures and in words; what is a record's own stands with its rows."""
+    result = IntegratedGradients(WRAPPERS[True], qoi=1, resolution=4).explain(*GIVEN)
+    frame = result.to_frame()
+    assert frame.index.names == ["record", "row"]
+    assert list(frame.index) == [*zip(GRAPH.tolist(), range(7), strict=True)]
+    figure = result.plot()
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles[3] == f"row 3 of record 1 · score {result.quantity[1]:.3g}"
+    assert "row 3 of record 1" in result.to_html()
+    assert ">row<" in result._repr_html_()
+    with pytest.raises(ValueError, match="a row is only a part"):
+        result.plot(kind="waterfall")
+    cut = InputCut(names=["x", "edge_weight"])
+    both = IntegratedGradients(WRAPPERS[True], qoi=1, doi_cut=cut, resolution=4).explain(*GIVEN)
+    assert "row 3" in both.plot(records=[3]).subfigs[0].axes[0].get_title()
 
 
 @pytest.mark.parametrize(

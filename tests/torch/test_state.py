@@ -327,3 +327,30 @@ def test_the_caller_s_models_inside_a_quantity_are_left_alone(model):
         wrapper, (InputCut(), None), lambda y: y[:, 0] * factor, LinearDoi(resolution=3)
     ).attributions(X)
     assert relative_error(found, expected) <= 1e-5
+
+
+class Turned(nn.Module):
+    """Gives its weights the same memory in another order, and leaves them so."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4, bias=False)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        self.layer.weight.data = self.layer.weight.data.t()
+        return self.head(self.layer(x).tanh())
+
+
+def test_weights_that_forward_turns_over_are_turned_back():
+    torch.manual_seed(0)
+    model = Turned()
+    before = model.layer.weight.detach().clone()
+    method = InputAttribution(model, qoi=0, multiply_activation=False)
+    for _ in range(3):
+        found = method.attributions(torch.from_numpy(X))
+        assert torch.equal(model.layer.weight, before)
+        assert model.layer.weight.is_contiguous()
+    x = torch.from_numpy(X).requires_grad_()
+    model(x)[:, 0].sum().backward()
+    assert torch.equal(found, x.grad)

@@ -363,7 +363,7 @@ def test_ctrl_c_in_a_program_with_a_progress_bar(tmp_path):
         text=True,
     ) as child:
         shown = ""
-        while "row" not in shown and child.poll() is None:  # the bar counts rows
+        while " of " not in shown and child.poll() is None:  # the bar counts records
             shown += child.stderr.read(20)
         child.send_signal(signal.SIGINT)
         out, rest = child.communicate(timeout=PATIENCE)

@@ -21,7 +21,7 @@ Found = list[torch.Tensor | None]
 
 
 def is_half(q: torch.Tensor, leaves: Sequence[torch.Tensor]) -> bool:
-    """Whether gradients on the way from a quantity to the leaves may be float16."""
+    """Whether gradients at either end are float16; those of a part in between go unseen."""
     if any([t.dtype == torch.float16 for t in (q, *leaves)]):
         return True
     kind = q.device.type
@@ -33,6 +33,8 @@ def is_linear(q: torch.Tensor) -> bool:
 
     A rule of the backward pass need not be, nor a backward function of the model's own (one that
     clips, say): there is no factor for those.
+    What a hook on a tensor inside of the model does to its gradient (`h.register_hook`) is no part
+    of the graph, and goes unseen.
     """
     seen: set[Any] = set()
     left: list[Any] = [q.grad_fn]

@@ -41,13 +41,14 @@ class Layers:
 
     def __init__(self, model: nn.Module, owner: str) -> None:
         self._owner = owner
+        self._all = _named(model)
         self.modules: dict[str, nn.Module] = {}
         self._aliases: dict[str, str] = {}
         self._scripted: set[str] = set()
         names = model.names if isinstance(model, FunctionModel) else []
         self._only = names if len(names) == 1 else []
         first: dict[nn.Module, str] = {}
-        for raw, module in model.named_modules(remove_duplicate=False):
+        for raw, module in self._all:
             name = _stripped(raw)
             if not name or name in self._aliases:
                 continue
@@ -57,6 +58,10 @@ class Layers:
             if isinstance(module, torch.jit.ScriptModule):
                 self._scripted.add(name)
         self.names = first
+
+    def again(self, model: nn.Module) -> Layers:
+        """These, where the model holds the same modules by the same names."""
+        return self if _named(model) == self._all else Layers(model, self._owner)
 
     def listed(self) -> list[Layer]:
         """All layers, shared ones once."""
@@ -114,6 +119,10 @@ class Layers:
             stacklevel=2,
         )
         return fits[0]
+
+
+def _named(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    return list(model.named_modules(remove_duplicate=False))
 
 
 def _count(module: nn.Module) -> int | None:

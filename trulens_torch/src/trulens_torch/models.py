@@ -93,9 +93,10 @@ class TorchModelWrapper(ModelWrapper):
         self._known = StepCache(_KEPT)
         self._hooks = Undo()
         self._keeping: Self | None = None
+        self._named: Survey | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_hooks": Undo(), "_keeping": None}
+        return {**vars(self), "_hooks": Undo(), "_keeping": None, "_named": None}
 
     @property
     def _owner(self) -> str:
@@ -105,6 +106,7 @@ class TorchModelWrapper(ModelWrapper):
 
     def layers(self, *args: Any, **kwargs: Any) -> Sequence[Layer]:
         """The layers by name; given inputs, with their outputs' shapes and how often called."""
+        self._layers = self._layers.again(self._runner)
         listed = self._layers.listed()
         if not args and not kwargs:
             return listed
@@ -201,12 +203,14 @@ class TorchModelWrapper(ModelWrapper):
 
     def opened(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[None]:
         del inputs, at
-        if isinstance(self._runner, FunctionModel) and self._runner.look():
-            self._layers = Layers(self._runner, self._owner)
+        if isinstance(self._runner, FunctionModel):
+            self._runner.look()
 
         def enter(undo: Undo, survey: Survey) -> None:
             undo.note(self._unhook)
             self._revisions.look(survey)
+            if survey is not self._named:
+                self._named, self._layers = survey, self._layers.again(self._runner)
 
         known = self._revisions.survey
         return session(self._runner, self.force_eval, enter, known, self.keeps_graph)
@@ -331,12 +335,6 @@ class TorchModelWrapper(ModelWrapper):
     def not_reached(self, cut: Cut, calls: int) -> str:
         text = super().not_reached(cut, calls)
         name = self._layers.find(cut.name)
-        now = Layers(self._runner, self._owner).modules.get(name)
-        if now is not self._layers.modules[name]:
-            return (
-                f"the layer of {cut} was replaced or removed after the model was wrapped; wrap the "
-                "model again"
-            )
         if isinstance(self._runner, torch.fx.GraphModule):
             return (
                 f"the layer of {cut} was not called: this program uses weights without calling "

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
+from collections import deque
+from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 import torch
+from torch import nn
 
-from trulens_torch.survey import Held, Survey
+from trulens_torch.contents import is_plain
+from trulens_torch.survey import EVERY_MODULES, Held, Survey
 
 
 class Revisions:
     """Counts the changes of a model between calls: of its modules, their attributes and hooks.
 
-    Attributes are compared by identity: what an object that a module holds has inside is not seen.
-    A copy, and what is unpickled, knows nothing.
+    Attributes are compared by identity, and so is what they hold inside: options in a dict, or in
+    an object (`model.config.depth = 2`), down to a few levels. A copy, and what is unpickled, knows
+    nothing.
 
     Attributes:
         now: the number of the present state.
@@ -25,15 +32,19 @@ class Revisions:
         self.now = 0
         self.survey: Survey | None = None
         self._hooks: list[int] = []
+        self._inside: list[Any] = []
 
     def __reduce__(self) -> tuple[type[Revisions], tuple[()]]:
         return Revisions, ()
 
     def look(self, survey: Survey) -> None:
         """See what the model is now."""
-        last, hooks = self.survey, self._hooks
-        self.survey, self._hooks = survey, _hooks(survey)
-        if not (hooks == self._hooks and _alike(last, survey)):
+        last, hooks, inside = self.survey, self._hooks, self._inside
+        self.survey, self._hooks, self._inside = survey, _hooks(survey), _inside(survey)
+        same = _same_objects(inside, self._inside)
+        if not same:  # there may be others in them now
+            self._inside = _inside(survey, anew=True)
+        if not (same and hooks == self._hooks and _alike(last, survey)):
             self.now += 1
 
 
@@ -48,7 +59,53 @@ def _alike(a: Survey | None, b: Survey) -> bool:
 
 
 def _holds_the_same(a: Held, b: Held) -> bool:
-    return _same(a.before, b.before)
+    modules = a.modules.keys() == b.modules.keys() and _same(a.modules, b.modules)
+    return modules and _same(a.before, b.before)
+
+
+_MANY = 1000
+"""Containers; in a model that holds more, or larger ones, the rest is not looked at."""
+
+_DEEP = 3
+
+
+def _inside(survey: Survey, anew: bool = False) -> list[Any]:
+    """What modules' attributes have inside, down to a few levels, one list for all."""
+    held = None if anew else survey.kept.get("containers")
+    if held is None:
+        values = [v for h in survey.held for n, v in h.before.items() if n not in EVERY_MODULES]
+        held = survey.kept["containers"] = _containers(values)
+    return list(itertools.chain.from_iterable(map(_members, held)))
+
+
+def _containers(values: Iterable[Any]) -> list[Any]:
+    """The containers among values and inside of them, objects' attributes likewise, each once."""
+    found: dict[int, Any] = {}
+    for _ in range(_DEEP):
+        held = [x for x in map(_container, values) if x is not None and len(x) <= _MANY]
+        new = {id(x): x for x in held if id(x) not in found}
+        found |= new
+        if not new or len(found) > _MANY:
+            break
+        values = itertools.chain.from_iterable(map(_members, new.values()))
+    return list(found.values())[:_MANY]
+
+
+def _container(value: Any) -> Any:
+    if is_plain(value) or isinstance(value, torch.Tensor | nn.Module | type | ModuleType):
+        return None
+    if isinstance(value, list | tuple | dict | set | deque):
+        return value
+    held = getattr(value, "__dict__", None)
+    return held if isinstance(held, dict) else None
+
+
+def _members(container: Any) -> tuple[Any, ...]:
+    return tuple(container.values() if isinstance(container, dict) else container)
+
+
+def _same_objects(a: list[Any], b: list[Any]) -> bool:
+    return len(a) == len(b) and all(map(operator.is_, a, b))
 
 
 class Written:

@@ -12,12 +12,9 @@ from torch import nn
 
 from trulens_core.errors import TrulensWarning
 from trulens_torch.contents import Contents, holds_tensors, is_plain, same
-from trulens_torch.survey import Held, Survey, registries
+from trulens_torch.survey import EVERY_MODULES, Held, Survey, registries
 from trulens_torch.undo import Undo
 from trulens_torch.values import SMALL, Values, Watched
-
-_EVERY_MODULES = frozenset(vars(nn.Module()))
-"""The attributes that every module has."""
 
 _ABSENT = object()
 
@@ -185,7 +182,7 @@ def _of_own(held: Held) -> Iterator[_Step]:
             yield _copy, own, owner
         elif not _is_torchs(module):
             yield _copy_small, own, owner
-    for name in attributes.keys() - _EVERY_MODULES:
+    for name in attributes.keys() - EVERY_MODULES:
         if not is_plain(attributes[name]):
             yield _keep, attributes[name], owner
 

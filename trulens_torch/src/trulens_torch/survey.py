@@ -14,6 +14,9 @@ from torch import nn
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _UNSAVED = "_non_persistent_buffers_set"
 
+EVERY_MODULES = frozenset(vars(nn.Module()))
+"""The attributes that every module has."""
+
 registries = operator.itemgetter(*_REGISTRIES, _UNSAVED)
 """A module's dicts of parameters, buffers and modules, and its set of buffers not saved."""
 

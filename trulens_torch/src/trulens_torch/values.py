@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,11 +14,20 @@ SMALL = 2**20
 _PLAIN = {torch.Tensor, nn.Parameter}
 
 
-_place = torch.Tensor.data_ptr
+def _are_at(tensors: list[torch.Tensor], memories: list[torch.Tensor]) -> bool:
+    """Whether all lie where they lay, and in the same order, as transposed views do not."""
+    try:
+        return all(map(_IS_SET_TO, tensors, memories))
+    except RuntimeError:  # of meta tensors, and of another type or device, it cannot be asked
+        return False
+
+
+_IS_SET_TO: Any = torch.Tensor.is_set_to
 
 
 def _give_back(t: torch.Tensor, memory: torch.Tensor) -> None:
-    if t.data_ptr() != memory.data_ptr():
+    empty = t.is_meta and memory.is_meta
+    if not empty and not _are_at([t], [memory]):
         t.data = memory
 
 
@@ -113,7 +123,7 @@ class Values:
 
     def _put_back_memory(self) -> None:
         for tensors, memories, _ in self._groups:
-            if list(map(_place, tensors)) != list(map(_place, memories)):
+            if not _are_at(tensors, memories):
                 list(map(_give_back, tensors, memories))
         for t, memory, _ in self._watched:
             if memory is not None:

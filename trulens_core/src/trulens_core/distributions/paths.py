@@ -188,7 +188,8 @@ class LinearDoi(DoI):
         return Formula(_on_line, lambda _, i, j: [np.asarray(alphas[i:j])])
 
     def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
-        assert baseline is not None
+        if baseline is None:  # a question without gradients has no use for it
+            baseline = self.baseline_values(records)
         alphas, weights = self._nodes
         backend = records.backend
         between = backend.pure(_between)

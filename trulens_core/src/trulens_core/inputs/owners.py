@@ -62,8 +62,16 @@ class Owners:
         owners = self._owners(int(x.shape[0]))
         if owners is None:
             return x
-        own = (owners[np.newaxis] == np.arange(self.records)[:, np.newaxis]).astype("float64")
-        return backend.xp.matmul(backend.from_numpy(own, like=x), x)
+        # each from its own alone: a product with zeros would give one record's NaN to all
+        counts = np.bincount(owners, minlength=self.records)
+        place = np.arange(max(counts.max(), 1))
+        own = place < counts[:, np.newaxis]
+        first = np.cumsum(counts) - counts
+        at = np.argsort(owners, kind="stable")[np.where(own, first[:, np.newaxis] + place, 0)]
+        xp = backend.xp
+        taken = xp.reshape(xp.take(x, backend.from_numpy(at.reshape(-1), like=x), axis=0), at.shape)
+        held = backend.from_numpy(own, like=x)
+        return xp.sum(xp.where(held, taken, xp.zeros_like(taken)), axis=1)
 
     def _owners(self, n: int) -> np.ndarray[Any, Any] | None:
         """The records of n numbers; None where each is a record's own."""

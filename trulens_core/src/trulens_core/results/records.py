@@ -37,6 +37,21 @@ def rows_of(result: ResultFields) -> Array | None:
     return np.asarray(names["rows"]) if "rows" in names else None
 
 
+def named(result: ResultFields, place: int) -> tuple[str, int | None]:
+    """What a place among the attributions is called, and the record whose numbers it shares.
+
+    A row of a record that owns several is named as such; whose it is, is not told of rows of
+    several kinds.
+    """
+    rows = rows_of(result)
+    if rows is None:
+        return f"record {place}", place
+    if {int(x.shape[0]) for x in leaves(result.attributions)} != {len(rows)}:
+        return f"row {place}", None
+    record = int(rows[place])
+    return f"row {place} of record {record}", record
+
+
 def chosen(result: ResultFields, index: Any) -> dict[str, Any]:
     """The fields of the result that the records at an index have, those that differ."""
     n = count(result)

@@ -130,7 +130,8 @@ class AttributionResult(ResultFields):
         """A pandas DataFrame (extra `table`).
 
         Of (records, features) a row per record and a column per feature; of anything with more
-        axes a row per number, with its record, its place on each axis and its token.
+        axes a row per number, with its record, its place on each axis and its token. Where records
+        own rows (`rows=`), each is told by its record and its own number.
 
         Raises:
             ImportError: where pandas is not installed.

@@ -13,6 +13,7 @@ from trulens_core.optional import require
 from trulens_core.results.arrays import Array, host, is_array
 from trulens_core.results.fields import ResultFields
 from trulens_core.results.parts import Part, parts
+from trulens_core.results.records import named, rows_of
 from trulens_core.slices import INPUT
 
 
@@ -82,9 +83,17 @@ def to_frame(result: ResultFields) -> Any:
     if all(p.values.ndim <= 2 for p in found):
         frames = [pandas.DataFrame(_flat(p.values), columns=_columns(result, p)) for p in found]
         whole = pandas.concat(frames, axis=1)
-        whole.index.name = "record"
+        whole.index = _index(pandas, result, len(whole))
         return whole
     return pandas.concat([_long(pandas, result, p) for p in found], ignore_index=True)
+
+
+def _index(pandas: Any, result: ResultFields, n: int) -> Any:
+    """The records; where these own rows, each row's record and its own number."""
+    if rows_of(result) is None:
+        return pandas.RangeIndex(n, name="record")
+    owners = [named(result, i)[1] for i in range(n)]
+    return pandas.MultiIndex.from_arrays([owners, range(n)], names=["record", "row"])
 
 
 def _flat(values: Array) -> Array:
@@ -103,6 +112,8 @@ def _long(pandas: Any, result: ResultFields, part: Part) -> Any:
     """A row per number: its record, its part, its place on each axis, its name and its value."""
     places = np.indices(part.values.shape).reshape(part.values.ndim, -1)
     columns: dict[str, Any] = {"record": places[0]}
+    if rows_of(result) is not None:
+        columns = {"record": [named(result, i)[1] for i in places[0]], "row": places[0]}
     if part.name:
         columns["part"] = [part.name] * places.shape[1]
     columns |= {f"axis {i}": row for i, row in enumerate(places[1:], 1)}

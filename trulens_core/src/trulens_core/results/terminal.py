@@ -10,7 +10,7 @@ import numpy as np
 from trulens_core.results.arrays import host
 from trulens_core.results.fields import ResultFields
 from trulens_core.results.parts import parts
-from trulens_core.results.records import count
+from trulens_core.results.records import count, named
 from trulens_core.results.tables import top
 
 _STRONGEST = 5
@@ -32,7 +32,8 @@ def lines(result: ResultFields, records: int) -> Iterator[str]:
     n = count(result)
     for i, strongest in enumerate(top(result, _STRONGEST)[:records]):
         found = "  ".join(f"{(s.part + ' ' + s.name).strip()} {s.value:+.3g}" for s in strongest)
-        yield f"record {i}{_numbers(result, i)}: {found}"
+        name, record = named(result, i)
+        yield f"{name}{'' if record is None else _numbers(result, record)}: {found}"
     if n > records:
         yield f"and {n - records} more records"
 

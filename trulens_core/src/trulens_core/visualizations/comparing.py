@@ -13,6 +13,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.results import AttributionResult
 from trulens_core.results.arrays import host, is_array
 from trulens_core.results.parts import parts
+from trulens_core.results.records import named
 from trulens_core.visualizations import image_panels
 from trulens_core.visualizations.canvas import WIDEST, arranged, canvas
 from trulens_core.visualizations.images import Array, as_array
@@ -157,7 +158,9 @@ def _grid(
                 image_panels.panel(axes, shown[i], said)
             for axes, (name, found) in zip(panels, maps.items(), strict=True):
                 picture = found[i].colors() if shown is None else found[i].over(shown[i])
-                image_panels.panel(axes, picture, "" if shown is not None else f"record {record}")
+                image_panels.panel(
+                    axes, picture, "" if shown is not None else named(first, record)[0]
+                )
                 image_panels.bar(found[i], axes)
                 if i == 0:
                     # in one line, above the powers of ten of the bars

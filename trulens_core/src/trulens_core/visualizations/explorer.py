@@ -13,7 +13,7 @@ import numpy as np
 from trulens_core.results.arrays import host
 from trulens_core.results.fields import ResultFields
 from trulens_core.results.parts import Part, parts
-from trulens_core.results.records import count
+from trulens_core.results.records import count, named, rows_of
 from trulens_core.visualizations import image_panels
 from trulens_core.visualizations.charts import MOST_CHANNELS, strongest
 from trulens_core.visualizations.explorer_page import SCRIPT, STYLE
@@ -53,6 +53,7 @@ def explored(
         raise ValueError(f"the result has {n} records, and those beside it {others}")
     name = str((result.method or {}).get("name", "this")) if beside else ""
     values = parts(result)[0].values
+    n = n if rows_of(result) is None else len(values)
     chosen = list(range(min(n, MOST_RECORDS)))
     if records is not None:
         chosen = chosen_records(records, values)
@@ -83,7 +84,9 @@ class Explorer:
         first = next(iter(self.results.values()))
         head = in_html(str((first.method or {}).get("text", "attributions")))
         rows = "".join(self._record(r, i) for i, r in enumerate(records))
-        more = f"{len(records):,} of {n:,} records" if len(records) < n else f"{n:,} records"
+        more = f"{n:,} {'records' if rows_of(first) is None else 'rows'}"
+        if len(records) < n:
+            more = f"{len(records):,} of {more}"
         return (
             '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -215,9 +218,12 @@ def _bars(values: Array, names: Sequence[Any] | None) -> str:
     return f'<div class="bars">{rows}</div>'
 
 
-def _title(result: ResultFields, record: int) -> str:
+def _title(result: ResultFields, place: int) -> str:
     """A record's number, its class and its score, at any length: a page has room."""
-    words = [f"record {record}"]
+    name, record = named(result, place)
+    if record is None:
+        return name
+    words = [name]
     if result.target is not None:
         names = (result.names or {}).get("classes") or ()
         number = int(host(result.target)[record])

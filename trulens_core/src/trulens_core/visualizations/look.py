@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from trulens_core.optional import require
 from trulens_core.results.arrays import host
 from trulens_core.results.fields import ResultFields
+from trulens_core.results.records import named
 from trulens_core.visualizations.images import Array
 from trulens_core.visualizations.text_colors import (
     GROUND,
@@ -106,10 +107,12 @@ def check_clip(clip: float) -> None:
         raise ValueError(f"clip is {clip!r}; it must be a percentile, above 0 and up to 100")
 
 
-def title(result: ResultFields, record: int, room: int = 60) -> str:
+def title(result: ResultFields, place: int, room: int = 60) -> str:
     """A record's number, its class and its score, as far as they are known."""
-    words = [f"record {record}"]
-    names: Mapping[str, Any] = result.names or {}
+    name, record = named(result, place)
+    words, names = [name], result.names or {}
+    if record is None:
+        return name
     if result.target is not None:
         words.append(class_name(names.get("classes"), int(host(result.target)[record]), room - 26))
     if result.quantity is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trulens_core.results.parts import Part, parts
+from trulens_core.results.records import rows_of
 from trulens_core.visualizations.colors import on_white
 from trulens_core.visualizations.images import Array, Images, as_array
 from trulens_core.visualizations.look import class_name
@@ -30,7 +31,8 @@ MOST_RECORDS, MOST_COLUMNS, MOST_POSITIONS = 8, 12, 400
 def result_as_html(result: AttributionResult) -> str:
     """A fragment of HTML, in ASCII."""
     names = (result.names or {}).get("features")
-    body = "".join(_heading(part) + _picture(part, names) for part in parts(result))
+    of = "record" if rows_of(result) is None else "row"
+    body = "".join(_heading(part) + _picture(part, names, of) for part in parts(result))
     return f'<div class="trulens-result" style="{CARD}">{_quality(result)}{body}</div>'
 
 
@@ -40,10 +42,11 @@ def _heading(part: Part) -> str:
     return f'<div style="color:{css(QUIET)};font-size:12px">{name}attributions {shape}</div>'
 
 
-def _picture(part: Part, names: Sequence[Any] | None) -> str:
+def _picture(part: Part, names: Sequence[Any] | None, of: str) -> str:
     """The picture, or the reason why there is none: a notebook's output must not fail."""
-    table = functools.partial(_table, names=names)
-    draw: dict[str, Callable[[Array], str]] = {"table": table, "series": _strip, "image": _image}
+    table = functools.partial(_table, names=names, of=of)
+    strip = functools.partial(_strip, of=of)
+    draw: dict[str, Callable[[Array], str]] = {"table": table, "series": strip, "image": _image}
     try:
         if not part.values.size:
             return ""
@@ -84,38 +87,38 @@ def _number(value: Any) -> str:
     return ", ".join(f"{v:.4g}" for v in array.reshape(-1))
 
 
-def _table(values: Array, names: Sequence[Any] | None) -> str:
-    """Records by features, the features with the largest attributions, in their order."""
+def _table(values: Array, names: Sequence[Any] | None, of: str) -> str:
+    """Records or rows of theirs by features: those with the largest, in their order."""
     flat = values.reshape(len(values), -1)[:MOST_RECORDS].astype(float)
     strongest = np.argsort(-np.abs(np.nan_to_num(flat)).max(axis=0), kind="stable")
     kept = np.sort(strongest[:MOST_COLUMNS])
     known = names is not None and len(names) == flat.shape[1]
     heads = [str(names[i]) if names is not None and known else f"[{i}]" for i in kept]
-    cells = [_cell("record", head=True), *(_cell(head, head=True) for head in heads)]
+    cells = [_cell(of, head=True), *(_cell(head, head=True) for head in heads)]
     for record, row in enumerate(flat):
         line = TextLine((Column(tuple(Token("", float(v)) for v in row)),))
         cells.append(_cell(str(record), head=True))
         cells += [_cell(f"{row[i]:+.2g}", line.fraction(float(row[i]))) for i in kept]
-    shown = _grid(cells, len(kept) + 1) + _left_out(values, len(kept))
-    return shown + legend("full colour is each record's largest number")
+    shown = _grid(cells, len(kept) + 1) + _left_out(values, len(kept), of)
+    return shown + legend(f"full colour is each {of}'s largest number")
 
 
-def _left_out(values: Array, columns: int) -> str:
+def _left_out(values: Array, columns: int, of: str) -> str:
     more = []
     if len(values) > MOST_RECORDS:
-        more.append(f"{len(values) - MOST_RECORDS} more records")
+        more.append(f"{len(values) - MOST_RECORDS} more {of}s")
     total = int(np.prod(values.shape[1:]))
     if total > columns:
         more.append(f"{total - columns} weaker features")
     return f'<div style="color:{css(QUIET)};font-size:12px">{", ".join(more)}</div>' if more else ""
 
 
-def _strip(values: Array) -> str:
+def _strip(values: Array, of: str) -> str:
     """Positions, of a text or in time, coloured by their sums."""
     lines = []
     for record, row in enumerate(summed(values)[:MOST_RECORDS, :MOST_POSITIONS]):
         cells = tuple(Token(str(i), float(v)) for i, v in enumerate(row))
-        lines.append(TextLine((Column(cells),), f"record {record}"))
+        lines.append(TextLine((Column(cells),), f"{of} {record}"))
     return without_card(lines) + legend()
 
 

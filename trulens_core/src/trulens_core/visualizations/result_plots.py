@@ -12,6 +12,7 @@ import numpy as np
 from trulens_core.optional import require
 from trulens_core.results.fields import ResultFields
 from trulens_core.results.parts import Part, parts
+from trulens_core.results.records import rows_of
 from trulens_core.results.tables import explained
 from trulens_core.visualizations import image_panels, summaries
 from trulens_core.visualizations.canvas import arranged, canvas
@@ -250,6 +251,11 @@ def _feature(chosen: int | str | None, labels: Sequence[str]) -> int:
 
 def _ends(result: ResultFields) -> tuple[Array, Array]:
     first, last = result.baseline_quantity, result.quantity
+    if rows_of(result) is not None:
+        raise ValueError(
+            "a waterfall leads from the score at the baseline to the record's, and a row is only a "
+            "part of what its record has; leave kind= out, or add the rows up"
+        )
     if first is None or last is None or len(getattr(last, "shape", ())) != 1:
         raise ValueError(
             "a waterfall leads from the score at the baseline to the record's, and this result "
