@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.torch.writers import IDS, OUT, talking, writer
 
-from trulens_core import QoiError, explain_generation
+from trulens_core import QoiError, explain_generation, explain_segments
 from trulens_torch.testing import trained_language_model
 
 LISTS = [
@@ -71,3 +71,25 @@ def test_an_unknown_word_is_a_word_and_not_held():
     ids[2] = tokenizer.unk_token_id
     told = explain_generation(model, tokenizer, ids, " nine")
     assert told.inputs.special.tolist() == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("segments", "said"),
+    [
+        ([(10, 5)], r"segments has \(10, 5\)"),
+        ([(0, 6), (4, 9)], "overlap, and a part is removed once"),
+        ([(90, 99)], "in the text of"),
+        ([(3, 5), (5, 6)], "'e' has no token of its own"),
+        ([(0, 3), (7, 12)], "'<s>' has no token of its own"),
+    ],
+)
+def test_segments_that_are_not_what_they_seem(segments, said):
+    model, tokenizer = trained_language_model(steps=1)
+    with pytest.raises(ValueError, match=said):
+        explain_segments(model, tokenizer, "the shop opens at", " nine", segments=segments)
+
+
+def test_no_samples_are_none():
+    model, tokenizer = trained_language_model(steps=1)
+    with pytest.raises(ValueError, match="samples is 0"):
+        explain_segments(model, tokenizer, "the shop . so at", " nine", samples=0)

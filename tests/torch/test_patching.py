@@ -289,4 +289,5 @@ def test_layers_are_told_apart_and_words_stay_on_the_figure(layers, shown, at):
     within = figure.bbox
     for text in (axes.xaxis.label, axes._left_title, *axes.get_yticklabels()):
         box = text.get_window_extent()
-        assert box.x0 >= 0 and box.x1 <= within.x1, text
+        assert box.x0 >= 0, text
+        assert box.x1 <= within.x1, text
