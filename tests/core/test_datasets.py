@@ -10,6 +10,8 @@ import pytest
 import zarr
 
 from trulens_core import (
+    ClassQoI,
+    InputAttribution,
     IntegratedGradients,
     InternalInfluence,
     Keep,
@@ -643,3 +645,23 @@ def test_a_line_tells_whether_it_is_whole(tmp_path):
     for cut in range(len(shard.line()), len(content)):
         path.write_bytes(content[:cut])
         assert manifest.read(path) == ({3: shard}, None, len(shard.line()))
+
+
+def test_classes_of_the_records_of_a_batch_are_refused(out):
+    """Every batch would have taken them for its own."""
+    x = np.random.default_rng(0).normal(size=(8, 5))
+    method = InputAttribution(small_model()[0], qoi=ClassQoI(np.array([0, 1, 0, 1])))
+    with pytest.raises(ValueError, match="4 values, one for each record of a call"):
+        explain_dataset(method, x, out, batch_size=4)
+    with pytest.raises(ValueError, match="one for each record"):
+        explain_dataset(method, iter([x[:4], x[4:]]), out)
+    assert not out.exists()
+    run = explain_dataset(method, x[:4], out, batch_size=4)
+    np.testing.assert_array_equal(run[:].attributions, method.attributions(x[:4]))
+
+
+@pytest.mark.parametrize("axes", [-2, (1, -1)])
+def test_sums_over_the_records_or_twice(out, axes):
+    model, x = small_model()
+    with pytest.raises(ValueError, match="0 is that of records"):
+        explain_dataset(InputAttribution(model, qoi=0), x, out, keep=Keep(sum=axes))

@@ -272,3 +272,21 @@ def test_a_file_is_shown(path, capsys):
     assert "and 1 more records" in said
     path.write_bytes(b"nothing")
     assert command.main(["show", str(path)]) == 2
+
+
+def test_a_data_frame_keeps_its_numbers(path):
+    """Its attributions are a DataFrame, whose numbers a file has and whose columns the names."""
+    pandas = pytest.importorskip("pandas")
+    x = np.asarray(X, "float32").reshape(len(X), -1)
+    rows = [f"r{i}" for i in range(len(x))][::-1]
+    table = pandas.DataFrame(x, columns=[f"c{i}" for i in range(x.shape[1])], index=rows)
+    result = InputAttribution(MODEL, qoi=0).explain(table)
+    expected = InputAttribution(MODEL, qoi=0).attributions(x)
+    # as pandas puts together what has the same names
+    assert list(result.attributions.index) == rows
+    assert list(result[[1, 0]].attributions.index) == [rows[1], rows[0]]
+    np.testing.assert_array_equal(result[[1, 0]].attributions.to_numpy(), expected[[1, 0]])
+    result.save(path)
+    loaded = load_result(path)
+    np.testing.assert_array_equal(loaded.attributions, expected)
+    assert loaded.names["features"] == list(table.columns)

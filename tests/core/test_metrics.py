@@ -427,3 +427,48 @@ def test_agreement_of_several():
     assert means[0, 1] == pytest.approx(1.0)
     assert abs(means[0, 2]) < 4 * errors[0, 2]
     np.testing.assert_allclose(means, means.T)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_of_what_is_no_number_nothing_is_said(linear, broken):
+    """Ranks have a place for nan, and would judge it."""
+    model, x = linear
+    values = x * WEIGHTS
+    holed = values.copy()
+    holed[1, 2] = broken
+    masks = np.zeros(x.shape, bool)
+    masks[:, :2] = True
+    metrics = [Deletion(model, **SCORE), Insertion(model, **SCORE), Monotonicity(model, **SCORE)]
+    metrics += [RelevanceRank(masks), Localization(masks), PointingGame(masks), Sparseness()]
+    metrics += [Agreement(values, kind=kind) for kind in ("rank", "pearson", "top")]
+    with np.errstate(invalid="ignore"):
+        for metric in metrics:
+            whole, found = metric.score(values, x).values, metric.score(holed, x).values
+            assert np.isnan(found[1]), metric
+            np.testing.assert_array_equal(found[[0, 2]], whole[[0, 2]])
+        _, means, _ = agreement({"a": values, "b": holed}, kind="rank")
+        assert means[0, 1] == means[1, 0] == 1
+    for kind in ("rank", "pearson", "top"):
+        assert np.isnan(Agreement(holed, kind=kind).score(values).values).tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("size", [0.0, 1.5, True, float("nan")])
+def test_sizes_that_are_no_share(linear, size):
+    model, x = linear
+    with pytest.raises(ValueError, match="size is"):
+        FaithfulnessCorrelation(model, size=size, **SCORE).score(x * WEIGHTS, x)
+
+
+def test_masks_below_zero_are_none():
+    with pytest.raises(ValueError, match="masks are booleans"):
+        PointingGame(np.array([[1, -1]]))
+
+
+def test_classes_that_the_model_does_not_have():
+    """A class beyond the last of one record was read from beside the scores."""
+    model, x = small_model()
+    for classes in ([0, 9], [0, -9]):
+        with pytest.raises(IndexError, match="is out of range"):
+            evaluate({"a": x}, model, x, classes)
+        with pytest.raises(IndexError, match="is out of range"):
+            Ablation(model, qoi=ClassQoI(np.array(classes))).attributions(x)

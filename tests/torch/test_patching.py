@@ -7,6 +7,8 @@ from tests.torch.trained import CLEAN, CONTRAST, CORRUPTED, trained
 from tests.torch.writers import writer
 
 from trulens_core import CutError, TokenQoI, patch_attributions
+from trulens_core.text.patching_result import PatchingResult
+from trulens_core.text.tokens import Tokens
 
 LAYERS = ["transformer.wte", "transformer.h.0", "transformer.h.1"]
 
@@ -257,3 +259,35 @@ def test_the_map_names_layers_and_both_tokens():
     assert "12 largest of 64" in few.get_xlabel()
     assert "transformer.h.1 at 21 at" in str(found)
     assert found.top(1)[0].layer == "transformer.h.1"
+
+
+NAMES = [f"model.language_model.layers.{i}.self_attn.o_proj" for i in (0, 1, 10)]
+
+
+@pytest.mark.parametrize(
+    ("layers", "shown"),
+    [
+        (NAMES, ["0", "1", "10"]),
+        ([*NAMES[:2], "model.embed_tokens"], None),
+        ([f"a.{'b' * 30}.{i}.{'c' * 30}.d{j}" for i in (1, 2) for j in (3, 4)], None),
+        (["h.1.attn.c_proj", "h.2.attn.c_proj"], ["h.1.attn.c_proj", "h.2.attn.c_proj"]),
+        (["transformer.h.0"], ["transformer.h.0"]),
+    ],
+)
+@pytest.mark.parametrize("at", ["layers", "heads"])
+def test_layers_are_told_apart_and_words_stay_on_the_figure(layers, shown, at):
+    n, parts = 3, () if at == "layers" else (2,)
+    values = np.random.default_rng(0).normal(size=(len(layers), n, *parts))
+    a, b = Tokens.of_ids([1, 2, 3]), Tokens.of_ids([1, 2, 4])
+    result = PatchingResult(values, a, b, tuple(layers), 3.0, 1.0, at, 1, asked="nine over ten")
+    figure = result.plot()
+    axes = figure.axes[0]
+    names = [t.get_text() for t in axes.get_yticklabels()]
+    assert len(set(names)) == len(layers)
+    assert shown is None or names == shown
+    figure.canvas.draw()
+    within = figure.bbox
+    for text in (axes.xaxis.label, axes._left_title, *axes.get_yticklabels()):
+        box = text.get_window_extent()
+        assert box.x0 >= 0, text
+        assert box.x1 <= within.x1, text

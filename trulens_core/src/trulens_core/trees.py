@@ -79,16 +79,26 @@ def _only(leaves: list[Any]) -> Any:
 class _Table:
     """Makes tables of numbers with some columns, as pandas has them."""
 
-    def __init__(self, kind: type, columns: Any) -> None:
-        self._kind, self._columns = kind, columns
+    def __init__(self, kind: type, columns: Any, index: Any) -> None:
+        self._kind, self._columns, self._index = kind, columns, index
 
     def __call__(self, new: list[Any]) -> Any:
-        """A table of an array with these columns; tensors and other arrays as they are."""
+        """A table of an array with these columns; tensors and other arrays as they are.
+
+        As many rows have the names of the rows that were given: pandas puts rows together by these.
+        """
         values = new[0]
         fits = isinstance(values, np.ndarray) and values.shape[1:] == (len(self._columns),)
         if not fits:
             return values
-        return self._kind(np.asarray(values), columns=self._columns)
+        index = self._index if len(values) == len(self._index) else None
+        return self._kind(np.asarray(values), index=index, columns=self._columns)
+
+
+def numbers_of_table(value: Any) -> Any:
+    """The array of a pandas DataFrame of numbers; None for everything else."""
+    found = _table(value)
+    return None if found is None else found[0][0]
 
 
 def _table(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
@@ -98,7 +108,7 @@ def _table(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
     if not named or any(getattr(t, "kind", "O") not in "fiub" for t in value.dtypes):
         return None
     key = kind, tuple(value.columns), tuple(map(str, value.dtypes))
-    return [value.to_numpy()], key, _Table(kind, value.columns)
+    return [value.to_numpy()], key, _Table(kind, value.columns, value.index)
 
 
 def _opened(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trulens_core.datasets.sources import Batch
 from trulens_core.datasets.store import Store
 from trulens_core.errors import ResumeError
+from trulens_core.quantities import QoI
 
 
 class Checks:
@@ -51,4 +52,22 @@ class Checks:
         raise ResumeError(
             f"the records {first} to {last} of the data are not those that {self._path} was begun "
             "with, or come in other batches; a run goes on with the same data in the same order"
+        )
+
+
+def check_rows(qoi: QoI, n_records: int | None, batch_size: int | None) -> None:
+    """Refuse a quantity with numbers for each record, which every batch would take for its own.
+
+    Raises:
+        ValueError: for one, but where all records are one batch.
+    """
+    whole = n_records is not None and batch_size is not None and n_records <= batch_size
+    rows = {
+        int(d.value.shape[0]) for d in qoi.with_n_records(batch_size or -1).data() if d.per_record
+    } - {1}
+    if rows and not whole:
+        raise ValueError(
+            f"the quantity has {max(rows)} values, one for each record of a call, and a run has "
+            "many calls; choose it by what the batch has, such as qoi='predicted', or explain "
+            "each class in a run of its own"
         )

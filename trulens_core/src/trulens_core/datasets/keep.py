@@ -84,6 +84,12 @@ class Keep:
 
     def _summed(self, x: Array) -> Array:
         axes: Any = self.sum
+        places = [a % x.ndim for a in axes if -x.ndim <= a < x.ndim]
+        if 0 in places or len(set(places)) < len(places):
+            raise ValueError(
+                f"sum is over {axes}, which of attributions of {x.ndim} axes are {places}: each "
+                "may be there once, and 0 is that of records"
+            )
         try:
             return np.asarray(x.sum(axis=axes, dtype="float64" if x.dtype == "float64" else None))
         except np.exceptions.AxisError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from trulens_core.attribution.method import AttributionMethod
 from trulens_core.datasets.beside import Writer
-from trulens_core.datasets.checks import Checks
+from trulens_core.datasets.checks import Checks, check_rows
 from trulens_core.datasets.columns import Column
 from trulens_core.datasets.engine import Engine
 from trulens_core.datasets.engines import as_engine
@@ -87,6 +87,7 @@ def explain_dataset(  # noqa: PLR0913 - keyword options, of which a call has few
     Raises:
         ResumeError: where what is there was begun with another model, method or data.
         ResultFileError: where `out` is no run, or damaged.
+        ValueError: for a quantity that has numbers for the records of one batch.
         OSError: where the disk is full; what was written stays, and the same call goes on.
         ImportError: where zarr is not installed.
 
@@ -108,6 +109,7 @@ def explain_dataset(  # noqa: PLR0913 - keyword options, of which a call has few
     source = as_source(data, Reading(inputs, ids, labels, loader, tolerant), batch_size)
     work = Work(method, keep or Keep(), tolerant)
     identity = Identity.of(work.method, keep or Keep(), source.n_records, source.batch_size)
+    check_rows(work.method.question().qoi, source.n_records, source.batch_size)
     path = Path(out)
     with Store(path, rank, identity) as store:
         sweep = Sweep(source, store, identity, (rank, world_size), shard, max_failures)

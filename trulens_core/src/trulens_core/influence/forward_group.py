@@ -96,6 +96,7 @@ class ForwardGroup(RecordGroup):
         def over(block: Block) -> Gradients:
             k = len(block.weights)
             y = [backend.merge_points(t) for t in values(block)]
+            qoi.validate([tuple(t.shape) for t in y])  # as arrays of the host, which can be read
             found = evaluate(of_rows(k), y, int(y[0].shape[0]), backend)
             return Gradients([backend.split_points(x, k) for x in found], [], [])
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.inputs import ModelInputs
-from trulens_core.metrics.explained import Explained, fit
+from trulens_core.metrics.explained import Explained, finite, fit
 from trulens_core.metrics.faithfulness import correlation
 from trulens_core.metrics.metric import Metric
 from trulens_core.metrics.scores import Array, Better, Score
@@ -64,8 +64,13 @@ class Agreement(Metric):
 
 
 def similarity(a: Array, b: Array, kind: Similarity, k: int | float = 0.1) -> Array:
-    """How alike the records' numbers are, (records,); NaN where one does not vary."""
+    """How alike the records' numbers are, (records,); NaN where one does not vary or is none."""
     a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+    known = finite(a) & finite(b)
+    if not known.all():
+        found = np.full(len(a), np.nan)
+        found[known] = similarity(a[known], b[known], kind, k) if known.any() else []
+        return found
     if kind == "top":
         n = a.shape[1]
         count = min(n, k) if isinstance(k, int) else max(1, round(k * n))

@@ -152,6 +152,11 @@ def fit(values: Array, like: Array, channel_axis: int | None = None) -> Array:
     )
 
 
+def finite(values: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which records have numbers everywhere, none of them nan or infinite."""
+    return np.asarray(np.isfinite(values).reshape(len(values), -1).all(axis=1))
+
+
 def _shared(values: Array, shape: Sequence[int]) -> Array:
     """Each number divided among the elements that it is for."""
     parts = np.prod([m for n, m in zip(values.shape, shape, strict=True) if n != m])

@@ -78,6 +78,8 @@ class Subsets(Design):
     def masks(self, regions: Sequence[Regions], drawn: bool) -> Masks:
         del drawn
         n = regions[0].n
+        if isinstance(self.size, bool) or (isinstance(self.size, float) and not 0 < self.size <= 1):
+            raise ValueError(f"size is {self.size!r}; it must be a number, or a share up to 1")
         size = self.size if isinstance(self.size, int) else max(1, round(self.size * n))
         if not 1 <= size <= n:
             raise ValueError(f"size is {self.size!r}, and there are {n} segments")

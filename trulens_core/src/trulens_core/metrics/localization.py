@@ -26,7 +26,8 @@ class _OfMasks(Metric):
 
     def __init__(self, masks: Any, *, of: Sign = "positive") -> None:
         self._masks = host(masks)
-        if self._masks.dtype.kind not in "biu" or self._masks.ndim < 2:
+        kind = self._masks.dtype.kind
+        if kind not in "biu" or self._masks.ndim < 2 or (kind == "i" and (self._masks < 0).any()):
             raise ValueError(
                 f"masks are booleans, (records, …), True where the thing is; found "
                 f"{self._masks.dtype} of shape {self._masks.shape}"

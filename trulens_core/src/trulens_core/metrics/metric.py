@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, final
@@ -10,7 +11,7 @@ import numpy as np
 
 from trulens_core.distributions import Design, DoI, MaskDoi
 from trulens_core.inputs import ModelInputs
-from trulens_core.metrics.explained import Explained
+from trulens_core.metrics.explained import Explained, finite
 from trulens_core.metrics.ladders import Ends
 from trulens_core.metrics.responses import Responses
 from trulens_core.metrics.scores import Array, Better, Score
@@ -24,7 +25,8 @@ from trulens_core.slices import Cut, source_cut
 class Metric(ABC):
     """A number for each record that says how good an explanation of it is: a frozen recipe.
 
-    A metric of one's own is a class with `_score(explained)`, of an `Explained`.
+    Of a record with attributions that are no numbers, nan or infinite, it says nothing, NaN. A
+    metric of one's own is a class with `_score(explained)`, of an `Explained`.
 
     Attributes:
         better: which numbers speak for an explanation.
@@ -55,7 +57,12 @@ class Metric(ABC):
         """
         given = bool(model_args or model_kwargs)
         inputs = ModelInputs.of_call(model_args, model_kwargs) if given else None
-        return self._score(Explained.read(explained, inputs))
+        read = Explained.read(explained, inputs)
+        score = self._score(read)
+        known = finite(read.values)
+        if known.all() or len(known) != len(score):
+            return score
+        return dataclasses.replace(score, values=np.where(known, score.values, np.nan))
 
     @abstractmethod
     def _score(self, explained: Explained) -> Score:

@@ -165,7 +165,7 @@ class TokenQoI(QoI):
         axis, q = len(scores.shape) - 1, self.quantity
         if callable(q):
             found = q(scores)
-            if not backend.is_tensor(found) or len(found.shape) != axis:
+            if not backend.is_tensor(found) or not _alike(found.shape, scores.shape[:axis]):
                 raise QoiError(
                     f"{type(self).__name__}: the function gave {_shape(found)} of scores of shape "
                     f"{tuple(scores.shape)}; it must give a number for each position, that shape "
@@ -204,6 +204,12 @@ def _at_positions(y: Tensor, position: Any, tokens: Any, backend: Backend) -> Te
     first = y[:, 0:1, :]
     index = xp.expand_dims(index, axis=2) + xp.astype(xp.zeros_like(first), index.dtype)
     return xp.take_along_axis(y, index, axis=1)
+
+
+def _alike(found: Sequence[int | None], asked: Sequence[int | None]) -> bool:
+    """Whether two shapes are one, as far as they are known in a trace."""
+    same = [a == b or a is None or b is None for a, b in zip(found, asked, strict=False)]
+    return len(found) == len(asked) and all(same)
 
 
 def _shape(found: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trulens_core import trees
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED
 from trulens_core.results.arrays import AT_SOURCE, RECORDS_AT, Array, leaves, mapped, taken
@@ -63,7 +64,7 @@ def chosen(result: ResultFields, index: Any) -> dict[str, Any]:
         value, axis = getattr(result, name), axis_of(result, name)
         at = places if owned is None or name not in (*AT_SOURCE, "interventions") else owned
         if value is not None:
-            found[name] = mapped(value, functools.partial(taken, index=at, axis=axis))
+            found[name] = _at(value, at, axis)
     if rows is not None and owned is not None:  # what joins the rows of all is none of a few
         new = np.repeat(np.arange(len(places)), [int((rows == p).sum()) for p in places])
         return {**found, "inputs": None, "names": {**(result.names or {}), "rows": new.tolist()}}
@@ -77,6 +78,15 @@ def chosen(result: ResultFields, index: Any) -> dict[str, Any]:
     if names.get("tokens") is not None:
         found["names"] = {**names, "tokens": [names["tokens"][i] for i in places]}
     return found
+
+
+def _at(value: Any, index: Array, axis: int) -> Any:
+    """Places of every array; a DataFrame's rows keep their names, by which pandas finds them."""
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_at(v, index, axis) for v in value)
+    if axis == 0 and trees.numbers_of_table(value) is not None:
+        return value.iloc[index]
+    return mapped(value, functools.partial(taken, index=index, axis=axis))
 
 
 def _owned(result: ResultFields, rows: Array, places: Array) -> Array:

@@ -62,14 +62,18 @@ def saved(result: ResultFields, path: str | Path, weights: Mapping[str, str], in
 
 
 def without_classes(value: Any) -> Any:
-    """Containers of the caller's own kinds as lists and dicts, which are all that a file has."""
+    """Containers of the caller's own kinds as lists and dicts, which are all that a file has.
+
+    Of a DataFrame the numbers; the names of its columns are the result's.
+    """
     if isinstance(value, Mapping):
         return {str(k): without_classes(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [without_classes(v) for v in value]
     if trees.is_dataclass(value) and not type(value).__module__.startswith("trulens_core."):
         return {f.name: without_classes(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    return value
+    table = trees.numbers_of_table(value)
+    return value if table is None else table
 
 
 def _inputs(inputs: Any, arrays: list[Any]) -> Any:

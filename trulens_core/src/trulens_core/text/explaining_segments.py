@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from trulens_core.distributions.quadrature import positive_int
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.perturbation import LIME, Ablation, KernelSHAP, Perturbation, ShapleyValues
 from trulens_core.quantities import QoI, TokenQoI
@@ -94,6 +95,8 @@ def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has fe
         )
     if targets not in get_args(Targets):
         raise ValueError(f"targets is {targets!r}; it must be 'sum' or 'each'")
+    if samples is not None:
+        positive_int(samples, "samples")
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
     asked = _Asked.read(prompt, answer, tokenizer, quantity)
     found = stretches(asked.prompt, segments)

@@ -20,7 +20,14 @@ from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.results.arrays import host
 from trulens_core.slices import Cut
 from trulens_core.text.forced import Forced, continued, groups_of
-from trulens_core.text.reading import read_alone, read_continuation, read_prompts
+from trulens_core.text.held import held_tokens
+from trulens_core.text.reading import (
+    Prompts,
+    one_each,
+    read_alone,
+    read_continuation,
+    read_prompts,
+)
 from trulens_core.text.replaced import Replacement, baseline_of, remark_of_zeros
 from trulens_core.text.result import GenerationResult
 from trulens_core.text.spans import Spans, spans_of
@@ -34,6 +41,14 @@ METHODS: dict[str, type[AttributionMethod]] = {
 }
 """Methods by the names that `explain_generation` takes."""
 _LEAK = 1e-6
+_SAID = {
+    "qoi": "quantity= says what is explained",
+    "qoi_cut": "quantity= says what is explained, of the scores",
+    "doi_cut": "embeddings= says where tokens are vectors",
+    "layer": "embeddings= says where tokens are vectors",
+    "contract": "numbers are summed over the embeddings' width",
+}
+"""Options of methods that are given here by other words."""
 _APART = ("input_ids", "attention_mask")
 
 
@@ -109,9 +124,9 @@ def explain_generation(  # noqa: PLR0913 - keyword options, of which a call has 
     others = _others(prompt)
     written = work.continuations(prompts, continuation, generate or {}, others)
     forced = Forced(prompts.texts, written, work.text, others)
-    against, kind = work.compared(quantity, forced)
+    against, kind = work.compared(quantity, forced, prompts)
     spans = [_targets(c, targets) for c in written]
-    held = [_held(p, c, hold, attribute) for p, c in zip(prompts.texts, written, strict=True)]
+    held = [held_tokens(p, c, hold, attribute) for p, c in zip(prompts.texts, written, strict=True)]
     results = work.explained(forced, kind, against, spans, held, method, baseline)
     return results[0] if prompts.single else results
 
@@ -129,12 +144,12 @@ class _Work:
     def continuations(
         self, prompts: Any, given: Any, options: Mapping[str, Any], others: Mapping[str, Any]
     ) -> list[Tokens]:
-        texts, n = prompts.texts, len(prompts.texts)
+        texts = prompts.texts
         if given is None:
             return [self._generated(p, options, others) for p in texts]
-        listed = [given] if prompts.single else list(given)
-        if len(listed) != n:
-            raise ValueError(f"there are {n} prompts and {len(listed)} continuations")
+        if options:
+            raise ValueError("generate= is of what the model writes, and a continuation is given")
+        listed = one_each(given, prompts, "continuation")
         return [self._read(c, p) for c, p in zip(listed, texts, strict=True)]
 
     def _read(self, continuation: Any, prompt: Tokens) -> Tokens:
@@ -153,11 +168,13 @@ class _Work:
     def _scores(self, ids: Ids) -> Any:
         return host(self.wrapper.fprop([ids[None]]))[0]
 
-    def compared(self, quantity: Any, forced: Forced) -> tuple[list[Ids] | None, Any]:
+    def compared(
+        self, quantity: Any, forced: Forced, prompts: Prompts
+    ) -> tuple[list[Ids] | None, Any]:
         """The other tokens of a contrast, and the quantity as `TokenQoI` has it."""
         if not (isinstance(quantity, tuple) and len(quantity) == 2 and quantity[0] == "contrast"):
             return None, quantity
-        others = [quantity[1]] if len(forced.prompts) == 1 else list(quantity[1])
+        others = one_each(quantity[1], prompts, "contrast")
         found = []
         for other, p, c in zip(others, forced.prompts, forced.continuations, strict=True):
             tokens = self._read(other, p)
@@ -187,6 +204,9 @@ class _Work:
         qoi = forced.quantity(quantity, against, groups)
         inputs = forced.inputs(getattr(self.tokenizer, "pad_token_id", None) or 0)
         kind = _kind(method)
+        taken = [name for name in _SAID if name in self.options]
+        if taken:
+            raise TypeError(f"{taken[0]}= is no option here: {_SAID[taken[0]]}")
         known = inspect.signature(kind.__init__).parameters
         place = "doi_cut" if "doi_cut" in known or "layer" not in known else "layer"
         parts: dict[str, Any] = {"qoi": qoi, place: self.text.cut, "contract": -1}
@@ -292,33 +312,6 @@ def _targets(continuation: Tokens, targets: Any) -> Spans:
         return spans_of(continuation, targets)
     wanted = {(int(a), int(b)) for a, b in targets}
     return tuple(s for s in spans_of(continuation, targets) if s in wanted)
-
-
-def _held(
-    prompt: Tokens, continuation: Tokens, hold: Any, attribute: Any
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which tokens of the text keep their own place."""
-    n, m = len(prompt), len(continuation)
-    if hold is None:
-        found = np.zeros(n + m, bool)
-    elif isinstance(hold, str) and hold == "special":
-        found = np.concatenate([prompt.special, continuation.special])
-    elif isinstance(hold, str):
-        raise ValueError(f"hold is {hold!r}; it must be 'special', None or places of tokens")
-    else:
-        found = np.zeros(n + m, bool)
-        found[np.asarray(list(hold), "int64")] = True
-    if attribute is None:
-        return found
-    if isinstance(attribute, str):
-        if attribute != "prompt":
-            raise ValueError(f"attribute is {attribute!r}; it must be 'prompt', None or spans")
-        found[n:] = True
-        return found
-    kept = np.ones(n + m, bool)
-    for start, end in attribute:
-        kept[start:end] = False
-    return found | kept
 
 
 def _laid_out(

@@ -94,6 +94,23 @@ def read_alone(text: Any, tokenizer: Any = None) -> Tokens:
     return _named(np.asarray(encoding["input_ids"], "int64"), tokenizer, None)
 
 
+def one_each(given: Any, prompts: Prompts, what: str) -> list[Any]:
+    """What is given for every prompt, as a list: one for each.
+
+    Raises:
+        ValueError: for one text for a list of prompts, and for another number of them.
+    """
+    if prompts.single:
+        return [given]
+    n = len(prompts.texts)
+    if isinstance(given, str):
+        raise ValueError(f"the prompts are a list of {n}; give a list with a {what} for each")
+    listed = list(given)
+    if len(listed) != n:
+        raise ValueError(f"there are {n} prompts and {len(listed)} {what}s")
+    return listed
+
+
 # -- texts and chats ------------------------------------------------------------------------------
 
 
@@ -163,10 +180,10 @@ def _encoded(text: str, tokenizer: Any, special: bool) -> Tokens:
     more = {"return_offsets_mapping": True} if fast else {}
     encoding = tokenizer(text, add_special_tokens=special, **more)
     ids = np.asarray(encoding["input_ids"], "int64").reshape(-1)
-    marked = _special(ids, tokenizer)
     if not fast:
         return _named(ids, tokenizer, None)
     offsets = [(int(a), int(b)) for a, b in encoding["offset_mapping"]]
+    marked = _special(ids, tokenizer) & _as_written(ids, text, offsets, tokenizer)
     # tokens that were added stand nowhere in the text: they are written before and after it
     added = [a == b for a, b in offsets]
     if not any(added):
@@ -178,6 +195,15 @@ def _encoded(text: str, tokenizer: Any, special: bool) -> Tokens:
     between = [(a, max(a, b)) for a, b in offsets[first:last]]
     middle = Tokens(ids[first:last], text, tuple(between), marked[first:last])
     return ends[0] + middle + ends[1]
+
+
+def _as_written(
+    ids: Ids, text: str, offsets: Sequence[tuple[int, int]], tokenizer: Any
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which tokens stand in the text by their own name, or nowhere: others are unknown words."""
+    names = tokenizer.convert_ids_to_tokens(ids.tolist())
+    pairs = zip(offsets, names, strict=True)
+    return np.array([a == b or text[a:b].strip() == name.strip() for (a, b), name in pairs], bool)
 
 
 def _joined(continuation: str, prompt: Tokens, tokenizer: Any) -> Tokens:
@@ -242,11 +268,22 @@ def _ids(array: Any, what: str) -> Ids:
     found = np.asarray(array)
     if found.dtype.kind not in "iub" and found.size:
         raise TypeError(f"{what} holds {found.dtype}; token ids are ints")
+    if found.size and found.min() < 0:
+        raise ValueError(f"{what} holds {found.min()}, and token ids are never below 0")
     return found.astype("int64")
 
 
+_MARKS = ("bos", "eos", "pad", "cls", "sep", "mask")
+
+
 def _special(ids: Ids, tokenizer: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return np.isin(ids, list(getattr(tokenizer, "all_special_ids", ())))
+    """Which tokens mark something. One that stands for unknown words alone is one of the text."""
+    marks = list(getattr(tokenizer, "all_special_ids", ()))
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    others = [getattr(tokenizer, f"{name}_token_id", None) for name in _MARKS]
+    if unknown is not None and unknown not in others:
+        marks = [i for i in marks if i != unknown]
+    return np.isin(ids, marks)
 
 
 def _named(ids: Ids, tokenizer: Any, names: Sequence[str] | None) -> Tokens:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,12 @@ def stretches(prompt: Tokens, segments: Any) -> Stretches:
     found = sorted(set(labels.tolist()) - {-1})
     if not found:
         raise ValueError(f"segments={segments!r} finds nothing in the prompt that can be removed")
+    if isinstance(segments, list | tuple) and len(found) < len(spans):
+        a, b = spans[min(set(range(len(spans))) - set(found))]
+        raise ValueError(
+            f"the segment {prompt.text[a:b][:40]!r} has no token of its own: another segment has "
+            "it, or it is held"
+        )
     number = {old: new for new, old in enumerate(found)} | {-1: -1}
     own = [spans[i] for i in found]
     names = tuple(prompt.text[a:b].strip() for a, b in own)
@@ -96,7 +103,7 @@ def _spans(prompt: Tokens, segments: Any) -> list[Span]:
         if all(isinstance(s, str) for s in segments):
             return _listed(text, segments)
         if all(len(s) == 2 and all(map(is_index, s)) for s in segments):
-            return [(int(a), int(b)) for a, b in segments]
+            return _checked(text, [(int(a), int(b)) for a, b in segments])
     raise ValueError(
         f"segments is {segments!r}; it must be {', '.join(map(repr, [*_PATTERNS, 'turns']))}, a "
         "list of texts or of (start, end), or a compiled pattern"
@@ -128,6 +135,18 @@ def _split(prompt: Tokens, pattern: re.Pattern[str], start: int, end: int) -> li
     starts, ends = [start, *(b for _, b in fits)], [*(a for a, _ in fits), end]
     spans = zip(starts, ends, strict=True)
     return [(a, b) for a, b in spans if prompt.text[a:b].strip()]
+
+
+def _checked(text: str, spans: list[Span]) -> list[Span]:
+    """Stretches that were given, which share nothing."""
+    n = len(text)
+    for a, b in spans:
+        if not 0 <= a < b <= n:
+            raise ValueError(f"segments has {(a, b)}; give (start, end) in the text of {n} letters")
+    for one, other in pairwise(sorted(spans)):
+        if one[1] > other[0]:
+            raise ValueError(f"the segments {one} and {other} overlap, and a part is removed once")
+    return spans
 
 
 def _listed(text: str, segments: Sequence[str]) -> list[Span]:

@@ -15,20 +15,24 @@ from trulens_core.visualizations.images import Array
 from trulens_core.visualizations.look import GREY, SMALL, label, limit, signed_map
 
 _ROOM = 34
+_FEWEST = 8
+"""A new figure is at least so many columns wide, so that there is room for what is written."""
+_COLORS = "orange supports, blue opposes"
 
 
 def patching_map(result: PatchingResult, *, fig: Any = None, ax: Any = None, most: int = 40) -> Any:
     """What `PatchingResult.plot` does."""
     values, names, what = _columns(result, most)
-    shown = _layer_names(result.layers)
-    size = 2.6 + 0.36 * len(names), 1.9 + 0.36 * len(shown)
+    shown, left_out = _layer_names(result.layers)
+    words = 0.075 * max(map(len, shown))  # inches, of letters of this size
+    size = 1.5 + words + 0.36 * max(len(names), _FEWEST), 2.1 + 0.36 * len(shown)
     with canvas(size, fig, ax) as given:
         axes = given
         if ax is None:
             arranged(given.figure)
             axes = given.subplots()
         _draw(axes, values, names, shown)
-        axes.set_xlabel(what, fontsize=SMALL, color=GREY)
+        axes.set_xlabel(what + left_out, fontsize=SMALL, color=GREY)
         axes.set_title(_title(result), fontsize=SMALL + 1, loc="left")
     return given if ax is None else given.figure
 
@@ -56,14 +60,14 @@ def _columns(result: PatchingResult, most: int) -> tuple[Array, list[str], str]:
     if result.at == "layers":
         values = np.asarray(result.attributions, "float64")
         names = _token_names(result)
-        what = "tokens; orange supports, blue opposes"
+        what = f"tokens\n{_COLORS}"
     else:
         values = result.total().astype("float64")
         names = [str(i) for i in range(values.shape[1])]
-        what = f"{result.at}, summed over tokens; orange supports, blue opposes"
+        what = f"{result.at}, summed over tokens\n{_COLORS}"
     if values.shape[1] > most:
         kept = np.sort(np.argsort(-np.abs(values).max(axis=0), kind="stable")[:most])
-        what += f"; the {most} largest of {values.shape[1]:,}"
+        what += f"\nthe {most} largest of {values.shape[1]:,}"
         values, names = values[:, kept], [names[i] for i in kept]
     return values, names, what
 
@@ -76,13 +80,34 @@ def _token_names(result: PatchingResult) -> list[str]:
     return found
 
 
-def _layer_names(layers: Sequence[str]) -> list[str]:
-    return [label(name, _ROOM) for name in layers]
+def _layer_names(layers: Sequence[str]) -> tuple[list[str], str]:
+    """Names by which layers can be told apart, in the room that there is, and what they leave out.
+
+    Where one is too long, whole parts at the start and at the end that all have in common are left
+    out of each; where two would look the same even so, nothing else is.
+    """
+    parts = [name.split(".") for name in layers]
+    first = last = 0
+    if len(layers) > 1 and max(map(len, layers)) > _ROOM:
+        first = _common(parts)
+        last = _common([p[first:][::-1] for p in parts])
+    names = [".".join(p[first : len(p) - last]) for p in parts]
+    short = [label(name, _ROOM) for name in names]
+    if len(set(short)) < len(set(names)):
+        short = [label(name, max(map(len, names))) for name in names]
+    left_out = ".".join([*parts[0][:first], "…", *parts[0][len(parts[0]) - last :]])
+    return short, f"\nof {label(left_out, 44)}" if first + last else ""
+
+
+def _common(parts: Sequence[Sequence[str]]) -> int:
+    """How many parts all begin with; the last of each is not looked at."""
+    most = max(0, min(map(len, parts)) - 1)
+    return next((i for i in range(most) if len({p[i] for p in parts}) > 1), most)
 
 
 def _title(result: PatchingResult) -> str:
     ends = f"{result.quantity:.3g} clean, {result.corrupted_quantity:.3g} corrupted"
-    return f"{label(result.asked, 60)}\n{ends}" if result.asked else ends
+    return f"{label(result.asked, 42)}\n{ends}" if result.asked else ends
 
 
 def segment_bars(result: SegmentsResult, *, fig: Any = None, ax: Any = None, most: int = 20) -> Any:

@@ -1,0 +1,95 @@
+"""What explain_generation is given: lists, places, unknown words, functions; no wrong number."""
+
+import numpy as np
+import pytest
+from tests.torch.writers import IDS, OUT, talking, writer
+
+from trulens_core import QoiError, explain_generation, explain_segments
+from trulens_torch.testing import trained_language_model
+
+LISTS = [
+    (lambda m: explain_generation(m, None, [IDS] * 3, "abc"), "a list of 3; give a list"),
+    (
+        lambda m: explain_generation(m, None, [IDS] * 2, [OUT] * 2, quantity=("contrast", "ab")),
+        "with a contrast for each",
+    ),
+    (
+        lambda m: explain_generation(m, None, [IDS] * 2, [OUT] * 2, quantity=("contrast", [OUT])),
+        "2 prompts and 1 contrasts",
+    ),
+    (lambda m: explain_generation(m, None, IDS, [8, -100]), "holds -100"),
+    (lambda m: explain_generation(m, None, [*IDS, -1], OUT), "holds -1"),
+    (lambda m: explain_generation(m, None, IDS, OUT, generate={}, hold=[0.5]), "are ints"),
+    (lambda m: explain_generation(m, None, IDS, OUT, hold=[True] * 8), "are ints"),
+    (lambda m: explain_generation(m, None, IDS, OUT, attribute=[(4, 2)]), r"\(4, 2\)"),
+    (lambda m: explain_generation(m, None, IDS, OUT, attribute=[(-3, -1)]), r"\(-3, -1\)"),
+    (lambda m: explain_generation(m, None, IDS, OUT, attribute=[(6, 9)]), "the text's 8"),
+    (
+        lambda m: explain_generation(m, None, IDS, OUT, generate={"max_new_tokens": 2}),
+        "a continuation is given",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), LISTS)
+def test_what_would_have_been_taken_for_something_else_is_told(given, said):
+    with pytest.raises(ValueError, match=said):
+        given(talking())
+
+
+def test_options_that_have_other_words_here_are_refused():
+    for name in ("qoi", "doi_cut", "contract"):
+        with pytest.raises(TypeError, match=f"{name}= is no option here"):
+            explain_generation(talking(), None, IDS, OUT, **{name: 0})
+    with pytest.raises(IndexError, match="has the place 8, and the text has 8"):
+        explain_generation(talking(), None, IDS, OUT, hold=[8])
+
+
+def test_a_list_of_one_has_its_contrast_in_a_list():
+    model = writer("gpt2")
+    (listed,) = explain_generation(model, None, [IDS], [OUT], quantity=("contrast", [OUT[::-1]]))
+    alone = explain_generation(model, None, IDS, OUT, quantity=("contrast", OUT[::-1]))
+    np.testing.assert_array_equal(listed.attributions, alone.attributions)
+
+
+def test_a_function_gives_a_number_for_each_target():
+    with pytest.raises(QoiError, match="gave shape"):
+        explain_generation(writer("gpt2"), None, IDS, OUT, quantity=lambda s: s.sum(1))
+
+
+def test_an_unknown_word_is_a_word_and_not_held():
+    """Tokenizers call the token for unknown words special, as those that mark something."""
+    model, tokenizer = trained_language_model(steps=1)
+    found = explain_generation(model, tokenizer, "the zebra opens at", " nine")
+    assert found.inputs.special.tolist() == [True, False, False, False, False]
+    assert found.attributions[0, 2] != 0
+    marked = explain_generation(model, tokenizer, "the <pad> opens at", " nine")
+    assert marked.inputs.special.tolist() == [True, False, True, False, False]
+    ids = tokenizer("the zebra opens at").input_ids
+    tokenizer.unk_token = "rumour"  # ids do not tell what was written: what is known is the role
+    assert "rumour" in tokenizer.all_special_tokens
+    ids[2] = tokenizer.unk_token_id
+    told = explain_generation(model, tokenizer, ids, " nine")
+    assert told.inputs.special.tolist() == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("segments", "said"),
+    [
+        ([(10, 5)], r"segments has \(10, 5\)"),
+        ([(0, 6), (4, 9)], "overlap, and a part is removed once"),
+        ([(90, 99)], "in the text of"),
+        ([(3, 5), (5, 6)], "'e' has no token of its own"),
+        ([(0, 3), (7, 12)], "'<s>' has no token of its own"),
+    ],
+)
+def test_segments_that_are_not_what_they_seem(segments, said):
+    model, tokenizer = trained_language_model(steps=1)
+    with pytest.raises(ValueError, match=said):
+        explain_segments(model, tokenizer, "the shop opens at", " nine", segments=segments)
+
+
+def test_no_samples_are_none():
+    model, tokenizer = trained_language_model(steps=1)
+    with pytest.raises(ValueError, match="samples is 0"):
+        explain_segments(model, tokenizer, "the shop . so at", " nine", samples=0)
