@@ -6,7 +6,7 @@ import contextlib
 import copy
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import jax
@@ -124,6 +124,11 @@ class JaxModelWrapper(ModelWrapper):
             yield
         finally:
             self._now.state = before
+
+    def revision(self) -> Hashable:
+        """The structure of the weights: what is traced, and a target's shape, depend on it."""
+        leaves, structure = jax.tree.flatten(self.state())
+        return structure, tuple([getattr(x, "shape", None) for x in leaves])
 
     def like(self) -> Any:
         return next(self.floating_weights(), None)
