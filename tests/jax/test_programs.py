@@ -16,6 +16,7 @@ from trulens_core import (
     InternalInfluence,
     LinearDoi,
     MaxClassQoI,
+    PointDoi,
     PredictedClassQoI,
     ThresholdQoI,
     get_model_wrapper,
@@ -55,6 +56,23 @@ class Flattened(LinearDoi):
         return [z * 0.5, z * 0.25]
 
 
+class OtherPoints(LinearDoi):
+    """A line of other points, in core's own form."""
+
+    def points(self, records, baseline):
+        del baseline
+        other = self.at((0.5, 0.25), (0.5, 0.5))
+        return LinearDoi.points(other, records, self.baseline_values(records))
+
+
+class OtherNoise(GaussianDoi):
+    """Noise of another size, by a part of the class that no formula knows."""
+
+    def _deviations(self, z, backend):
+        del backend
+        return [1.5 for _ in z]
+
+
 def cases():
     line = LinearDoi(resolution=6, rule="gauss-legendre")
     inner = LinearDoi(resolution=6, cut="h")
@@ -73,6 +91,8 @@ def cases():
     yield "noise at a layer", ("h", None), {"doi": GaussianDoi(0.1, 6, cut="h")}
     yield "noise by range", (None, None), {"doi": RelativeGaussianDoi(0.1, 6)}
     yield "points of the caller's", (None, None), {"doi": Flattened(resolution=2)}
+    yield "points of a subclass", (None, None), {"doi": OtherPoints(resolution=2)}
+    yield "noise of a subclass", (None, None), {"doi": OtherNoise(0.1, 6)}
     yield "absolute", (None, None), {"doi": line, "statistic": AbsoluteMean()}
     yield "variance", (None, None), {"doi": line, "statistic": "variance"}
     yield "contracted", (None, None), {"doi": line, "contract": -1}
@@ -189,6 +209,36 @@ def test_an_error_is_told_by_a_call_like_one_before(model):
     qoi.cl[1] = 7
     with pytest.raises(IndexError, match="7"):
         method.attributions(X)
+
+
+def test_a_class_is_looked_for_among_those_of_the_weights_at_hand(close):
+    def wide(n):
+        return {k: jnp.asarray(v[:, :n], "float32") for k, v in weights().items()} | {"in": narrow}
+
+    def grad(c, p):
+        return jax.grad(lambda x: net(p, x)[:, c].sum())(X)
+
+    narrow = jnp.asarray(weights()["in"], "float32")
+    small, large = wide(2), wide(4)
+    model = get_model_wrapper(net, backend="jax", params=small)
+    lines = LinearDoi(resolution=3), PointDoi()
+    for doi in lines:
+        first, third = (InternalInfluence(model, None, ClassQoI(c), doi) for c in (0, 2))
+        for _ in range(2):
+            model.update(small)
+            first.attributions(X)
+            model.update(large)
+            first.attributions(X)
+        other = model.with_params(small)
+        with pytest.raises(IndexError, match="2"):
+            InternalInfluence(other, None, ClassQoI(2), doi).attributions(X)
+        model.update(small)
+        with pytest.raises(IndexError, match="2"):
+            third.attributions(X)
+        model.update(large)
+        third.attributions(X)  # there are as many classes as these weights have
+    third = InternalInfluence(model, None, ClassQoI(2), PointDoi())
+    close(third.attributions(X), X * np.asarray(grad(2, large)), 1e-5)
 
 
 def test_records_that_are_not_finite_are_named(model):

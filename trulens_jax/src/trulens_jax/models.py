@@ -6,7 +6,7 @@ import contextlib
 import copy
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import jax
@@ -119,11 +119,21 @@ class JaxModelWrapper(ModelWrapper):
 
     @contextlib.contextmanager
     def using(self, state: Any) -> Iterator[None]:
-        before, self._now.state = self._now.state, state
+        now = self._now
+        before = now.state, now.revision
+        now.state, now.revision = state, None
         try:
             yield
         finally:
-            self._now.state = before
+            now.state, now.revision = before
+
+    def revision(self) -> Hashable:
+        """The structure of the weights: what is traced, and a target's shape, depend on it."""
+        if self._now.state is None:
+            return _structure(self.state())
+        if self._now.revision is None:
+            self._now.revision = _structure(self._now.state)
+        return self._now.revision
 
     def like(self) -> Any:
         return next(self.floating_weights(), None)
@@ -250,6 +260,7 @@ class _Now(threading.local):
     """What a thread evaluates now: with which weights, and which program."""
 
     state: Any = None
+    revision: Hashable = None  # of that state
     program: Program | None = None
 
     def __reduce__(self) -> tuple[type[_Now], tuple[()]]:
@@ -262,6 +273,11 @@ class _Now(threading.local):
             yield
         finally:
             self.program = before
+
+
+def _structure(state: Any) -> Hashable:
+    leaves, structure = jax.tree.flatten(state)
+    return structure, tuple([getattr(x, "shape", None) for x in leaves])
 
 
 def _refuse_tracers(values: Sequence[Any], what: str, traced: bool = False) -> None:

@@ -16,7 +16,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut, source_cut
 
 _LAZY = {
-    "__call__": ("points", "n_points", "weights", "by_record", "formula"),
+    "__call__": ("points", "n_points", "weights", "by_record"),
     "baseline": ("baseline_values", "by_record"),
 }
 """What a class says of its points and its baseline, and the forms of it that core uses."""
@@ -70,6 +70,8 @@ class DoI(ABC):
                 for form in forms:
                     _forget(cls, form, first)
                 cls.is_point = False
+        if "points" in vars(cls) and "is_point" not in vars(cls):
+            cls.is_point = False
         if "get_activation_multiplier" in vars(cls):
             cls.multiplier_is_standard = vars(cls).get("multiplier_is_standard", False)
 
@@ -144,7 +146,10 @@ class DoI(ABC):
         return None
 
     def formula(self) -> Formula | None:
-        """The points for a program that makes them; None: they are made outside of it."""
+        """The points for a program that makes them; None: they are made outside of it.
+
+        It is that of one class alone: what a subclass changes of its points no formula knows.
+        """
         return None
 
     @property

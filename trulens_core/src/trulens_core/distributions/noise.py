@@ -71,7 +71,8 @@ class GaussianDoi(DoI):
         return True
 
     def formula(self) -> Formula | None:
-        return Formula(_with_noise, self._drawn, by_shape=True)
+        own = type(self) is GaussianDoi
+        return Formula(_with_noise, self._drawn, by_shape=True) if own else None
 
     def _drawn(
         self, shapes: Sequence[tuple[int, ...]], i: int, j: int
@@ -150,9 +151,6 @@ class RelativeGaussianDoi(GaussianDoi):
         cut = "" if self._cut is None else f", cut={self._cut!r}"
         name = type(self).__name__
         return f"{name}(noise={self.noise}, resolution={self.resolution}, seed={self.seed}{cut})"
-
-    def formula(self) -> Formula | None:
-        return None  # by the range of each record
 
     def _deviations(self, z: list[Tensor], backend: Backend) -> list[Any]:
         return [self._part_of_range(t, backend) for t in z]

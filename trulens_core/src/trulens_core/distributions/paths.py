@@ -183,7 +183,9 @@ class LinearDoi(DoI):
             return False
         return self._baseline is None or (np.isscalar(self._baseline) and self._baseline == 0)
 
-    def formula(self) -> Formula:
+    def formula(self) -> Formula | None:
+        if type(self) is not LinearDoi:
+            return None
         alphas = self._nodes[0]
         return Formula(_on_line, lambda _, i, j: [np.asarray(alphas[i:j])])
 

@@ -181,8 +181,8 @@ class ByProgram:
 
     def again(self, inputs: ModelInputs, request: Request) -> Answer | None:
         """The answer for all records of inputs of the same kind; None for other points."""
-        qoi, n = self._question.qoi, inputs.n_records
-        if (self._question.doi.n_points or 1) != self.n_points:
+        qoi, doi, n = self._question.qoi, self._question.doi, inputs.n_records
+        if (doi.n_points or 1) != self.n_points or not (doi.is_point or doi.starts_at_zero):
             return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)

@@ -358,8 +358,8 @@ class CutModel(ABC):
 
     @final
     def kept(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """The traced step for `key`, built at its first use."""
-        return self._steps.get(key, build)
+        """The traced step for `key` and the model as it is, built at its first use."""
+        return self._steps.get((self.revision(), key), build)
 
     @final
     def shown(self, cut: Cut, kind: Hashable, build: Callable[[], Any] | None = None) -> Any:
