@@ -241,6 +241,8 @@ def test_what_cannot_be_patched_is_told():
         patch_attributions(model, tokenizer, CLEAN.text, CORRUPTED, "contrast")
     with pytest.raises(ValueError, match="is 2 tokens"):
         patch_attributions(model, tokenizer, CLEAN.text, CORRUPTED, ("logit", "so the"))
+    with pytest.raises(ValueError, match="does not know 'zebra'"):
+        patch_attributions(model, tokenizer, CLEAN.text, CORRUPTED, ("contrast", "nine", "zebra"))
     ids = torch.tensor([[5, 9]]), torch.tensor([[5, 8]])
     with pytest.raises(CutError, match=r"encoder\.block\.0 …, decoder\.block\.0 …"):
         patch_attributions(writer("t5"), None, *ids, ("logit", 3))

@@ -65,10 +65,21 @@ def token_id(token: Any, tokenizer: Any) -> int:
     found = [_ids(text, tokenizer) for text in (token, f" {token}")]
     for ids in found:
         if len(ids) == 1:
-            return ids[0]
+            return _known(ids[0], token, tokenizer)
     raise ValueError(
         f"{token!r} is {len(found[0])} tokens, and one is asked for; give one of the ids {found[0]}"
     )
+
+
+def _known(found: int, token: str, tokenizer: Any) -> int:
+    """The id, which is not the one that stands for words that the tokenizer does not know."""
+    written = getattr(tokenizer, "all_special_tokens", [])
+    if found in getattr(tokenizer, "all_special_ids", []) and token.strip() not in written:
+        raise ValueError(
+            f"the tokenizer does not know {token!r}, and reads it as a special token, {found}; "
+            "give a word that it knows, or an id"
+        )
+    return found
 
 
 def _ids(text: str, tokenizer: Any) -> Sequence[int]:
