@@ -52,7 +52,7 @@ class TorchBackend(Backend):
         return x.is_floating_point()
 
     def magnitude(self, x: torch.Tensor) -> float:
-        return float(torch.linalg.vector_norm(x, ord=1))  # without |x| in memory
+        return float(torch.linalg.vector_norm(x.detach(), ord=1))  # without |x| in memory
 
     def to_numpy(self, x: torch.Tensor) -> np.ndarray[Any, Any]:
         x = x.detach()

@@ -229,13 +229,13 @@ class AttributionMethod(ABC):
         inputs, kind = question.wrapper.prepared(given)
         question = question.counted(inputs)
         check_rows(question)
-        remarks.of_integers(question, inputs)
         return question, inputs, kind
 
     def _answered(
         self, question: Question, args: Sequence[Any], kwargs: dict[str, Any], explain: bool
     ) -> tuple[Question, ModelInputs, CallerKind, list[Answer]]:
         question, inputs, kind = self._asked_of(question, args, kwargs)
+        remarks.of_integers(question, inputs)
         with bar(self.progress, _rows_in_all(question, inputs), inputs.n_records) as advance:
             request = Request(
                 rebatch_size=self.rebatch_size,
