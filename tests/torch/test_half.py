@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from trulens_core import InputAttribution, IntegratedGradients, InternalInfluence, LinearDoi
+from trulens_core import (
+    InputAttribution,
+    IntegratedGradients,
+    InternalInfluence,
+    LinearDoi,
+    TrulensWarning,
+)
 from trulens_core.testing import relative_error
 
 
@@ -54,6 +60,18 @@ def test_gradients_that_underflow_on_their_way_are_found():
     alone = by_hand(half(model), x.half())
     assert error(alone, exact) > 0.1  # what is to be mended
     assert error(saliency(half(model)).attributions(x.half()), exact) < 0.02
+
+
+def test_what_is_known_to_a_few_bits_only_is_zero_as_without_a_factor():
+    class Tiny(nn.Module):
+        def forward(self, x):
+            for _ in range(3):
+                x = x * torch.tensor([2.0**-12, 2.0**-13], dtype=x.dtype)
+            return x
+
+    x = torch.ones(2, 2).half()
+    with pytest.warns(TrulensWarning, match="float16 underflow"):
+        assert not saliency(Tiny()).attributions(x).any()
 
 
 @pytest.mark.parametrize("blocks", [5, 15])

@@ -61,6 +61,9 @@ class Places(layers.Layer):  # type: ignore[misc]  # keras is not typed
     def call(self, x: Any) -> Any:
         return x + self.table[: ops.shape(x)[1]]
 
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape  # of any number of tokens, which Keras could not try out
+
 
 def _network(width: int = 32, heads: int = 4) -> Any:
     ids = keras.Input((None,), dtype="int32", name="ids")

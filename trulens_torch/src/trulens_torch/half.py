@@ -4,7 +4,8 @@ In float16 nothing lies between 0 and 6e-8, so that a gradient of many small fac
 way back though its end could be told. A factor of 2ⁿ on the quantity's cotangent, taken away in
 float32, changes no number that was not lost, or too large. Each row takes the largest factor with
 which it is finite: the passes have one factor for all rows, as is right where these see one
-another, and a row's number depends on none of its neighbours.
+another, and a row's number depends on none of its neighbours. A row that is so small with the
+largest factor that float16 holds it to a few bits only is 0, as it is without a factor.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import torch
 
 _POWERS = (15, 10, 5, 0)
 """2¹⁵ is the largest power of two but one in float16; the last is no factor at all."""
+
+_TOLD = 2.0**-20
+"""Below it float16 has less than four bits of a number."""
 
 Found = list[torch.Tensor | None]
 
@@ -78,8 +82,17 @@ def scaled(
 def _undone(g: torch.Tensor | None, power: int) -> torch.Tensor | None:
     if g is None:
         return None
+    if power and g.numel():
+        coarse = _coarse(g.reshape(len(g), -1)).reshape(-1, *[1] * (g.ndim - 1))
+        g = torch.where(coarse, torch.zeros_like(g), g)
     wide = g if g.dtype == torch.float64 else g.float()
     return wide * 2.0**-power
+
+
+def _coarse(g: torch.Tensor) -> torch.Tensor:
+    """Which rows hold nothing but the smallest numbers of float16, (rows,); in wider types too."""
+    small = g.abs().amax(1) < _TOLD
+    return small & (g.half().to(g.dtype) == g).all(1)
 
 
 def _filled(
