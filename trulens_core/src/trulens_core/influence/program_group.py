@@ -67,7 +67,7 @@ class ProgramGroup(RecordGroup):
         if plan is None:
             return None
         run = ByProgram(q, plan)
-        made = run.made(self._inputs, at_records.get(q.doi_cut, []), ends if by_value else None)
+        made = run.made(at_records.get(q.doi_cut, []), ends if by_value else None)
         found = run(self._inputs, made, qoi)
         self._request.advance(run.n_points * (self._last - self._first))
         self._keep(run, by_value)
@@ -142,17 +142,13 @@ class ByProgram:
         self._plain = not plan.step.qoi.data()
         self.n_points: int = question.doi.n_points or 1
 
-    def made(
-        self, inputs: ModelInputs, z: list[Tensor], ends: list[Tensor] | None
-    ) -> Callable[[StepArguments], Given]:
+    def made(self, z: list[Tensor], ends: list[Tensor] | None) -> Callable[[StepArguments], Given]:
         """What the program is given besides a step's arguments.
 
         Args:
-            inputs: of the records.
             z: the value at the distribution's cut, where it is known.
             ends: where a path ends, if not at zeros.
         """
-        del inputs
         q = self._question
         formula = None if q.doi.is_point else q.doi.formula()
         if formula is None:
@@ -186,7 +182,7 @@ class ByProgram:
             return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)
-        found = self(inputs, self.made(inputs, [], None), qoi)
+        found = self(inputs, self.made([], None), qoi)
         request.advance(self.n_points * n)
         return self.answer(found, n)
 
