@@ -34,6 +34,10 @@ _OURS = {
     "operator": "Xplique's operator= is qoi= here, a function of the model's output",
     "baseline_value": "Xplique's baseline_value= is baseline= here",
     "batch_size": "batch_size= is rebatch_size= here: rows (records × points) a pass",
+    "layer": (
+        "a layer is where a cut is here: doi_cut= of a path or point, or the first cut of "
+        "InternalInfluence"
+    ),
     "conv_layer": "Xplique's conv_layer= is layer= here",
     "output_layer": "Xplique's output_layer= is qoi_cut= here",
     "reducer": "Xplique's reducer= has no like here: results are shaped as what was explained",

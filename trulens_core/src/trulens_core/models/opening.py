@@ -93,7 +93,10 @@ def get_model_wrapper(model: Any, *, backend: str | None = None, **options: Any)
                 f"the backend {description.name!r}, which takes {', '.join(description.options)}"
             )
         elif name not in _DEFAULTS and name not in _FORMER:
-            raise TypeError(f"the backend {description.name!r} has no option {name!r}")
+            raise TypeError(
+                f"the backend {description.name!r} has no option {name!r}; it takes "
+                f"{', '.join(description.options)}"
+            )
     wrapper: ModelWrapper = description.loaded().wrap(model, **taken)
     return wrapper
 
