@@ -29,7 +29,7 @@ def batch_norm(w, b, mean, variance, x):
 
 def layer_norm(w, b, x):
     mean, variance = tf.nn.moments(x, [-1], keepdims=True)
-    return w * (x - mean) / tf.sqrt(variance + 1e-5) + b
+    return tf.nn.batch_normalization(x, mean, variance, b, w, 1e-5)
 
 
 def counting(count, x):

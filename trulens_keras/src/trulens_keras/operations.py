@@ -7,6 +7,7 @@ get `#1`, `#2`, … Each part of a path may also be the attribute that holds the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, final
 from trulens_core.errors import UnknownLayerError
 from trulens_core.models import Layer
 from trulens_core.passes.names import unknown_layer
+from trulens_keras import patches
 from trulens_keras.flavours import Flavour
 
 ACTIVATION = "/activation"
@@ -80,6 +82,15 @@ class Operations:
     def all(self) -> list[Any]:
         """The model and all its operations."""
         return [self._model, *self.by_name.values()]
+
+    @contextlib.contextmanager
+    def unrolled(self) -> Iterator[None]:
+        """Recurrent layers run step by step, and not in a loop, in which rules see nothing."""
+        with contextlib.ExitStack() as undo:
+            for name, operation in self.by_name.items():
+                if _loop(operation, name):
+                    undo.enter_context(patches.attribute(operation, "unroll", True))
+            yield
 
     def listed(self) -> list[Layer]:
         """The operations as a table shows them."""

@@ -7,6 +7,7 @@ what is not needed then is left out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,10 +18,12 @@ from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
+from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_tf.backend import TensorFlowBackend, zeros_of
 from trulens_tf.names import Names, scratch
-from trulens_tf.programs import Program
+from trulens_tf.programs import Program, imported
+from trulens_tf.ruled import by_rules
 
 
 class GraphWrapper(ModelWrapper):
@@ -93,6 +96,18 @@ class GraphWrapper(ModelWrapper):
         found = self._program.evaluated(self._program.outputs, known, rewired)
         return p.leave(self._program.pack(found))
 
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[tf.Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[tf.Tensor]]:
+        forward = functools.partial(self.forward, inputs, replace=replace, want=want)
+        return by_rules(forward, tap, rules, imported)
+
     def _show(
         self,
         p: Pass,
@@ -159,3 +174,15 @@ class FunctionWrapper(ModelWrapper):
         p = Pass(self, replace=replace, tap=tap, want=want)
         entered = p.enter(inputs)
         return p.leave(self.model(*entered.args, **entered.kwargs))
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[tf.Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[tf.Tensor]]:
+        forward = functools.partial(self.forward, inputs, replace=replace, want=want)
+        return by_rules(forward, tap, rules, lambda _: "")

@@ -19,11 +19,14 @@ from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.passes.names import place_of
 from trulens_core.passes.trace import Trace, aside
+from trulens_core.rules import Applied
 from trulens_core.slices import Cut
 from trulens_keras.flavours import positional, refuse_graph, unwritten
 from trulens_keras.patches import LOCK, undisturbed
 from trulens_tf.backend import BACKEND, TensorFlowBackend, zeros_of
 from trulens_tf.functions import FunctionModule
+from trulens_tf.ruled import by_rules
+from trulens_tf.running import Running
 
 _OF_GRAPH = (
     "explain that graph: get_model_wrapper(session.graph, input_tensors=x, "
@@ -127,13 +130,34 @@ class ModuleWrapper(ModelWrapper):
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> list[list[tf.Tensor]]:
-        p = Pass(self, replace=replace, tap=tap, want=want)
+        return self._run(inputs, Pass(self, replace=replace, tap=tap, want=want))
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[tf.Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[tf.Tensor]]:
+        running = Running()
+
+        def forward(tap: Mapping[Cut, Tap]) -> list[list[tf.Tensor]]:
+            return self._run(inputs, Pass(self, replace=replace, tap=tap, want=want), running)
+
+        return by_rules(forward, tap, rules, running)
+
+    def _run(
+        self, inputs: ModelInputs, p: Pass, running: Running | None = None
+    ) -> list[list[tf.Tensor]]:
         wanted = {place[0] for place in p.places}
         with contextlib.ExitStack() as undo:
             for module in self._all:
                 name = self._names.get(id(module), "")
-                if name in wanted or _traced(module):
-                    undo.enter_context(_seen(module, name, p))
+                called = running is not None and callable(module)
+                if name in wanted or called or _traced(module):
+                    undo.enter_context(_seen(module, name, p, running))
             entered = p.enter(inputs)
             output = self.model(*entered.args, **entered.kwargs)
         return p.leave(output)
@@ -154,7 +178,7 @@ def _traced(module: tf.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _seen(module: tf.Module, name: str, p: Pass) -> Iterator[None]:
+def _seen(module: tf.Module, name: str, p: Pass, running: Running | None) -> Iterator[None]:
     """A module whose calls the pass sees.
 
     Python looks `__call__` up on the class, so that the instance gets another class, which is the
@@ -170,7 +194,9 @@ def _seen(module: tf.Module, name: str, p: Pass) -> Iterator[None]:
         if threading.get_ident() != me:
             return plain.__get__(self, kind)(*args, **kwargs)
         args, kwargs = p.at((name, "in"), (args, kwargs))
-        return p.at((name, "out"), run(self, *args, **kwargs))
+        with contextlib.nullcontext() if running is None else running.within(name):
+            output = run(self, *args, **kwargs)
+        return p.at((name, "out"), output)
 
     metaclass: Any = type(kind)
     seen = metaclass(kind.__name__, (kind,), {"__call__": call, "__module__": kind.__module__})

@@ -12,6 +12,7 @@ import tensorflow as tf
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 
+_PREFIX = "trulens"
 Feed = Callable[[ModelInputs], Mapping[str, Any]]
 
 
@@ -65,10 +66,16 @@ class Program:
             part,
             input_map={n: t for n, t in held.items() if n in consumed},
             return_elements=asked,
-            name="trulens",
+            name=_PREFIX,
         )
         by_name = {**known, **dict(zip(asked, found, strict=True))}
         return [by_name[n] for n in wanted]
+
+
+def imported(op: Any) -> str:
+    """What an operation that was imported is called in its own graph; "" for any other."""
+    prefix, _, name = str(op.name).partition("/")
+    return name if prefix.rstrip("_0123456789") == _PREFIX else ""
 
 
 def _tensor(name: str) -> str:

@@ -1,0 +1,95 @@
+"""What TensorFlow's operations are to rules, by their types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SAME = {
+    "MatMul": "dot_general",
+    "BatchMatMul": "dot_general",
+    "BatchMatMulV2": "dot_general",
+    "BatchMatMulV3": "dot_general",
+    "Conv2D": "conv_general_dilated",
+    "Conv3D": "conv_general_dilated",
+    "DepthwiseConv2dNative": "conv_general_dilated",
+    "Add": "add",
+    "AddV2": "add",
+    "BiasAdd": "add",
+    "Sub": "sub",
+    "Mul": "mul",
+    "RealDiv": "div",
+    "Div": "div",
+    "DivNoNan": "div",
+    "Maximum": "max",
+    "Minimum": "min",
+    "Exp": "exp",
+    "Rsqrt": "rsqrt",
+    "Max": "reduce_max",
+    "Min": "reduce_min",
+    "Neg": "neg",
+    "Sum": "reduce_sum",
+    "StopGradient": "stop_gradient",
+    "Reshape": "reshape",
+    "Transpose": "transpose",
+    "Squeeze": "squeeze",
+    "ExpandDims": "expand_dims",
+    "BroadcastTo": "broadcast_in_dim",
+    "Cast": "convert_element_type",
+}
+"""Types that do what a primitive of `trulens_core.rules.planned` does, and its name."""
+
+_MOVES = (
+    "StridedSlice Slice Concat ConcatV2 Pad PadV2 MirrorPad Tile Gather GatherV2 GatherNd Pack "
+    "Unpack Split SplitV Select SelectV2 Reverse ReverseV2 Roll EnsureShape CheckNumerics Snapshot "
+    "PlaceholderWithDefault DepthToSpace SpaceToDepth SpaceToBatch SpaceToBatchND BatchToSpace "
+    "BatchToSpaceND MatrixBandPart MatrixDiag MatrixDiagV3 MatrixDiagPart MatrixDiagPartV3 "
+    "ExtractImagePatches ReverseSequence TensorStridedSliceUpdate TensorScatterUpdate ScatterNd "
+    "DynamicStitch ParallelDynamicStitch DynamicPartition PreventGradient Bitcast"
+)
+MOVES = frozenset(_MOVES.split())
+"""Types that move entries, or leave some of them out."""
+
+_SUMS = (
+    "Mean Cumsum SegmentSum SegmentMean UnsortedSegmentSum TensorScatterAdd BiasAddGrad "
+    "ResizeBilinear ResizeNearestNeighbor ResizeBicubic ResizeArea"
+)
+SUMS = frozenset(_SUMS.split())
+"""Types that are linear, and do more than move entries."""
+
+_POINTWISE = (
+    "Sigmoid Tanh Erf Erfc Softplus Softsign Elu Selu LeakyRelu Relu6 Square Sqrt Pow Log Log1p "
+    "Expm1 Abs Sin Cos Tan Sinh Cosh Asinh Acosh Atanh Asin Acos Atan Erfinv Reciprocal Inv "
+    "ClipByValue Xlogy Xlog1py"
+)
+_MAX_POOLS = "MaxPool MaxPoolV2 MaxPool3D"
+_AVERAGES = "AvgPool AvgPool3D"
+KINDS = {
+    **dict.fromkeys(_POINTWISE.split(), "pointwise"),
+    **dict.fromkeys(_MAX_POOLS.split(), "max_pool"),
+    **dict.fromkeys(_AVERAGES.split(), "avg_pool"),
+    "Relu": "relu",
+    "Softmax": "softmax",
+    "LogSoftmax": "softmax",
+    "FusedBatchNorm": "affine",
+    "FusedBatchNormV2": "affine",
+    "FusedBatchNormV3": "affine",
+}
+"""Kinds of operations of one value, by type."""
+
+_PLAIN = "Shape ShapeN Size Rank ZerosLike OnesLike"
+PLAIN = frozenset(_PLAIN.split())
+"""Types that tell of a tensor what does not depend on its numbers."""
+
+
+def name_of(operation: Any) -> str:
+    """What a plan calls an operation of a graph."""
+    kind = str(operation.type)
+    if kind in PLAIN:
+        return "stop_gradient"
+    if kind in MOVES:
+        return "slice"
+    if kind in SUMS:
+        return "cumsum"
+    if kind == "Einsum":
+        return "dot_general" if len(operation.inputs) == 2 else "cumsum"
+    return SAME.get(kind, kind)
