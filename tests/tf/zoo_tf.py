@@ -44,7 +44,7 @@ def narrow(w, b, x):
 def rnn(w, recurrent, b, x):
     h, states = tf.zeros_like(x[:, 0, :1]) + tf.zeros_like(b), []
     for t in range(x.shape[1]):
-        h = tf.tanh(x[:, t] @ tf.transpose(w) + h @ tf.transpose(recurrent) + b)
+        h = tf.tanh(x[:, t] @ tf.transpose(w) + b + h @ tf.transpose(recurrent))
         states.append(h)
     return tf.stack(states, axis=1), h
 

@@ -65,15 +65,21 @@ def spelled_out(op: Any) -> list[tf.Tensor] | None:
 
 
 def _called(op: Any) -> list[tf.Tensor]:
-    """The operations of a function's graph, in that of its call."""
-    definition = context.get_function_def(op.get_attr("f").name)
-    shapes = [t.shape for t in op.inputs]
+    """The operations of a function's graph, and of those that it calls, in that of its call."""
+    return _placed(op.get_attr("f").name, list(op.inputs))
+
+
+def _placed(name: str, given: list[tf.Tensor]) -> list[tf.Tensor]:
+    definition = context.get_function_def(name)
+    shapes = [t.shape for t in given]
     body = function_def_to_graph.function_def_to_graph(definition, input_shapes=shapes)
-    env = {t.ref(): x for t, x in zip(body.inputs, op.inputs, strict=True)}
-    for inner in body.get_operations():
-        if inner.outputs and inner.outputs[0].ref() not in env:
-            made = again(inner)(*[env[t.ref()] for t in inner.inputs])
-            env.update(zip((t.ref() for t in inner.outputs), made, strict=True))
+    env = {t.ref(): x for t, x in zip(body.inputs, given, strict=True)}
+    for op in body.get_operations():
+        if op.outputs and op.outputs[0].ref() not in env:
+            operands = [env[t.ref()] for t in op.inputs]
+            calls = op.type in CALLS
+            made = _placed(op.get_attr("f").name, operands) if calls else again(op)(*operands)
+            env.update(zip((t.ref() for t in op.outputs), made, strict=True))
     return [env[t.ref()] for t in body.outputs]
 
 

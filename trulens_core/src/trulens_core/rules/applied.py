@@ -74,7 +74,7 @@ class Applied:
         """The value of an operation, with the derivative of its rule."""
         gates = [i for i in op.active if id(op.operands[i]) in self._gates]
         y = self._applied(dataclasses.replace(op, gates=gates) if gates else op)
-        if op.kind == "pointwise" and op.name in _SIGMOIDS:
+        if op.kind == "pointwise" and op.name.lower() in _SIGMOIDS:
             self._gates[id(y)] = y
         return y
 
