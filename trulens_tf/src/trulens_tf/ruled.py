@@ -24,7 +24,11 @@ Forward = Callable[..., list[list[tf.Tensor]]]
 
 
 def by_rules(
-    forward: Forward, taps: Mapping[Cut, Tap], rules: Applied, layer: Callable[[Any], str]
+    forward: Forward,
+    taps: Mapping[Cut, Tap],
+    rules: Applied,
+    layer: Callable[[Any], str],
+    at: Callable[[tf.Tensor], tf.Tensor] = lambda t: t,
 ) -> list[list[tf.Tensor]]:
     """The values at wanted cuts.
 
@@ -33,6 +37,7 @@ def by_rules(
         taps: by cut.
         rules: those of the evaluation.
         layer: the name of the layer that an operation of the graph is of.
+        at: what a tapped tensor is evaluated for, where that is not the tensor itself.
     """
     if rules.merge:
         raise UncoveredOperationError(
@@ -54,5 +59,5 @@ def by_rules(
     found = forward(tap={cut: functools.partial(noted, tap) for cut, tap in taps.items()})
     flat = flatten(sources, [t for ts in found for t in ts], layer)
     plan = Plan(flat, flat.inputs, lambda _: False, rules.stops)
-    outputs: Iterator[tf.Tensor] = iter(evaluated(plan, sources, rules))
+    outputs: Iterator[tf.Tensor] = iter(evaluated(plan, [at(t) for t in sources], rules))
     return [[next(outputs) for _ in ts] for ts in found]

@@ -6,6 +6,7 @@ gradients to the caller's graph, once, and every call is one run of the session.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -14,16 +15,18 @@ from typing import Any
 import tensorflow as tf
 
 from trulens_core.backends import Backend, BlockStep, Gradients, Step, StepArguments, Tap, Want
-from trulens_core.errors import CutError
+from trulens_core.errors import CutError, UncoveredOperationError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
+from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_tf import rows
 from trulens_tf.backend import TensorFlowBackend, zeros_of
 from trulens_tf.names import Names
 from trulens_tf.programs import paired
+from trulens_tf.ruled import by_rules
 
 _KEPT = 16
 
@@ -124,6 +127,10 @@ def _check_rows(graph: Any, fed: Mapping[str, Any]) -> None:
             )
 
 
+def _name(op: Any) -> str:
+    return str(op.name)
+
+
 def _tensors(a: StepArguments) -> list[Any]:
     return [t for field in a[1:] for t in field]
 
@@ -211,6 +218,35 @@ class SessionWrapper(ModelWrapper):
             else:
                 p.at(place, tensors[0] if len(tensors) == 1 else tensors)
         return p.leave(self._outputs[0] if len(self._outputs) == 1 else self._outputs)
+
+    def ruled(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[tf.Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        rules: Applied,
+    ) -> list[list[tf.Tensor]]:
+        forward = functools.partial(self.forward, inputs, replace=replace, want=want)
+        if not rules.recording:
+            return by_rules(forward, tap, rules, _name)
+        fed = self._session_backend.fed  # a tensor is fed once: the baseline is emitted instead
+        before = dict(fed)
+        found = by_rules(forward, tap, rules, _name, at=self._at_baseline)
+        fed.clear()
+        fed.update(before)
+        return found
+
+    def _at_baseline(self, t: tf.Tensor) -> tf.Tensor:
+        """What a tensor is fed at the baseline."""
+        if t.name not in self._session_backend.fed:
+            raise UncoveredOperationError(
+                f"rules that compare with a baseline are served in a graph of TensorFlow 1 at the "
+                f"cut of that baseline, and {t.name!r} is not fed at it; give the baseline there, "
+                "by doi_cut="
+            )
+        return self._session_backend.fed[t.name]
 
     def _own(self, inputs: ModelInputs) -> ModelInputs:
         """The inputs with the graph's own tensors in place of what feeds them."""

@@ -74,6 +74,7 @@ class _Run:
     def _operation(self, i: int, head: Head, function: Callable[..., Any]) -> Operation:
         plan = self._plan
         active = [j for j, k in enumerate(head.ins) if k in plan.active]
+        at = i if head.weight is None else head.body[0]  # a bias may be added elsewhere
         return Operation(
             head.kind,
             function,
@@ -83,6 +84,6 @@ class _Run:
             head.weight,
             head.bias,
             head.name,
-            plan.layers[i],
+            plan.layers[at],
             any(head.ins[j] in plan.sources for j in active),
         )
