@@ -12,7 +12,7 @@ from trulens_core.backends import Tap
 from trulens_core.errors import UncoveredOperationError
 from trulens_core.rules import Applied, Operation
 from trulens_core.slices import Cut
-from trulens_jax.flat import Flat, Key, flatten
+from trulens_jax.flat import Flat, Key, Node, flatten
 from trulens_jax.planned import SUMS, Head, Plan
 from trulens_jax.taps import Site
 
@@ -47,11 +47,11 @@ class _Run:
                 found = self._ruled(i, self._plan.heads[i])
             else:
                 found = node.run(*[env[k] for k in node.ins])
-                self._count(i)
+                self._count(i, found)
             env.update(zip(node.outs, found, strict=True))
         return [env[k] for k in self._flat.outputs]
 
-    def _count(self, i: int) -> None:
+    def _count(self, i: int, found: Sequence[Any]) -> None:
         """Tell of a linear operation that is on the way back."""
         plan, node = self._plan, self._flat.nodes[i]
         on_the_way = any(k in plan.active for k in node.ins) and plan.reaches(node)
@@ -59,6 +59,18 @@ class _Run:
             source = any(k in plan.sources for k in node.ins)
             first = source and node.name in SUMS
             self._rules.seen("structural", node.name, plan.layers[i], first=first)
+            self._moved(node, found)
+
+    def _moved(self, node: Node, found: Sequence[Any]) -> None:
+        """Tell of what moves or sums entries of one value."""
+        at = [j for j, k in enumerate(node.ins) if k in self._plan.active]
+        if len(at) == len(found) == 1:
+            given = [self._env[k] for k in node.ins]
+
+            def step(t: Any) -> Any:
+                return node.run(*[t if j in at else v for j, v in enumerate(given)])[0]
+
+            self._rules.moved(given[at[0]], found[0], step)
 
     def _ruled(self, i: int, head: Head) -> list[Any]:
         plan, env, nodes = self._plan, self._env, self._flat.nodes

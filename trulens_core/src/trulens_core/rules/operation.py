@@ -37,6 +37,10 @@ weighted sum, as one. structural: moves, repeats, scales or sums entries.
 """
 
 
+Parts = Callable[[], tuple[Tensor, Tensor]]
+"""What adds to the change of a value, and what takes away, as tensors that are differentiated."""
+
+
 class AtReference(NamedTuple):
     """What an operation was at the baseline.
 
@@ -66,6 +70,7 @@ class Operation:
         first: whether an operand is the value at the source cut itself.
         reference: what it was at the baseline, for rules that compare.
         gates: which operands a sigmoid made, as in recurrent layers.
+        parts: of the change of its one operand, for rules that compare; None where none are known.
 
     Example:
         >>> import numpy as np
@@ -88,6 +93,7 @@ class Operation:
     first: bool = False
     reference: AtReference | None = None
     gates: Sequence[int] = ()
+    parts: Parts | None = None
 
     @property
     def x(self) -> Tensor:
