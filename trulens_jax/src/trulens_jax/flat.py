@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,54 +10,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from trulens_jax._compat import INLINE, Jaxpr, JaxprEqn, Literal, body, evaluate, part
+from trulens_core.rules.planned import Plan
+from trulens_core.rules.programs import Flat, Key, Node, Shaped
+from trulens_jax._compat import CUSTOM, INLINE, Jaxpr, JaxprEqn, Literal, body, evaluate, part
 from trulens_jax.taps import Site, site_of
 
 _ROUNDS = 512
 """The longest loop that is taken round by round."""
-
-Key = int
-"""A value of the flat program."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Node:
-    """An equation.
-
-    Attributes:
-        name: of its primitive.
-        run: it, of the values of `ins`.
-        ins: the values that it reads.
-        outs: those that it gives.
-        avals: what these are.
-        site: the tap that it is, if it is one.
-        eqn: itself.
-    """
-
-    name: str
-    run: Callable[..., list[Any]]
-    ins: Sequence[Key]
-    outs: Sequence[Key]
-    avals: Sequence[Any]
-    site: Site | None
-    eqn: JaxprEqn
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Flat:
-    """A program.
-
-    Attributes:
-        nodes: the equations, in order.
-        inputs: values that are given.
-        outputs: values that it gives.
-        constants: values that are known.
-    """
-
-    nodes: list[Node]
-    inputs: list[Key]
-    outputs: list[Key]
-    constants: dict[Key, Any]
 
 
 def flatten(jaxpr: Jaxpr, consts: Sequence[Any]) -> Flat:
@@ -74,6 +33,7 @@ class _Builder:
         self.nodes: list[Node] = []
         self.constants: dict[Key, Any] = {}
         self._keys: Iterator[int] = itertools.count()
+        self._running: list[str] = []
 
     def key(self) -> Key:
         return next(self._keys)
@@ -98,10 +58,11 @@ class _Builder:
                 outs = self._rounds(eqn, ins)
             else:
                 outs = [self.key() for _ in eqn.outvars]
-                avals = [v.aval for v in eqn.outvars]
-                run = _runner(jaxpr, eqn)
-                name = eqn.primitive.name
-                self.nodes.append(Node(name, run, ins, outs, avals, site_of(eqn), eqn))
+                avals = [_shaped(v.aval) for v in eqn.outvars]
+                name, site, run = eqn.primitive.name, site_of(eqn), _runner(jaxpr, eqn)
+                kind = functools.partial(_kind_of, eqn) if name in CUSTOM else None
+                _enter(self._running, site)
+                self.nodes.append(Node(name, run, ins, outs, avals, site, self._layer, kind))
             env.update(zip(eqn.outvars, outs, strict=True))
         return [key(v) for v in jaxpr.outvars]
 
@@ -114,22 +75,24 @@ class _Builder:
         found: dict[int, list[Key]] = {}
         for t in reversed(range(length)) if eqn.params["reverse"] else range(length):
             pairs = zip(ins[last:], shapes, strict=True)
-            xs = [self._made("slice", _nth(t), [k], a, eqn) for k, a in pairs]
+            xs = [self._made("slice", _nth(t), [k], a) for k, a in pairs]
             given = dict(zip(sub.invars, [*ins[:first], *carried, *xs], strict=True))
             outs = self.walk(sub, inner, given)
             carried, found[t] = outs[: last - first], outs[last - first :]
         stacked = [
-            self._made("concatenate", _stack, [found[t][n] for t in range(length)], v.aval, eqn)
+            self._made("concatenate", _stack, [found[t][n] for t in range(length)], v.aval)
             for n, v in enumerate(eqn.outvars[last - first :])
         ]
         return [*carried, *stacked]
 
-    def _made(
-        self, name: str, run: Callable[..., list[Any]], ins: list[Key], aval: Any, eqn: JaxprEqn
-    ) -> Key:
+    @property
+    def _layer(self) -> str:
+        return self._running[-1] if self._running else ""
+
+    def _made(self, name: str, run: Callable[..., list[Any]], ins: list[Key], aval: Any) -> Key:
         """What an equation gives that no jaxpr has."""
         out = self.key()
-        self.nodes.append(Node(name, run, ins, [out], [aval], None, eqn))
+        self.nodes.append(Node(name, run, ins, [out], [_shaped(aval)], None, self._layer))
         return out
 
 
@@ -158,3 +121,31 @@ def floating(aval: Any) -> bool:
     """Whether a value may carry a derivative."""
     dtype = getattr(aval, "dtype", None)
     return dtype is not None and bool(jnp.issubdtype(dtype, np.inexact))
+
+
+def _shaped(aval: Any) -> Shaped:
+    return Shaped(tuple(getattr(aval, "shape", ())), floating(aval))
+
+
+def _enter(running: list[str], site: Site | None) -> None:
+    """Keep account of the layers that are running."""
+    if site is None or site.kind in ("tap", "checkpoint_name"):
+        return
+    if site.anchor == "in":
+        running.append(site.name)
+    elif site.name in running:
+        del running[len(running) - 1 - running[::-1].index(site.name) :]
+
+
+def _kind_of(eqn: JaxprEqn) -> str:
+    """What a function with a derivative of its own is, by what it computes."""
+    if eqn.primitive.name != "custom_jvp_call":
+        return "unknown"
+    sub, consts = body(eqn)
+    given = [j for j, v in enumerate(sub.invars) if floating(v.aval)]
+    if len(sub.outvars) != 1 or len(given) != 1:
+        return "unknown"
+    flat = flatten(sub, consts)
+    root, (out,) = flat.inputs[given[0]], flat.outputs
+    plan = Plan(flat, [root], lambda _: False, lambda *_: False)
+    return plan.kind_of(root, out)

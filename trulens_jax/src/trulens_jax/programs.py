@@ -13,14 +13,14 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.passes import Pass
 from trulens_core.rules import Applied
+from trulens_core.rules.evaluated import evaluated
+from trulens_core.rules.planned import Plan
 from trulens_jax import _compat
 from trulens_jax.backend import BACKEND
 from trulens_jax.flat import flatten as flatten_program
 from trulens_jax.interpreter import Change, Leave, interpret
 from trulens_jax.jaxprs import Found, sites
-from trulens_jax.planned import Plan
 from trulens_jax.recorder import minus_zeros
-from trulens_jax.ruled import evaluated
 from trulens_jax.taps import Site, flatten
 
 Apply = Callable[[Any, ModelInputs], Any]

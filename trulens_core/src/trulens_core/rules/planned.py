@@ -1,6 +1,7 @@
 """Which equations of a program are operations that rules know, and which are parts of one.
 
-A jaxpr has no names: GELU, softmax and a layer's bias are known by what they are made of.
+A program has no names: GELU, softmax and a layer's bias are known by what they are made of. Its
+primitives have those of JAX; other frameworks' are called by them where they do the same.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_jax._compat import CUSTOM, body
-from trulens_jax.flat import Flat, Key, Node, flatten, floating
+from trulens_core.rules.programs import Flat, Key, Node
 
 _MOVES = (
     "reshape transpose broadcast_in_dim squeeze expand_dims slice dynamic_slice gather concatenate "
@@ -88,19 +88,13 @@ class Plan:
         self._told: set[Key] = set()
         self._parent: dict[Key, Key] = {}
         self._producer = {k: i for i, n in enumerate(flat.nodes) for k in n.outs}
-        self._shape = {
-            k: tuple(getattr(a, "shape", ()))
-            for n in flat.nodes
-            for k, a in zip(n.outs, n.avals, strict=True)
-        }
+        self._shape = {k: a.shape for n in flat.nodes for k, a in zip(n.outs, n.avals, strict=True)}
         self._users: dict[Key, list[int]] = {}
         for i, k in ((i, k) for i, n in enumerate(flat.nodes) for k in n.ins):
             self._users.setdefault(k, []).append(i)
         self._live = self._reaching(tapped)
-        running: list[str] = []
         for i, node in enumerate(flat.nodes):
-            _enter(running, node)
-            self.layers.append(running[-1] if running else "")
+            self.layers.append(node.layer)
             self._follow(i, node, tapped, stops)
 
     # -- what depends on what ------------------------------------------------------------------
@@ -120,8 +114,8 @@ class Plan:
 
     def _follow(self, i: int, node: Node, tapped: Callable[[Any], bool], stops: Stops) -> None:
         if node.site is not None and tapped(node.site):
-            self.active.update(_floats(node))
-            self.sources.update(_floats(node))
+            self.active.update(node.floats)
+            self.sources.update(node.floats)
         elif node.site is not None or node.name == "name":
             for k, out in zip(node.ins, node.outs, strict=True):
                 self._same(k, out)
@@ -135,7 +129,7 @@ class Plan:
         self, i: int, node: Node, given: Sequence[Key], told: Sequence[Key], stops: Stops
     ) -> None:
         """An equation of values that depend on the source, or were told by comparing such."""
-        floats = _floats(node) if given else []
+        floats = node.floats if given else []
         self.active.update(floats)
         self._told.update(set(node.outs) - set(floats))
         if not floats:
@@ -173,6 +167,17 @@ class Plan:
             k = self._parent[k]
             yield k
 
+    def kind_of(self, root: Key, out: Key) -> str:
+        """What the whole program is as one operation of a value."""
+        last = self.heads.get(self._producer.get(out, -1))
+        if last is not None and list(last.ins) == [root] and last.kind == "softmax":
+            return "softmax"
+        if any(head.kind == "unknown" for head in self.heads.values()):
+            return "unknown"
+        if last is not None and last.kind == "relu" and root in last.ins:
+            return "relu"
+        return "pointwise" if root in self.lineage(out) else "unknown"
+
     def _common(self, keys: Sequence[Key], out: Key) -> Key | None:
         """What values were all computed from entry by entry, in the shape of the result."""
         first, *rest = (list(self.lineage(k)) for k in keys)
@@ -199,10 +204,11 @@ class Plan:
             **dict.fromkeys(("add", "sub", "mul", "div"), self._arithmetic),
             **dict.fromkeys(("dot_general", "conv_general_dilated"), self._weighted),
             **dict.fromkeys(("max", "min"), self._limit),
-            **dict.fromkeys(CUSTOM, self._whole),
         }.get(node.name)
         if told:
             self._switched(i, node)
+        elif node.kind is not None:
+            self._whole(i, node, act)
         elif seen_to is not None:
             seen_to(i, node, act)
         elif node.name in MOVES or node.name in SUMS:
@@ -258,7 +264,8 @@ class Plan:
             k = self.flat.nodes[i].ins[0]
         value = self.flat.constants[k]
         try:
-            return np.asarray(value) if np.size(value) == 1 else None
+            found = self.flat.static(value)
+            return found if found is not None and np.size(found) == 1 else None
         except Exception:  # noqa: BLE001 - it is being traced
             return None
 
@@ -352,41 +359,7 @@ class Plan:
         return True
 
     def _whole(self, i: int, node: Node, act: Sequence[int]) -> None:
-        """A function with a derivative of its own, known by what it computes."""
-        kind = _kind_of(node) if node.name == "custom_jvp_call" and len(act) == 1 else "unknown"
+        """A function of one value that says itself what it is."""
+        kind = node.kind() if node.kind is not None and len(act) == 1 else "unknown"
         pointwise = kind in ("relu", "pointwise")
         self._one(i, node, kind, parent=node.ins[act[0]] if pointwise else None)
-
-
-def _floats(node: Node) -> list[Key]:
-    """What an equation gives that may carry a derivative."""
-    return [k for k, a in zip(node.outs, node.avals, strict=True) if floating(a)]
-
-
-def _enter(running: list[str], node: Node) -> None:
-    """Keep account of the layers that are running."""
-    site = node.site
-    if site is None or site.kind in ("tap", "checkpoint_name"):
-        return
-    if site.anchor == "in":
-        running.append(site.name)
-    elif site.name in running:
-        del running[len(running) - 1 - running[::-1].index(site.name) :]
-
-
-def _kind_of(node: Node) -> str:
-    sub, consts = body(node.eqn)
-    given = [j for j, v in enumerate(sub.invars) if floating(v.aval)]
-    if len(sub.outvars) != 1 or len(given) != 1:
-        return "unknown"
-    flat = flatten(sub, consts)
-    root, (out,) = flat.inputs[given[0]], flat.outputs
-    plan = Plan(flat, [root], lambda _: False, lambda *_: False)
-    last = plan.heads.get(plan._producer.get(out, -1))
-    if last is not None and list(last.ins) == [root] and last.kind == "softmax":
-        return "softmax"
-    if any(head.kind == "unknown" for head in plan.heads.values()):
-        return "unknown"
-    if last is not None and last.kind == "relu" and root in last.ins:
-        return "relu"
-    return "pointwise" if root in plan.lineage(out) else "unknown"
