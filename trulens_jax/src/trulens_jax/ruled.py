@@ -30,11 +30,6 @@ def after_taps(
         rules: those of the evaluation.
     """
     check_served(rules, "for layers of Keras on JAX")
-    if rules.names_layers:
-        raise UncoveredOperationError(
-            "selectors of layers are not served for Keras on JAX, whose program does not tell "
-            "them; choose by kind, or by a function of the operation"
-        )
     seen: list[list[Any]] = []
 
     def note(tap: Tap, z: list[Any]) -> list[Any]:

@@ -26,7 +26,7 @@ from trulens_keras.flavours import Flavour, parameters
 from trulens_keras.opening import opened
 from trulens_keras.operations import ACTIVATION, Operations
 from trulens_keras.patches import LOCK, undisturbed
-from trulens_keras.sites import Sites
+from trulens_keras.sites import Sites, Within
 from trulens_keras.softmax import HINT, Squashing
 
 
@@ -227,6 +227,18 @@ class KerasModelWrapper(ModelWrapper):
         tap: Mapping[Cut, Tap],
         want: Sequence[Cut],
     ) -> list[list[Tensor]]:
+        return self._run(inputs, replace=replace, tap=tap, want=want)
+
+    def _run(
+        self,
+        inputs: ModelInputs,
+        *,
+        replace: Mapping[Cut, list[Tensor]],
+        tap: Mapping[Cut, Tap],
+        want: Sequence[Cut],
+        within: Within | None = None,
+    ) -> list[list[Tensor]]:
+        """`forward`, in which each layer runs in the context that its name gives."""
         rows = self.declared_rows()
         if rows is not None:
             replace = {
@@ -235,7 +247,7 @@ class KerasModelWrapper(ModelWrapper):
         p = Pass(self, replace=replace, tap=tap, want=want)
         saturated: list[tuple[str, Any]] = []
         watched = self._watched(saturated) if tap else {}
-        sites = Sites(p, self._operations, self.backend, self._linear, watched)
+        sites = Sites(p, self._operations, self.backend, self._linear, watched, within)
         with sites.patched():
             entered = p.enter(inputs)
             if rows is not None:
@@ -268,8 +280,12 @@ class KerasModelWrapper(ModelWrapper):
             return found
         if self._flavour.framework == "jax":
             from trulens_jax.ruled import after_taps
+            from trulens_jax.taps import within
 
-            return after_taps(forward, tap, rules)
+            layered = functools.partial(
+                self._run, inputs, replace=replace, want=want, within=within
+            )
+            return after_taps(layered, tap, rules)
         return super().ruled(inputs, replace=replace, tap=tap, want=want, rules=rules)
 
     def _with_rows(self, leaf: Leaf, rows: int) -> Tensor:

@@ -19,6 +19,8 @@ from trulens_core.passes import Pass
 from trulens_keras.operations import ACTIVATION, Operations, activation
 from trulens_keras.patches import attribute, for_this_thread
 
+Within = Callable[[str], contextlib.AbstractContextManager[None]]
+
 
 class Sites:
     """The places of one run that something is done at.
@@ -29,6 +31,7 @@ class Sites:
         backend: the framework.
         linear: the name of a layer whose activation is left out.
         watched: called with the output of each of these layers, by name.
+        within: the context in which the layer of a name runs, where that is to be known.
     """
 
     def __init__(
@@ -38,9 +41,10 @@ class Sites:
         backend: Backend,
         linear: str | None,
         watched: Mapping[str, Callable[[Any], None]],
+        within: Within | None = None,
     ) -> None:
         self._pass, self._operations, self._backend = shown, operations, backend
-        self._linear, self._watched = linear, watched
+        self._linear, self._watched, self._within = linear, watched, within
         self._names = {place[0] for place in shown.places}
 
     @contextlib.contextmanager
@@ -62,7 +66,10 @@ class Sites:
     def _seen(self, name: str) -> bool:
         wanted = {name, name + ACTIVATION}
         return bool(name) and (
-            not wanted.isdisjoint(self._names) or name == self._linear or name in self._watched
+            self._within is not None
+            or not wanted.isdisjoint(self._names)
+            or name == self._linear
+            or name in self._watched
         )
 
     def _inputs_of(self, operation: Any) -> list[str]:
@@ -101,7 +108,8 @@ class Sites:
         kwargs: dict[str, Any],
     ) -> Any:
         args, kwargs = self._pass.at((name, "in"), (args, kwargs))
-        with self._activation(operation, name):
+        within = contextlib.nullcontext() if self._within is None else self._within(name)
+        with within, self._activation(operation, name):
             if name == self._linear and activation(operation) is None:
                 output = (*args, *kwargs.values())[0]  # a layer that is nothing but a softmax
             else:

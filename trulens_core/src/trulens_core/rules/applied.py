@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import UncoveredOperationError
-from trulens_core.rules.operation import AtReference, Operation
+from trulens_core.rules.operation import LEFT, AtReference, Operation
 from trulens_core.rules.parts import Splits
 from trulens_core.rules.report import Entry, Report
 from trulens_core.rules.rule import Rule
@@ -58,12 +58,6 @@ class Applied:
         """See `RuleSet`."""
         return self.rules.merge
 
-    @property
-    def names_layers(self) -> bool:
-        """Whether a selector names layers."""
-        pairs = (*self.rules.first, *self.rules.rules)
-        return any(isinstance(w, str) and w.startswith("layer:") for w, _ in pairs)
-
     def compared(self) -> Applied:
         """The rules for the evaluation that follows this one, which was at the baseline."""
         return Applied(self.rules, self.backend, self._records)
@@ -77,7 +71,7 @@ class Applied:
         """The value of an operation, with the derivative of its rule."""
         gates = [i for i in op.active if id(op.operands[i]) in self._gates]
         y = self._applied(dataclasses.replace(op, gates=gates) if gates else op)
-        if op.kind == "pointwise" and op.name in _SIGMOIDS:
+        if (op.kind == "pointwise" and op.name in _SIGMOIDS) or (gates and op.name == LEFT):
             self._gates[id(y)] = y
         return y
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from trulens_core.rules.operation import LEFT
 from trulens_core.rules.programs import Flat, Key, Node
 
 _MOVES = (
@@ -269,6 +270,10 @@ class Plan:
         except Exception:  # noqa: BLE001 - it is being traced
             return None
 
+    def _is_one(self, k: Key) -> bool:
+        known = self._constant(k)
+        return known is not None and bool(np.all(known == 1))
+
     def _weighted(self, i: int, node: Node, act: Sequence[int]) -> None:
         if len(act) == 2:
             self._one(i, node, "matmul" if node.name == "dot_general" else "unknown")
@@ -302,6 +307,8 @@ class Plan:
             return
         kind = "affine" if node.name in ("add", "sub") else "structural"
         self._one(i, node, kind, parent=x if self._is_like(x, node.outs[0]) else None)
+        if node.name == "sub" and j == 1 and self._is_one(node.ins[0]):
+            self.heads[i] = dataclasses.replace(self.heads[i], name=LEFT)
 
     def _is_average(self, i: int, node: Node, j: int) -> bool:
         """The sums of windows, scaled."""
