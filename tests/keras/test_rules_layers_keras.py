@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from trulens_core import LRP, RuleSet, UncoveredOperationError, get_model_wrapper
-from trulens_core.rules import Epsilon, Identity
+from trulens_core.rules import Epsilon, Identity, composites
 from trulens_core.testing import relative_error
 
 ZOO = runpy.run_path(str(Path(__file__).with_name("zoo_keras.py")))
@@ -62,6 +62,37 @@ def test_layers_are_named():
     expected = x * ((g * ratio(z, FIRST)) @ w.T)
     assert relative_error(np.asarray(found.attributions), expected) < 1e-9
     assert found.coverage.by_kind()[("linear", repr(Epsilon(FIRST)))] == 1
+
+
+def test_normalisation_is_merged():
+    """What is merged is the network whose convolution has its scale and shift."""
+    random = np.random.default_rng(1)
+    x = random.standard_normal((2, 4, 4, 2))
+    wide = {"dtype": "float64"}
+
+    def made(*normalisation):
+        start = keras.Input((4, 4, 2), **wide), layers.Conv2D(4, 3, padding="same", **wide)
+        end = layers.ReLU(**wide), layers.Flatten(**wide), layers.Dense(2, **wide)
+        return keras.Sequential([*start, *normalisation, *end])
+
+    model = made(layers.BatchNormalization(**wide))
+    kernel, shift, *held = model.get_weights()
+    scale, offset, mean, spread = (random.uniform(0.5, 2, 4) for _ in range(4))
+    model.set_weights([kernel, shift, scale, offset, mean, spread, *held[4:]])
+    factor = scale / np.sqrt(spread + model.layers[1].epsilon)
+    plain = made()
+    plain.set_weights([kernel * factor, (shift - mean) * factor + offset, *held[4:]])
+    rules = composites.epsilon_plus(merge=True)
+    if keras.config.backend() == "torch":  # where it is written out, in place
+        with pytest.raises(UncoveredOperationError, match="merge=True is not served"):
+            LRP(model, rules, qoi=0).explain(x)
+        return
+    found = explained(model, rules, x)
+    if found is None:
+        return
+    expected = explained(plain, composites.epsilon_plus(), x)
+    error = relative_error(np.asarray(found.attributions), np.asarray(expected.attributions))
+    assert error < 1e-9
 
 
 @pytest.mark.parametrize(("composite", "share"), [("gates_all", 1.0), ("gates_half", 0.5)])

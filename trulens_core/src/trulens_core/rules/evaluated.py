@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from trulens_core.rules.applied import Applied
+from trulens_core.rules.merging import Merged
 from trulens_core.rules.operation import Operation
 from trulens_core.rules.planned import SUMS, Head, Plan
 from trulens_core.rules.programs import Flat, Key, Node
@@ -81,7 +83,15 @@ class _Run:
                 local.update(zip(nodes[j].outs, nodes[j].run(*values), strict=True))
             return local[nodes[i].outs[0]]
 
+        if head.merged is not None:
+            return [self._merged(i, head, head.merged)]
         return [self._rules.apply(self._operation(i, head, function))]
+
+    def _merged(self, i: int, head: Head, merged: Merged) -> Any:
+        """A linear operation and its normalisation, by their rule."""
+        function, operands = merged.operands(self._flat, self._env, self._rules.backend)
+        op = self._operation(i, head, function)
+        return self._rules.apply(dataclasses.replace(op, operands=operands, active=[0]))
 
     def _operation(self, i: int, head: Head, function: Callable[..., Any]) -> Operation:
         plan = self._plan

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from trulens_core.rules.merging import Merged, Merging
 from trulens_core.rules.operation import LEFT
 from trulens_core.rules.programs import Flat, Key, Node
 
@@ -46,6 +47,7 @@ class Head:
         weight: which operand holds weights.
         bias: which holds a bias.
         name: for messages.
+        merged: what it is where something after it is a part of it.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Head:
     weight: int | None = None
     bias: int | None = None
     name: str = ""
+    merged: Merged | None = None
 
 
 class Plan:
@@ -97,6 +100,16 @@ class Plan:
         for i, node in enumerate(flat.nodes):
             self.layers.append(node.layer)
             self._follow(i, node, tapped, stops)
+
+    def merge(self, tapped: Callable[[Any], bool]) -> None:
+        """Take batch normalisations for a part of the linear operations before them."""
+        for found in Merging(self.flat, self.active, tapped).found():
+            linear, *_, last = within = [found.linear, *found.after]
+            heads = [self.heads.pop(j) for j in within if j in self.heads]
+            self.inside.update(within[:-1])
+            ins = [self.flat.nodes[linear].ins[1 - found.weight]]
+            name = "batch normalisation (merged)"
+            self.heads[last] = Head(heads[0].kind, ins, within, 1, 2, name, found)
 
     # -- what depends on what ------------------------------------------------------------------
 
