@@ -109,7 +109,7 @@ def test_the_report_is_there_for_steps_that_were_kept():
     assert dict(wrapper._steps.__dict__) == kept
 
 
-def test_first_rules_and_merging():
+def test_first_rules():
     wrapper = wrapped(jnp.tanh)
     rules = RuleSet([("linear|pointwise", Gradient())], first=[("linear", Flat())])
     flat = InputAttribution(wrapper, qoi=1, rules=rules).attributions(X)
@@ -117,8 +117,6 @@ def test_first_rules_and_merging():
     scaled = get_model_wrapper(lambda x: jnp.tanh(-x) @ PARAMS["a"], backend="jax")
     with pytest.raises(UncoveredOperationError, match="first="):
         InputAttribution(scaled, qoi=1, rules=rules).attributions(X)
-    with pytest.raises(UncoveredOperationError, match="merge=True"):
-        LRP(wrapper, "epsilon", merge=True).attributions(X)
 
 
 def test_rules_of_the_callers_serve_one_call():

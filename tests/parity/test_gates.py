@@ -1,5 +1,8 @@
 """LRP through the gates of an LSTM: the papers' formulas in NumPy, and two frameworks."""
 
+import runpy
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,6 +105,53 @@ def test_another_framework_gives_the_same(composite):
         wrapper = get_model_wrapper(network, backend="jax", params=weights)
         found = LRP(wrapper, composite, qoi=0).attributions(X)
     assert relative_error(found, expected) < 1e-10
+
+
+GRU = runpy.run_path(str(Path(__file__).with_name("gru_by_hand.py")))
+
+
+def torch_gru():
+    u = GRU["UNITS"]
+
+    def order(a):  # the gates z, r and n as torch has them: r, z, n
+        z, r, n = np.split(a, 3, -1)
+        return torch.tensor(np.concatenate([r, z, n], -1).T)
+
+    model = nn.Module()
+    model.gru, model.out = nn.GRU(GRU["INPUTS"], u, batch_first=True), nn.Linear(u, 2, bias=False)
+    model.double()
+    with torch.no_grad():
+        model.gru.weight_ih_l0.copy_(order(GRU["W"]))
+        model.gru.weight_hh_l0.copy_(order(GRU["U"]))
+        model.gru.bias_ih_l0.copy_(order(GRU["B"]))
+        model.gru.bias_hh_l0.zero_()
+        model.out.weight.copy_(torch.tensor(GRU["V"].T))
+    model.forward = lambda x: model.out(model.gru(x)[0][:, -1])
+    return model
+
+
+def gru(p, x):
+    w, u, b, v = p
+    h = jnp.zeros((x.shape[0], GRU["UNITS"]))
+    for t in range(GRU["STEPS"]):
+        own, past = jnp.split(x[:, t] @ w + b, 3, axis=1), jnp.split(h @ u, 3, axis=1)
+        z, r = (jax.nn.sigmoid(own[i] + past[i]) for i in (0, 1))
+        h = z * h + (1 - z) * jnp.tanh(own[2] + r * past[2])
+    return h @ v
+
+
+@pytest.mark.parametrize(("composite", "share"), [("gates_all", 1.0), ("gates_half", 0.5)])
+def test_what_a_gate_leaves_is_a_gate(composite, share):
+    """GRU's z and 1 − z."""
+    x = GRU["X"]
+    expected = np.stack([GRU["by_hand"](one, share) for one in x])
+    found = LRP(torch_gru(), composite, qoi=0).explain(x)
+    assert relative_error(found.attributions, expected) < 1e-9
+    assert found.coverage.complete
+    with enable_x64(True):
+        weights = tuple(jnp.asarray(GRU[n]) for n in "WUBV")
+        wrapper = get_model_wrapper(gru, backend="jax", params=weights)
+        assert relative_error(LRP(wrapper, composite, qoi=0).attributions(x), expected) < 1e-9
 
 
 def test_where_no_factor_is_a_gate():

@@ -62,7 +62,9 @@ class _Builder:
                 name, site, run = eqn.primitive.name, site_of(eqn), _runner(jaxpr, eqn)
                 kind = functools.partial(_kind_of, eqn) if name in CUSTOM else None
                 _enter(self._running, site)
-                self.nodes.append(Node(name, run, ins, outs, avals, site, self._layer, kind))
+                self.nodes.append(
+                    Node(name, run, ins, outs, avals, site, self._layer, kind, _channels(eqn))
+                )
             env.update(zip(eqn.outvars, outs, strict=True))
         return [key(v) for v in jaxpr.outvars]
 
@@ -135,6 +137,21 @@ def _enter(running: list[str], site: Site | None) -> None:
         running.append(site.name)
     elif site.name in running:
         del running[len(running) - 1 - running[::-1].index(site.name) :]
+
+
+def _channels(eqn: JaxprEqn) -> dict[int, tuple[int, int]]:
+    """Of a linear operation, the channels' axes in what it gives and in weights on either side."""
+    numbers: Any = eqn.params.get("dimension_numbers")
+    if eqn.primitive.name == "conv_general_dilated":
+        return {1: (numbers.out_spec[1], numbers.rhs_spec[0])}
+    if eqn.primitive.name != "dot_general":
+        return {}
+    contracted, batched = numbers
+    ranks = [len(_shaped(v.aval).shape or ()) for v in (*eqn.invars, *eqn.outvars)]
+    free = [[a for a in range(ranks[i]) if a not in contracted[i]] for i in (0, 1)]
+    if any(batched):
+        return {}
+    return {i: ((0, ranks[2] - 1)[i], axes[0]) for i, axes in enumerate(free) if len(axes) == 1}
 
 
 def _kind_of(eqn: JaxprEqn) -> str:

@@ -28,7 +28,6 @@ from trulens_jax.adapters.reweighted import Reweighted
 from trulens_jax.backend import BACKEND
 from trulens_jax.layers import listed
 from trulens_jax.programs import Program, signature
-from trulens_jax.ruled import check_served
 from trulens_jax.weights import is_array
 
 _KEPT_PROGRAMS = 32
@@ -204,7 +203,6 @@ class JaxModelWrapper(ModelWrapper):
         want: Sequence[Cut],
         rules: Applied,
     ) -> list[list[Any]]:
-        check_served(rules)
         state = self.state()
         program = self._program(state, inputs)
         with self._now.at(program):

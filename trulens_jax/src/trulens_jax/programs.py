@@ -91,6 +91,8 @@ class Program:
             return shown.visit(site, arrays) if shown.wants(site) else arrays
 
         plan = Plan(flat, sources, is_tapped, rules.stops)
+        if rules.merge:
+            plan.merge(is_tapped)
         arrays = evaluated(plan, args, rules, visit)
         leaves = list(self._output.leaves)
         for i, x in zip(self._arrays, arrays, strict=True):

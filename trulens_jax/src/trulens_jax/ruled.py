@@ -9,7 +9,6 @@ from typing import Any
 import jax
 
 from trulens_core.backends import Tap
-from trulens_core.errors import UncoveredOperationError
 from trulens_core.rules import Applied
 from trulens_core.rules.evaluated import evaluated
 from trulens_core.rules.planned import Plan
@@ -29,12 +28,6 @@ def after_taps(
         taps: by cut.
         rules: those of the evaluation.
     """
-    check_served(rules, "for layers of Keras on JAX")
-    if rules.names_layers:
-        raise UncoveredOperationError(
-            "selectors of layers are not served for Keras on JAX, whose program does not tell "
-            "them; choose by kind, or by a function of the operation"
-        )
     seen: list[list[Any]] = []
 
     def note(tap: Tap, z: list[Any]) -> list[Any]:
@@ -58,14 +51,7 @@ def after_taps(
     closed = jax.make_jaxpr(after)(tapped)
     flat = flatten(closed.jaxpr, closed.consts)
     plan = Plan(flat, flat.inputs, lambda _: False, rules.stops)
+    if rules.merge:
+        plan.merge(lambda _: False)
     outputs = iter(evaluated(plan, tapped, rules))
     return [[next(outputs) for _ in range(n)] for n in sizes]
-
-
-def check_served(rules: Applied, where: str = "") -> None:
-    """Raise for what rules cannot be told of a program."""
-    if rules.merge:
-        raise UncoveredOperationError(
-            f"merge=True is not served by the backend 'jax' {where}: a program does not say which "
-            "of its equations are a batch normalisation; leave it out"
-        )

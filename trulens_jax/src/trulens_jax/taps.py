@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -111,6 +112,16 @@ def emit(value: Any, name: str, anchor: Anchor, kind: str, is_leaf: IsLeaf | Non
     for i, x in zip(at, tapped, strict=True):
         leaves[i] = x
     return tree.unflatten(leaves)
+
+
+@contextlib.contextmanager
+def within(layer: str) -> Iterator[None]:
+    """The context in which a layer runs, of whose values nothing is tapped."""
+    _tap_p.bind(name=layer, anchor="in", kind="layer", structure=None)
+    try:
+        yield
+    finally:
+        _tap_p.bind(name=layer, anchor="out", kind="layer", structure=None)
 
 
 def site_of(eqn: _compat.JaxprEqn) -> Site | None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from trulens_core.backends import Tap, Tensor
-from trulens_core.errors import NotDifferentiableError, TrulensWarning
+from trulens_core.errors import NotDifferentiableError, TrulensWarning, UncoveredOperationError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED, Leaf
 from trulens_core.models import Layer, ModelWrapper
@@ -270,6 +270,7 @@ class KerasModelWrapper(ModelWrapper):
         if self._flavour.framework == "torch":
             from trulens_torch.ruled import ByRules
 
+            self._check_merge(rules)
             by = ByRules(rules, {op: name for name, op in self._operations.by_name.items()})
             with by.layers(), by:
                 found = forward(tap=by.taps(tap))
@@ -277,8 +278,12 @@ class KerasModelWrapper(ModelWrapper):
             return found
         if self._flavour.framework == "jax":
             from trulens_jax.ruled import after_taps
+            from trulens_jax.taps import within
 
-            return after_taps(forward, tap, rules)
+            layered = functools.partial(
+                self._run, inputs, replace=replace, want=want, within=within
+            )
+            return after_taps(layered, tap, rules)
         from trulens_tf.ruled import by_rules
         from trulens_tf.running import Running
 
@@ -288,6 +293,15 @@ class KerasModelWrapper(ModelWrapper):
         )
         with self._operations.unrolled():
             return by_rules(layered, tap, rules, running)
+
+    def _check_merge(self, rules: Applied) -> None:
+        """Raise where a normalisation would have to be merged that is written out."""
+        held = [n for n, x in self._operations.by_name.items() if "BatchNorm" in type(x).__name__]
+        if rules.merge and held:
+            raise UncoveredOperationError(
+                f"merge=True is not served for Keras on PyTorch, which computes {held[0]!r} in "
+                "several operations; leave it out, or fold the scale into the layer before it"
+            )
 
     def _with_rows(self, leaf: Leaf, rows: int) -> Tensor:
         return self._flavour.of_rows(leaf.value, rows) if leaf.role == BATCHED else leaf.value

@@ -153,9 +153,11 @@ class ByRules(_Mode):  # type: ignore[misc]
         before = tv.value_of(target, self.token)
         if before is not None:
             tv.put(old, before)
+        self.rules.moved(target, old, _same)
         out = self.run(what, what.plain, (old, *args[1:]), options)
         value = tv.value_of(out, self.token)
         target.copy_(out)
+        self.rules.moved(out, target, _same)
         for t in (target, target._base):
             if isinstance(t, torch.Tensor):
                 tv.put(t, Value(self.token) if t is not target or value is None else value)
@@ -187,6 +189,8 @@ class ByRules(_Mode):  # type: ignore[misc]
         x = args[0] if args else None
         if isinstance(x, torch.Tensor) and isinstance(out, torch.Tensor):
             value = self._derived(value, what, func, args, options)
+            if len([t for t in tv.tensors_in((args, options)) if t.requires_grad]) == 1:
+                self.rules.moved(x, out, lambda t: func(t, *args[1:], **options))
         self.mark(out, value)
         return out
 
@@ -254,6 +258,10 @@ class ByRules(_Mode):  # type: ignore[misc]
     def _of_source(self, args: Any) -> bool:
         found = (tv.value_of(t, self.token) for t in tv.tensors_in(args))
         return any(v is not None and v.source for v in found)
+
+
+def _same(x: torch.Tensor) -> torch.Tensor:
+    return x
 
 
 def _then(function: Callable[..., Any], step: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from trulens_core.errors import UncoveredOperationError
+from trulens_core.rules.operation import LEFT
 from trulens_torch import traced_values as tv
 from trulens_torch.calls import Call, broadcast, is_active
 from trulens_torch.traced_values import Linear, Value
@@ -131,7 +132,9 @@ def sum(call: Call) -> torch.Tensor:
         fused = _with_bias(call, pair, i)
         if fused is not None:
             return fused
-    return _one_sided(call, "affine", pair, i, function)
+    one = isinstance(pair[0], int | float) and pair[0] == 1
+    left = call.what.kind == "sub" and one and not call.options
+    return _one_sided(call, "affine", pair, i, function, LEFT if left else "")
 
 
 def _with_bias(call: Call, pair: Sequence[Any], i: int) -> torch.Tensor | None:
@@ -166,7 +169,12 @@ def _with_bias(call: Call, pair: Sequence[Any], i: int) -> torch.Tensor | None:
 
 
 def _one_sided(
-    call: Call, kind: str, pair: Sequence[Any], i: int, function: Callable[..., Any]
+    call: Call,
+    kind: str,
+    pair: Sequence[Any],
+    i: int,
+    function: Callable[..., Any],
+    name: str = "",
 ) -> torch.Tensor:
     """An operation of which one operand depends on the source, and the other is a constant."""
     x, other = pair[i], pair[1 - i]
@@ -178,7 +186,7 @@ def _one_sided(
     shape = getattr(other, "shape", ())
     if broadcast(x.shape, shape) == x.shape:
         value = call.derived(x, step)
-    return call.apply(kind, step, [x], value=value)
+    return call.apply(kind, step, [x], value=value, name=name)
 
 
 def product(call: Call) -> torch.Tensor:

@@ -78,11 +78,12 @@ def gru_cell(
     b: Tensor | None = None,
     c: Tensor | None = None,
 ) -> Tensor:
-    """N = tanh(Wx + σ(r) Uh), h' = n + σ(z) (h − n)."""
+    """N = tanh(Wx + σ(r) Uh), h' = (1 − σ(z)) n + σ(z) h."""
     r, z, n = linear(x, w, b).chunk(3, -1)
     hr, hz, hn = linear(h, u, c).chunk(3, -1)
     n = torch.tanh(n + torch.sigmoid(r + hr) * hn)
-    return n + torch.sigmoid(z + hz) * (h - n)
+    z = torch.sigmoid(z + hz)
+    return (1 - z) * n + z * h
 
 
 def rnn_cell(  # noqa: PLR0913 - as torch has it

@@ -30,7 +30,8 @@ class DeepLIFT(InternalInfluence):
         doi_cut: where the baseline lives; None is the input.
         multiply_activation: False gives the multipliers m.
         **options: `rebatch_size`, `return_grads`, `return_doi` and `progress`, see
-            `AttributionMethod`; `rules` in place of the method's own.
+            `AttributionMethod`; `rules` in place of the method's own, such as
+            `trulens_core.rules.composites.reveal_cancel()`.
 
     Raises:
         UncoveredOperationError: when used, for an operation that there is no rule for, or that

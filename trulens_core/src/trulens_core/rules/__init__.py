@@ -10,6 +10,8 @@ from trulens_core.rules.lift import RescalePath as RescalePath
 from trulens_core.rules.lift import RescaleProduct as RescaleProduct
 from trulens_core.rules.operation import Operation as Operation
 from trulens_core.rules.report import Report as Report
+from trulens_core.rules.reveal import Contributions as Contributions
+from trulens_core.rules.reveal import RevealCancel as RevealCancel
 from trulens_core.rules.rule import Rule as Rule
 from trulens_core.rules.rule import carry as carry
 from trulens_core.rules.rule_set import RuleSet as RuleSet

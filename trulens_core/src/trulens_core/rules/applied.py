@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import UncoveredOperationError
-from trulens_core.rules.operation import AtReference, Operation
+from trulens_core.rules.operation import LEFT, AtReference, Operation
+from trulens_core.rules.parts import Splits
 from trulens_core.rules.report import Entry, Report
 from trulens_core.rules.rule import Rule
 from trulens_core.rules.rule_set import RuleSet
@@ -49,17 +51,12 @@ class Applied:
         self.last: Entry | None = None
         self._first_fired = False
         self._gates: dict[int, Tensor] = {}  # held, so that no other tensor gets a number of theirs
+        self._splits = Splits(backend)
 
     @property
     def merge(self) -> bool:
         """See `RuleSet`."""
         return self.rules.merge
-
-    @property
-    def names_layers(self) -> bool:
-        """Whether a selector names layers."""
-        pairs = (*self.rules.first, *self.rules.rules)
-        return any(isinstance(w, str) and w.startswith("layer:") for w, _ in pairs)
 
     def compared(self) -> Applied:
         """The rules for the evaluation that follows this one, which was at the baseline."""
@@ -74,7 +71,8 @@ class Applied:
         """The value of an operation, with the derivative of its rule."""
         gates = [i for i in op.active if id(op.operands[i]) in self._gates]
         y = self._applied(dataclasses.replace(op, gates=gates) if gates else op)
-        if op.kind == "pointwise" and op.name.lower() in _SIGMOIDS:
+        sigmoid = op.kind == "pointwise" and op.name.lower() in _SIGMOIDS
+        if sigmoid or (gates and op.name == LEFT):
             self._gates[id(y)] = y
         return y
 
@@ -86,7 +84,12 @@ class Applied:
         self._note("ruled", op, repr(rule))
         if not rule.compares:
             return rule(op)
-        return self._recorded(op) if self.recording else rule(self._with_reference(op))
+        if self.recording:
+            return self._recorded(op)
+        op = self._with_reference(op)
+        y = rule(op)
+        self._splits.put(y, rule.parts(op, y))
+        return y
 
     def seen(self, kind: str, name: str, layer: str, *, first: bool = False) -> None:
         """Count an operation that is linear, and is run as it is.
@@ -99,6 +102,13 @@ class Applied:
             )
         self.last = Entry("exact", kind, name, layer)
         self._entries.append(self.last)
+
+    def moved(self, x: Tensor, y: Tensor, step: Callable[[Tensor], Tensor]) -> None:
+        """Tell that `y` is `x` after a linear step that only moves, scales or sums entries.
+
+        Backends tell it of what they count by `seen`, where it is of one tensor.
+        """
+        self._splits.moved(x, y, step)
 
     def report(self) -> Report:
         """What the rules were applied to."""
@@ -129,7 +139,9 @@ class Applied:
     def _without(self, op: Operation) -> Tensor:
         if op.kind in _EXACT:
             self._note("exact", op)
-            return op()
+            y = op()
+            self.moved(op.x, y, lambda t: op(x=t))
+            return y
         self._note("missed", op)
         if self.rules.uncovered == "error":
             raise UncoveredOperationError(
@@ -165,7 +177,8 @@ class Applied:
         if shapes != [tuple(t.shape) for t in found.operands]:
             raise self._otherwise()
         self._records.append(known[i])
-        return dataclasses.replace(op, reference=found)
+        parts = self._splits.of(op.x) if len(op.active) == 1 else None
+        return dataclasses.replace(op, reference=found, parts=parts)
 
     @staticmethod
     def _otherwise() -> UncoveredOperationError:

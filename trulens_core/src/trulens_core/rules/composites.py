@@ -7,6 +7,7 @@ from typing import Any
 
 from trulens_core.rules.first import Box, Flat
 from trulens_core.rules.lift import Rescale, RescaleMax, RescalePath, RescaleProduct
+from trulens_core.rules.reveal import Contributions, RevealCancel
 from trulens_core.rules.rule import Rule
 from trulens_core.rules.rule_set import RuleSet, Selector
 from trulens_core.rules.standard import (
@@ -112,6 +113,15 @@ def deep_lift(points: int = 10, **options: Any) -> RuleSet:
         ("softmax|divide|attention", RescalePath(points)),
     ]
     return RuleSet(rules, **options)
+
+
+def reveal_cancel(points: int = 10, **options: Any) -> RuleSet:
+    """DeepLIFT's RevealCancel rule (Shrikumar et al., 2017), the rest as in `deep_lift`."""
+    rules: list[tuple[Selector, Rule]] = [
+        ("linear|conv|affine|avg_pool|add", Contributions()),
+        ("relu|pointwise|rsqrt", RevealCancel()),
+    ]
+    return RuleSet([*rules, *deep_lift(points).rules], **options)
 
 
 LRP_COMPOSITES: dict[str, Callable[..., RuleSet]] = {

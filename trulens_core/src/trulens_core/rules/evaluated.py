@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from trulens_core.rules.applied import Applied
+from trulens_core.rules.merging import Merged
 from trulens_core.rules.operation import Operation
 from trulens_core.rules.planned import SUMS, Head, Plan
-from trulens_core.rules.programs import Flat, Key
+from trulens_core.rules.programs import Flat, Key, Node
 
 Visit = Callable[[Any, list[Any]], list[Any]]
 
@@ -43,11 +45,11 @@ class _Run:
                 found = self._ruled(i, self._plan.heads[i])
             else:
                 found = node.run(*[env[k] for k in node.ins])
-                self._count(i)
+                self._count(i, found)
             env.update(zip(node.outs, found, strict=True))
         return [env[k] for k in self._flat.outputs]
 
-    def _count(self, i: int) -> None:
+    def _count(self, i: int, found: Sequence[Any]) -> None:
         """Tell of a linear operation that is on the way back."""
         plan, node = self._plan, self._flat.nodes[i]
         on_the_way = any(k in plan.active for k in node.ins) and plan.reaches(node)
@@ -55,6 +57,18 @@ class _Run:
             source = any(k in plan.sources for k in node.ins)
             first = source and node.name in SUMS
             self._rules.seen("structural", node.name, plan.layers[i], first=first)
+            self._moved(node, found)
+
+    def _moved(self, node: Node, found: Sequence[Any]) -> None:
+        """Tell of what moves or sums entries of one value."""
+        at = [j for j, k in enumerate(node.ins) if k in self._plan.active]
+        if len(at) == len(found) == 1:
+            given = [self._env[k] for k in node.ins]
+
+            def step(t: Any) -> Any:
+                return node.run(*[t if j in at else v for j, v in enumerate(given)])[0]
+
+            self._rules.moved(given[at[0]], found[0], step)
 
     def _ruled(self, i: int, head: Head) -> list[Any]:
         env, nodes = self._env, self._flat.nodes
@@ -69,7 +83,15 @@ class _Run:
                 local.update(zip(nodes[j].outs, nodes[j].run(*values), strict=True))
             return local[nodes[i].outs[0]]
 
+        if head.merged is not None:
+            return [self._merged(i, head, head.merged)]
         return [self._rules.apply(self._operation(i, head, function))]
+
+    def _merged(self, i: int, head: Head, merged: Merged) -> Any:
+        """A linear operation and its normalisation, by their rule."""
+        function, operands = merged.operands(self._flat, self._env, self._rules.backend)
+        op = self._operation(i, head, function)
+        return self._rules.apply(dataclasses.replace(op, operands=operands, active=[0]))
 
     def _operation(self, i: int, head: Head, function: Callable[..., Any]) -> Operation:
         plan = self._plan

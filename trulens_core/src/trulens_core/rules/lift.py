@@ -19,7 +19,8 @@ NEAR = 1e-10
 """Differences below this take the derivative in place of the quotient."""
 
 
-def _reference(op: Operation) -> AtReference:
+def reference(op: Operation) -> AtReference:
+    """What an operation was at the baseline."""
     assert op.reference is not None
     return op.reference
 
@@ -36,7 +37,7 @@ class Rescale(Rule):
     near: float = NEAR
 
     def __call__(self, op: Operation) -> Tensor:
-        backend, xp, ((x0,), y0) = op.backend, op.backend.xp, _reference(op)
+        backend, xp, ((x0,), y0) = op.backend, op.backend.xp, reference(op)
         y = op()
         check_entrywise(self, op, y)
         v = backend.stop_gradient(y)
@@ -66,7 +67,7 @@ class RescaleMax(Rule):
     near: float = NEAR
 
     def __call__(self, op: Operation) -> Tensor:
-        backend, xp, ((x0,), y0) = op.backend, op.backend.xp, _reference(op)
+        backend, xp, ((x0,), y0) = op.backend, op.backend.xp, reference(op)
         x, v = backend.stop_gradient(op.x), backend.stop_gradient(op())
         moved = op.x - x  # 0 with the derivative of x
         change = x - x0
@@ -93,7 +94,7 @@ class RescaleProduct(Rule):
     compares: ClassVar[bool] = True
 
     def __call__(self, op: Operation) -> Tensor:
-        sg, (i, j), ((a0, b0), _) = op.backend.stop_gradient, op.active, _reference(op)
+        sg, (i, j), ((a0, b0), _) = op.backend.stop_gradient, op.active, reference(op)
         first, second = list(op.operands), list(op.operands)
         first[j] = (sg(op.operands[j]) + b0) / 2
         second[i] = (sg(op.operands[i]) + a0) / 2
@@ -116,7 +117,7 @@ class RescalePath(Rule):
     points: int = 10
 
     def __call__(self, op: Operation) -> Tensor:
-        backend, starts = op.backend, _reference(op).operands
+        backend, starts = op.backend, reference(op).operands
         nodes, weights = np.polynomial.legendre.leggauss(self.points)
         branches = []
         for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):

@@ -37,6 +37,13 @@ weighted sum, as one. structural: moves, repeats, scales or sums entries.
 """
 
 
+LEFT = "1 - x"
+"""The name of an operation that gives what of 1 is left, as of a gate: 1 − x."""
+
+Parts = Callable[[], tuple[Tensor, Tensor]]
+"""What adds to the change of a value, and what takes away, as tensors that are differentiated."""
+
+
 class AtReference(NamedTuple):
     """What an operation was at the baseline.
 
@@ -65,7 +72,8 @@ class Operation:
         layer: the layer that runs it, by its name.
         first: whether an operand is the value at the source cut itself.
         reference: what it was at the baseline, for rules that compare.
-        gates: which operands a sigmoid made, as in recurrent layers.
+        gates: which operands a sigmoid made, or what it leaves of 1, as in recurrent layers.
+        parts: of the change of its one operand, for rules that compare; None where none are known.
 
     Example:
         >>> import numpy as np
@@ -88,6 +96,7 @@ class Operation:
     first: bool = False
     reference: AtReference | None = None
     gates: Sequence[int] = ()
+    parts: Parts | None = None
 
     @property
     def x(self) -> Tensor:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from trulens_core.rules.merging import Merged, Merging
+from trulens_core.rules.operation import LEFT
 from trulens_core.rules.programs import Flat, Key, Node
 
 _MOVES = (
@@ -45,6 +47,7 @@ class Head:
         weight: which operand holds weights.
         bias: which holds a bias.
         name: for messages.
+        merged: what it is where something after it is a part of it.
     """
 
     kind: str
@@ -53,6 +56,7 @@ class Head:
     weight: int | None = None
     bias: int | None = None
     name: str = ""
+    merged: Merged | None = None
 
 
 class Plan:
@@ -96,6 +100,16 @@ class Plan:
         for i, node in enumerate(flat.nodes):
             self.layers.append(node.layer)
             self._follow(i, node, tapped, stops)
+
+    def merge(self, tapped: Callable[[Any], bool]) -> None:
+        """Take batch normalisations for a part of the linear operations before them."""
+        for found in Merging(self.flat, self.active, tapped).found():
+            linear, *_, last = within = [found.linear, *found.after]
+            heads = [self.heads.pop(j) for j in within if j in self.heads]
+            self.inside.update(within[:-1])
+            ins = [self.flat.nodes[linear].ins[1 - found.weight]]
+            name = "batch normalisation (merged)"
+            self.heads[last] = Head(heads[0].kind, ins, within, 1, 2, name, found)
 
     # -- what depends on what ------------------------------------------------------------------
 
@@ -269,6 +283,10 @@ class Plan:
         except Exception:  # noqa: BLE001 - it is being traced
             return None
 
+    def _is_one(self, k: Key) -> bool:
+        known = self._constant(k)
+        return known is not None and bool(np.all(known == 1))
+
     def _weighted(self, i: int, node: Node, act: Sequence[int]) -> None:
         if len(act) == 2:
             self._one(i, node, "matmul" if node.name == "dot_general" else "unknown")
@@ -302,6 +320,8 @@ class Plan:
             return
         kind = "affine" if node.name in ("add", "sub") else "structural"
         self._one(i, node, kind, parent=x if self._is_like(x, node.outs[0]) else None)
+        if node.name == "sub" and j == 1 and self._is_one(node.ins[0]):
+            self.heads[i] = dataclasses.replace(self.heads[i], name=LEFT)
 
     def _is_average(self, i: int, node: Node, j: int) -> bool:
         """The sums of windows, scaled."""

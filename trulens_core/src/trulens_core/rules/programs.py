@@ -38,6 +38,8 @@ class Node:
         layer: the layer that runs it.
         kind: asked for the kind of operation that it is of one value that depends on the source,
             where its name does not tell.
+        channels: of a linear operation, by the place of its weights, the axis of the channels in
+            what it gives and in them.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Node:
     site: Any = None
     layer: str = ""
     kind: Callable[[], str] | None = None
+    channels: Mapping[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def floats(self) -> list[Key]:

@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.errors import UncoveredOperationError
-from trulens_core.rules.operation import Operation
+from trulens_core.rules.operation import Operation, Parts
 
 SMALL = 1e-6
 """What denominators are kept away from zero by, unless said otherwise."""
@@ -50,6 +50,16 @@ class Rule(ABC):
     @abstractmethod
     def __call__(self, op: Operation) -> Tensor:
         """The value of the operation, to the bit, with the rule's derivative."""
+
+    def parts(self, op: Operation, y: Tensor) -> Parts | None:
+        """How the change of the value from the baseline splits, for the functions that come next.
+
+        Args:
+            op: the operation.
+            y: what the rule gave.
+        """
+        del op, y
+        return None
 
     @final
     @property

@@ -227,8 +227,8 @@ class Shared(Rule):
 class Signal(Rule):
     """Of a product of gate and signal, the signal gets all: LRP-all (Arras et al., 2017).
 
-    y = g ⊙ s with a gate g that a sigmoid made: R_s = R_y, R_g = 0. Gates decide how much goes on,
-    and are taken for constants.
+    y = g ⊙ s with a gate g that a sigmoid made, or 1 − g: R_s = R_y, R_g = 0. Gates decide how
+    much goes on, and are taken for constants.
 
     Raises:
         UncoveredOperationError: where not exactly one factor comes out of a sigmoid.

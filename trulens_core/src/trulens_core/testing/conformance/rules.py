@@ -86,6 +86,29 @@ class Rules(FrameworkIndependence):
         self.measured(float(off.max()))
         assert off.max() <= NULL
 
+    @pytest.mark.parametrize("name", ["mlp_relu", "cnn", "resnet"])
+    def test_what_adds_and_takes_away_is_that_of_the_reference(
+        self, name: str, served: bool
+    ) -> None:
+        """RevealCancel: the parts of sums reach the functions that come next, and are complete."""
+
+        def asked(wrapper: ModelWrapper) -> DeepLIFT:
+            return DeepLIFT(wrapper, 0.3, qoi=0, rules=composites.reveal_cancel())
+
+        args, kwargs = self.records(name, RECORDS)
+        if not served:
+            self._by_rules(served, asked(self.wrapper(name)), name)
+            return
+        result = asked(self.wrapper(name)).explain(*args, **kwargs)
+        change = np.abs(self.arrays_of(result.quantity)[0]) + 1.0
+        assert (np.abs(self.arrays_of(result.residual)[0]) / change).max() <= NULL
+        expected = asked(self._reference(name, "float64")).attributions(
+            *[self.zoo_layout(a) for a in args],
+            **{k: self.zoo_layout(v) for k, v in kwargs.items()},
+        )
+        found = self._by_record(result.attributions, 0, self.zoo_layout)
+        assert self.close(found, self._by_record(expected, 0), 1e-10, f"RevealCancel of {name}")
+
     @pytest.mark.parametrize(("rules", "name"), PAIRS)
     def test_rules_give_what_they_give_on_the_reference(
         self, rules: str, name: str, served: bool

@@ -112,6 +112,12 @@ class ByRules:
         if source and name in _MOVES:
             self._sources.append(found)
         self._rules.seen("structural", name, self._layer, first=source and name not in _MOVES)
+        given = [i for i, t in enumerate(operands) if isinstance(t, Tensor) and t.depth]
+        if len(given) == 1 and isinstance(found, Tensor):
+            (i,) = given
+            self._rules.moved(
+                operands[i], found, lambda t: function(*operands[:i], t, *operands[i + 1 :])
+            )
         return found
 
     def _layer_norm(self, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
