@@ -230,7 +230,7 @@ def test_what_has_no_rule_may_pass_its_derivative():
         InputAttribution(loop, qoi=1, rules=rules).attributions(ROWS)
 
 
-def test_first_rules_and_merging():
+def test_first_rules_give_relevance_and_say_where_they_cannot():
     wrapper = wrapped(tf.tanh)
     rules = RuleSet([("linear|pointwise", Gradient())], first=[("linear", Flat())])
     flat = InputAttribution(wrapper, qoi=1, rules=rules).attributions(ROWS)
@@ -238,8 +238,6 @@ def test_first_rules_and_merging():
     scaled = get_model_wrapper(lambda x: tf.matmul(tf.tanh(-x), MATRIX), backend="tensorflow")
     with pytest.raises(UncoveredOperationError, match="first="):
         InputAttribution(scaled, qoi=1, rules=rules).attributions(ROWS)
-    with pytest.raises(UncoveredOperationError, match="merge=True"):
-        LRP(wrapper, "epsilon", merge=True).attributions(ROWS)
 
 
 def test_rules_of_the_callers_serve_one_call():

@@ -10,13 +10,16 @@ import tensorflow as tf
 
 from trulens_core.rules.programs import Flat, Key, Node, Shaped
 from trulens_tf.emitted import again, has_own_derivative, spelled_out
-from trulens_tf.primitives import KINDS, name_of
+from trulens_tf.primitives import KINDS, OF_CONSTANTS, channels, name_of
 
 _TRANSPOSED = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2"})
 
 
 def flatten(
-    sources: Sequence[tf.Tensor], targets: Sequence[tf.Tensor], layer: Callable[[Any], str]
+    sources: Sequence[tf.Tensor],
+    targets: Sequence[tf.Tensor],
+    layer: Callable[[Any], str],
+    whole: bool = False,
 ) -> Flat:
     """The operations of the graph that is being built which lead from tensors to others.
 
@@ -24,8 +27,9 @@ def flatten(
         sources: what the program takes.
         targets: what it gives.
         layer: the name of the layer that an operation is of.
+        whole: whether it is to be seen how constants were made.
     """
-    builder = _Builder(sources, layer)
+    builder = _Builder(sources, layer, whole)
     for t in targets:
         builder.walk(t)
     outputs = [builder.key(t) for t in targets]
@@ -33,11 +37,13 @@ def flatten(
 
 
 class _Builder:
-    def __init__(self, sources: Sequence[tf.Tensor], layer: Callable[[Any], str]) -> None:
+    def __init__(
+        self, sources: Sequence[tf.Tensor], layer: Callable[[Any], str], whole: bool
+    ) -> None:
         self.nodes: list[Node] = []
         self.constants: dict[Key, Any] = {}
         self._graph = tf.compat.v1.get_default_graph()
-        self._layer = layer
+        self._layer, self._whole = layer, whole
         self._count: Iterator[Key] = itertools.count()
         self._keys: dict[Any, Key] = {t.ref(): next(self._count) for t in sources}
         self._depends: set[Any] = set(self._keys)
@@ -80,11 +86,16 @@ class _Builder:
 
     def key(self, t: tf.Tensor) -> Key:
         """The key of a tensor; one that does not depend on the sources is a constant."""
-        ref = self._resolved(t).ref()
-        if ref not in self._keys:
-            self._keys[ref] = next(self._count)
-            self.constants[self._keys[ref]] = ref.deref()
-        return self._keys[ref]
+        t = self._resolved(t)
+        if t.ref() not in self._keys and self._whole and t.op.type in OF_CONSTANTS:
+            ins = [self.key(x) for x in t.op.inputs]
+            self._keys[t.ref()] = next(self._count)
+            outs, avals = [self._keys[t.ref()]], [_shaped(t)]
+            self.nodes.append(Node(name_of(t.op), lambda *_: [t], ins, outs, avals))
+        elif t.ref() not in self._keys:
+            self._keys[t.ref()] = next(self._count)
+            self.constants[self._keys[t.ref()]] = t
+        return self._keys[t.ref()]
 
     def walk(self, target: tf.Tensor) -> None:
         """Add the operations before a tensor, each after those that it reads."""
@@ -121,7 +132,8 @@ class _Builder:
         avals = [_shaped(t) for t in outputs]
         says = None if kind is None else (lambda: kind)
         layer = self._layer_of(op)
-        self.nodes.append(Node(name, run, ins, outs, avals, layer=layer, kind=says))
+        found = channels(op)
+        self.nodes.append(Node(name, run, ins, outs, avals, None, layer, says, found))
 
 
 def _reversed(run: Callable[..., list[Any]]) -> Callable[..., list[Any]]:

@@ -35,9 +35,11 @@ SAME = {
     "ExpandDims": "expand_dims",
     "BroadcastTo": "broadcast_in_dim",
     "Cast": "convert_element_type",
+    "Sqrt": "sqrt",
 }
 """Types that do what a primitive of `trulens_core.rules.planned` does, and its name."""
 
+_TRANSPOSES = {"MatMul": "transpose_b", "BatchMatMul": "adj_y", "BatchMatMulV2": "adj_y"}
 _MOVES = (
     "StridedSlice Slice Concat ConcatV2 Pad PadV2 MirrorPad Tile Gather GatherV2 GatherNd Pack "
     "Unpack Split SplitV Select SelectV2 Reverse ReverseV2 Roll EnsureShape CheckNumerics Snapshot "
@@ -76,9 +78,29 @@ KINDS = {
 }
 """Kinds of operations of one value, by type."""
 
+_OF_CONSTANTS = (
+    "Add AddV2 Sub Mul RealDiv Rsqrt Sqrt Reshape Squeeze ExpandDims BroadcastTo Cast Identity"
+)
+OF_CONSTANTS = frozenset(_OF_CONSTANTS.split())
+"""Types that the scale and shift of a normalisation are made by."""
+
 _PLAIN = "Shape ShapeN Size Rank ZerosLike OnesLike"
 PLAIN = frozenset(_PLAIN.split())
 """Types that tell of a tensor what does not depend on its numbers."""
+
+
+def channels(operation: Any) -> dict[int, tuple[int, int]]:
+    """The axes of channels in what a linear operation gives and in its weights, by their place.
+
+    Of convolutions with their channels last, and of products with a matrix.
+    """
+    kind, rank = str(operation.type), operation.outputs[0].shape.rank
+    if kind in ("Conv2D", "Conv3D"):
+        last = operation.get_attr("data_format").decode().endswith("C")
+        return {1: (rank - 1, rank - 1)} if last else {}
+    if kind not in _TRANSPOSES or rank is None or operation.inputs[1].shape.rank != 2:
+        return {}
+    return {1: (rank - 1, 0 if operation.get_attr(_TRANSPOSES[kind]) else 1)}
 
 
 def name_of(operation: Any) -> str:

@@ -39,11 +39,6 @@ def by_rules(
         layer: the name of the layer that an operation of the graph is of.
         at: what a tapped tensor is evaluated for, where that is not the tensor itself.
     """
-    if rules.merge:
-        raise UncoveredOperationError(
-            "merge=True is not served by the backend 'tensorflow': a graph does not say which of "
-            "its operations are a batch normalisation; leave it out"
-        )
     if tf.executing_eagerly():
         raise UncoveredOperationError(
             "rules of the backward pass see TensorFlow's operations in a graph only; explain the "
@@ -57,7 +52,9 @@ def by_rules(
         return new
 
     found = forward(tap={cut: functools.partial(noted, tap) for cut, tap in taps.items()})
-    flat = flatten(sources, [t for ts in found for t in ts], layer)
+    flat = flatten(sources, [t for ts in found for t in ts], layer, rules.merge)
     plan = Plan(flat, flat.inputs, lambda _: False, rules.stops)
+    if rules.merge:
+        plan.merge(lambda _: False)
     outputs: Iterator[tf.Tensor] = iter(evaluated(plan, [at(t) for t in sources], rules))
     return [[next(outputs) for _ in ts] for ts in found]

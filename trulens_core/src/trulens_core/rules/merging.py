@@ -55,7 +55,8 @@ class Merged:
 
         nothing = xp.zeros_like(linear(x, w))
         shift = self._run(flat, env, nothing)
-        scale = xp.reshape(self._run(flat, env, nothing + 1.0) - shift, tuple(nothing.shape))
+        lengths = tuple(-1 if n is None else n for n in nothing.shape)
+        scale = xp.reshape(self._run(flat, env, nothing + 1.0) - shift, lengths)
         one = scale[tuple(slice(None) if a == self.axis else 0 for a in range(scale.ndim))]
         shape = [-1 if a == self.weight_axis else 1 for a in range(w.ndim)]
         return lambda x, w, b: moved(linear(x, w)) + b, [x, w * xp.reshape(one, shape), shift]
@@ -132,15 +133,15 @@ class Merging:
     def _shape(self, k: Key) -> tuple[int, ...]:
         i = self._producer.get(k)
         if i is None:
-            return tuple(getattr(self._flat.constants.get(k), "shape", ()))
+            return tuple(n or 0 for n in getattr(self._flat.constants.get(k), "shape", ()))
         node = self._flat.nodes[i]
         return tuple(n or 0 for n in node.avals[node.outs.index(k)].shape or ())
 
     def _by_channel(self, k: Key, of: Key, size: int, before: int) -> bool:
         """Whether a constant differs by channel alone, or not at all."""
-        whole = self._shape(of)
+        whole, shape = self._shape(of), self._shape(k)
+        shape = (1,) * (len(whole) - len(shape)) + shape  # as it is broadcast
         while True:
-            shape = self._shape(k)
             if math.prod(shape) == 1:
                 return True
             wide = [a for a, n in enumerate(shape) if n > 1]
@@ -151,6 +152,7 @@ class Merging:
             if i is None or self._flat.nodes[i].name not in _MOVES:
                 return False
             k = self._flat.nodes[i].ins[0]
+            shape = self._shape(k)
 
     def _is_root(self, k: Key, deepest: int = 8) -> bool:
         """Whether a constant was made by a square root."""
