@@ -28,6 +28,7 @@ TABLES = {
     "Keras on TensorFlow: beside a traced loop written by hand, and Xplique": "keras_ig.py",
     "JAX: beside a jitted loop written by hand": "jax_cost.py",
     "JAX: whole calls where kernels are short": "jax_calls.py",
+    "JAX without gradients: beside jitted loops written by hand": "jax_masks.py",
 }
 TEXTS = {
     "Where the time of a small call goes": "torch_overhead.py",

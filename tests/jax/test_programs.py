@@ -18,12 +18,15 @@ from trulens_core import (
     MaxClassQoI,
     PointDoi,
     PredictedClassQoI,
+    QoI,
     ThresholdQoI,
     get_model_wrapper,
 )
 from trulens_core.distributions.noise import RelativeGaussianDoi
+from trulens_core.influence.program_group import ProgramGroup
 from trulens_core.influence.programs import Program
 from trulens_core.influence.statistics import AbsoluteMean
+from trulens_core.rules import composites
 from trulens_jax import tap
 
 RNG = np.random.default_rng(0)
@@ -74,8 +77,11 @@ class OtherNoise(GaussianDoi):
 
 
 def cases():
-    line = LinearDoi(resolution=6, rule="gauss-legendre")
-    inner = LinearDoi(resolution=6, cut="h")
+    line = LinearDoi(resolution=7, rule="gauss-legendre")
+    inner = LinearDoi(resolution=7, cut="h")
+    noise = RelativeGaussianDoi(0.1, 5)
+    last = LinearDoi(resolution=1, rule="endpoints")
+    ended = LinearDoi(ENDS, 1, rule="endpoints", cut="h")
     yield "saliency", (None, None), {"doi": "point"}
     yield "layer saliency", ("h", None), {"doi": "point"}
     yield "layer saliency alone", ("h", "y"), {"doi": "point", "multiply_activation": False}
@@ -95,10 +101,20 @@ def cases():
     yield "noise of a subclass", (None, None), {"doi": OtherNoise(0.1, 6)}
     yield "absolute", (None, None), {"doi": line, "statistic": AbsoluteMean()}
     yield "variance", (None, None), {"doi": line, "statistic": "variance"}
+    yield "squares of noise", (None, None), {"doi": noise, "statistic": "second_moment"}
+    yield "variance of noise", ("h", None), {"doi": noise, "statistic": "variance"}
     yield "contracted", (None, None), {"doi": line, "contract": -1}
+    yield "contracted at a layer", ("h", None), {"doi": inner, "contract": -1}
+    yield "contracted at a layer, line at the input", ("h", None), {"doi": line, "contract": -1}
+    yield "contracted saliency", ("h", None), {"doi": "point", "contract": 1}
+    yield "by rules", (None, None), {"doi": "point", "rules": composites.attn_lrp()}
+    yield "by rules that compare", (None, None), {"doi": last, "rules": composites.deep_lift()}
+    yield "at a layer", ("h", None), {"doi": ended, "rules": composites.deep_lift()}
 
 
 CASES = {name: rest for name, *rest in cases()}
+BESIDE = {"points of the caller's", "points of a subclass", "noise of a subclass"}
+"""Cases whose points no program makes."""
 QUANTITIES = {
     "max": MaxClassQoI(),
     "predicted": PredictedClassQoI(),
@@ -110,18 +126,24 @@ QUANTITIES = {
 
 @pytest.mark.filterwarnings("ignore:completeness fails")
 @pytest.mark.parametrize("i", range(len(CASES)), ids=CASES)
-def test_it_gives_what_blocks_give(model, close, i):
-    cut, options = [*CASES.values()][i]
+def test_it_gives_what_blocks_give(model, close, i, monkeypatch):
+    name, (cut, options) = [*CASES.items()][i]
     for qoi in [*QUANTITIES.values()][i % 5 :: 3]:
-        ours = InternalInfluence(model, cut, qoi, **options)
-        blocks = InternalInfluence(model, cut, qoi, rebatch_size=1, **options)
-        expected = blocks.explain(X)
+        rows = (None, 1, 4)[
+            i % 3
+        ]  # all points in one block, or several, of which the last is short
+        ours = InternalInfluence(model, cut, qoi, rebatch_size=rows, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(ProgramGroup, "_can_be_one", lambda _: False)
+            expected = InternalInfluence(model, cut, qoi, rebatch_size=2, **options).explain(X)
         added = 0.0
         if "contract" in options:  # a sum is as exact as what is added up in it
             whole = InternalInfluence(model, cut, qoi, **{**options, "contract": None})
             added = np.abs(whole.attributions(X)).sum(-1)
         for _ in range(2):
             close(added + ours.attributions(X), added + expected.attributions, 1e-5)
+        if not callable(qoi) or isinstance(qoi, QoI):
+            assert bool(programs(model)) != (name in BESIDE)
         found = ours.explain(X)
         close(added + found.attributions, added + expected.attributions, 1e-5)
         close(found.quantity, expected.quantity, 1e-5)

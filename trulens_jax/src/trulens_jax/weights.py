@@ -51,6 +51,27 @@ def split(tree: Any) -> Weights:
     return arrays, Skeleton(structure, [_ARRAY if is_array(x) else x for x in leaves])
 
 
+class Splitting:
+    """`split` of one tree after the other: the skeleton is the same object while it is equal.
+
+    Skeletons are compared by identity first, and at each call several times.
+    """
+
+    def __init__(self) -> None:
+        self._last: Skeleton | None = None
+
+    def __reduce__(self) -> tuple[type[Splitting], tuple[()]]:
+        return Splitting, ()
+
+    def __call__(self, tree: Any) -> Weights:
+        """The arrays of the tree, and its skeleton."""
+        arrays, skeleton = split(tree)
+        last = self._last
+        if last is None or skeleton != last:
+            self._last = last = skeleton
+        return arrays, last
+
+
 def is_array(x: object) -> bool:
     """Whether `x` is a JAX or a NumPy array."""
     return isinstance(x, jax.Array | np.ndarray)

@@ -15,8 +15,14 @@ from trulens_core.distributions.base import DoI
 from trulens_core.distributions.baselines import Baselines, by_record
 from trulens_core.distributions.designs import Array, Design, Masks
 from trulens_core.distributions.marginal import Marginal
-from trulens_core.distributions.placements import Placement, one_object, placement
-from trulens_core.distributions.points import LazyPoints, Records
+from trulens_core.distributions.placements import (
+    Function,
+    Masked,
+    Placement,
+    one_object,
+    placement,
+)
+from trulens_core.distributions.points import LazyPoints, Parts, Records
 from trulens_core.distributions.replacements import Replacement, replacement
 from trulens_core.inputs import ModelInputs
 from trulens_core.segments import Regions, Segments, resolved
@@ -156,27 +162,40 @@ class MaskDoi(DoI):
 
     def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
         del baseline
+        backend = records.backend
         put = replacement(self._baseline, records, self.design.random, self.seed)
         plan = self._masking(records, put)
         columns, made = zip(*plan.regions, strict=True), _Ahead(plan)
         places: list[Placement] = [
-            placement(own, plan.kind_of, z, records.backend)
+            placement(own, plan.kind_of, z, backend)
             for own, z in zip(columns, records.z, strict=True)
         ]
 
-        def stack(i: int, j: int) -> list[Tensor]:
+        def parts(i: int, j: int) -> tuple[list[Tensor], list[Function], list[Array]]:
+            """What takes the place of removed segments, and how points are made with it."""
             first, last = i // plan.copies, (j - 1) // plan.copies + 1
             masks = made(first, last)
             if plan.copies > 1:
                 at = np.arange(i, j) // plan.copies - first
                 masks = [m[at] for m in masks]
             draws = plan.draws(i, j) if put.drawn else None
-            values = put.values(i, j, draws)
-            each = zip(places, records.z, values, strict=True)
-            return [p.points(z, base, masks) for p, z, base in each]
+            functions, numbers = zip(*[p.laid_out(masks) for p in places], strict=True)
+            return put.values(i, j, draws), list(functions), list(numbers)
+
+        def stack(i: int, j: int) -> list[Tensor]:
+            each = zip(records.z, *parts(i, j), places, strict=True)
+            return [
+                backend.pure(f)(z, base, backend.from_numpy(m, like=z), *p.held)
+                for z, base, f, m, p in each
+            ]
+
+        def given(i: int, j: int) -> Parts:
+            bases, functions, numbers = parts(i, j)
+            held = [[base, *p.held] for base, p in zip(bases, places, strict=True)]
+            return Parts(Masked(tuple(functions)), held, numbers)
 
         n = max(masks.n for masks in plan.kinds) * plan.copies
-        return LazyPoints((1 / n,) * n, stack, plan=plan)
+        return LazyPoints((1 / n,) * n, stack, plan=plan, parts=given)
 
     def _masking(self, records: Records, put: Replacement) -> Masking:
         mine = records.last - records.first

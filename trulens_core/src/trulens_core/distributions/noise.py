@@ -152,16 +152,27 @@ class RelativeGaussianDoi(GaussianDoi):
         name = type(self).__name__
         return f"{name}(noise={self.noise}, resolution={self.resolution}, seed={self.seed}{cut})"
 
-    def _deviations(self, z: list[Tensor], backend: Backend) -> list[Any]:
-        return [self._part_of_range(t, backend) for t in z]
+    def formula(self) -> Formula | None:
+        own = type(self) is RelativeGaussianDoi
+        return Formula(_with_noise_by_range, self._parts, by_shape=True) if own else None
 
-    def _part_of_range(self, t: Tensor, backend: Backend) -> Tensor:
-        shape = tuple(int(n) for n in t.shape)
-        if 0 in shape:
-            return t
-        flat = backend.xp.reshape(t, (shape[0], math.prod(shape[1:])))
-        spread = backend.largest(flat, 1) + backend.largest(-flat, 1)
-        return backend.xp.reshape(spread, (shape[0], *[1] * (len(shape) - 1))) * self.noise
+    def _parts(
+        self, shapes: Sequence[tuple[int, ...]], i: int, j: int
+    ) -> list[np.ndarray[Any, Any]]:
+        return [*self._units(shapes, i, j), np.full(j - i, self.noise)]
+
+    def _deviations(self, z: list[Tensor], backend: Backend) -> list[Any]:
+        return [_range(t, backend) * self.noise for t in z]
+
+
+def _range(t: Tensor, backend: Backend) -> Tensor:
+    """The largest less the least number of each record, (b, 1, …)."""
+    shape = tuple(int(n) for n in t.shape)
+    if 0 in shape:
+        return t
+    flat = backend.xp.reshape(t, (shape[0], math.prod(shape[1:])))
+    spread = backend.largest(flat, 1) + backend.largest(-flat, 1)
+    return backend.xp.reshape(spread, (shape[0], *[1] * (len(shape) - 1)))
 
 
 def _with_noise(
@@ -171,3 +182,15 @@ def _with_noise(
     del ends
     expand = backend.xp.expand_dims
     return [expand(t, axis=0) + backend.cast(n, t) for t, n in zip(z, numbers, strict=True)]
+
+
+def _with_noise_by_range(
+    backend: Backend, z: list[Tensor], ends: list[Tensor] | None, numbers: list[Tensor]
+) -> list[Tensor]:
+    """See `Formula`."""
+    *units, parts = numbers
+    spans = [backend.xp.expand_dims(_range(t, backend), axis=0) for t in z]
+    each = [backend.xp.reshape(parts, (-1, *[1] * len(t.shape))) for t in z]
+    triples = zip(units, spans, each, strict=True)
+    noise = [backend.cast(u, s) * (s * backend.cast(p, s)) for u, s, p in triples]
+    return _with_noise(backend, z, ends, noise)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,19 +12,26 @@ from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.designs import Array
 from trulens_core.segments import Regions
 
+Function = Callable[..., Tensor]
+"""At the level of a module: of a backend, the value, what takes the place of what is removed, masks
+as a placement lays them out, and what it holds, it gives the points, (k, b, …)."""
+
 
 class Placement(Protocol):
     """Where in one tensor of b records' values their segments are.
 
     Records whose masks are of one kind, since they have equally many segments, share them.
+
+    Attributes:
+        held: tensors that points are made with, whatever the masks.
     """
 
-    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
-        """The value with segments removed, (k, b, …).
+    held: Sequence[Tensor]
+
+    def laid_out(self, masks: Sequence[Array]) -> tuple[Function, Array]:
+        """Which function makes points, and of which numbers.
 
         Args:
-            z: the value, (b, …).
-            base: what takes the place of what is removed, (k or 1, b or 1, …).
             masks: of each kind, (k, segments).
         """
 
@@ -46,7 +54,7 @@ def placement(
         return _Labels(regions, kinds, like, backend)
     if shared:
         return _Members(regions[0], int(kinds[0]), like, backend)
-    return _Each(regions, kinds, backend)
+    return _Each(regions, kinds)
 
 
 def one_object(values: Sequence[object]) -> bool:
@@ -60,7 +68,6 @@ class _Labels:
     def __init__(
         self, regions: Sequence[Regions], kinds: Array, like: Tensor, backend: Backend
     ) -> None:
-        self._backend = backend
         sizes = {int(kind): r.n for kind, r in zip(kinds, regions, strict=True)}
         starts = np.cumsum([0, *(sizes[kind] + 1 for kind in sorted(sizes))])
         alike = len({r.labels.shape for r in regions if r.labels is not None}) == 1
@@ -71,14 +78,17 @@ class _Labels:
             own = np.where(r.labels < 0, r.n, r.labels) + starts[sorted(sizes).index(int(kind))]
             found.append(own if alike else np.broadcast_to(own, r.shape))
         at = np.ascontiguousarray(np.stack(found).astype("int32"))
-        self._at = backend.from_numpy(at, like=like)
+        # as mostly: one kind of masks, and every element is in some segment
+        self._plain = len(sizes) == 1 and int(at.max(initial=0)) < min(sizes.values())
+        self.held: Sequence[Tensor] = [backend.from_numpy(at, like=like)]
 
-    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
-        always = np.ones((len(masks[0]), 1), masks[0].dtype)
-        given = np.concatenate([part for m in masks for part in (m, always)], axis=1)
-        m = self._backend.from_numpy(given, like=z)
-        function = _kept if given.dtype.kind == "b" else _blended
-        return self._backend.pure(function)(z, base, m, self._at)
+    def laid_out(self, masks: Sequence[Array]) -> tuple[Function, Array]:
+        if self._plain:
+            given = masks[0]
+        else:
+            always = np.ones((len(masks[0]), 1), masks[0].dtype)
+            given = np.concatenate([part for m in masks for part in (m, always)], axis=1)
+        return (_kept if given.dtype.kind == "b" else _blended), given
 
 
 class _Members:
@@ -86,40 +96,62 @@ class _Members:
 
     def __init__(self, regions: Regions, kind: int, like: Tensor, backend: Backend) -> None:
         assert regions.members is not None
-        self._backend, self._regions, self._kind = backend, regions, kind
+        self._regions, self._kind = regions, kind
         flat = regions.members.reshape(len(regions.members), -1).astype("float64")
-        self._members = backend.from_numpy(flat, like=like)
-        self._shape = np.zeros((1, *regions.members.shape[1:]), "int32")
+        shape = np.zeros((1, *regions.members.shape[1:]), "int32")
+        self.held: Sequence[Tensor] = [backend.from_numpy(a, like=like) for a in (flat, shape)]
 
-    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
+    def laid_out(self, masks: Sequence[Array]) -> tuple[Function, Array]:
         r, own = self._regions, masks[self._kind]
-        backend = self._backend
         if own.dtype.kind != "b":
-            return of_elements(z, base, r.mask(own)[:, np.newaxis], backend)
+            return _mixed, np.ascontiguousarray(r.mask(own)[:, np.newaxis])
         assert r.members is not None
-        removed = 1.0 - own[:, r.first : r.first + len(r.members)].astype("float64")
-        m = backend.from_numpy(removed, like=z)
-        shape = backend.from_numpy(self._shape, like=z)
-        return backend.pure(_uncovered)(z, base, m, self._members, shape)
+        return _uncovered, 1.0 - own[:, r.first : r.first + len(r.members)].astype("float64")
 
 
 class _Each:
     """Any regions of each record: their masks are laid out on the host."""
 
-    def __init__(self, regions: Sequence[Regions], kinds: Array, backend: Backend) -> None:
-        self._regions, self._kinds, self._backend = regions, kinds, backend
+    held: Sequence[Tensor] = ()
 
-    def points(self, z: Tensor, base: Tensor, masks: Sequence[Array]) -> Tensor:
+    def __init__(self, regions: Sequence[Regions], kinds: Array) -> None:
+        self._regions, self._kinds = regions, kinds
+
+    def laid_out(self, masks: Sequence[Array]) -> tuple[Function, Array]:
         pairs = zip(self._regions, self._kinds, strict=True)
         found = np.stack([r.mask(masks[int(kind)]) for r, kind in pairs], axis=1)
-        return of_elements(z, base, found, self._backend)
+        return _of_elements(found), np.ascontiguousarray(found)
+
+
+def _of_elements(kept: Array) -> Function:
+    return _where if kept.dtype.kind == "b" else _mixed
 
 
 def of_elements(z: Tensor, base: Tensor, kept: Array, backend: Backend) -> Tensor:
     """The value with elements removed, for masks (k, b or 1, …) of elements."""
     m = backend.from_numpy(np.ascontiguousarray(kept), like=z)
-    function = _where if kept.dtype.kind == "b" else _mixed
-    return backend.pure(function)(z, base, m)
+    return backend.pure(_of_elements(kept))(z, base, m)
+
+
+@dataclasses.dataclass(frozen=True)
+class Masked:
+    """Points of a value of several tensors, each made by a function; equal if these are."""
+
+    functions: tuple[Function, ...]
+
+    def __call__(
+        self,
+        backend: Backend,
+        z: Sequence[Tensor],
+        held: Sequence[Sequence[Tensor]],
+        numbers: Sequence[Tensor],
+    ) -> list[Tensor]:
+        """The points, for what `Parts` of them holds."""
+        found = []
+        for f, t, own, m in zip(self.functions, z, held, numbers, strict=True):
+            like = backend.cast(m, t) if backend.is_floating(m) else m
+            found.append(f(backend, t, own[0], like, *own[1:]))
+        return found
 
 
 # -- over xp -----------------------------------------------------------------------------------
@@ -152,7 +184,7 @@ def _where(backend: Backend, z: Tensor, base: Tensor, kept: Tensor) -> Tensor:
     return xp.where(kept, xp.expand_dims(z, axis=0), base)
 
 
-def _mixed(backend: Backend, z: Tensor, base: Tensor, m: Tensor) -> Tensor:
+def _mixed(backend: Backend, z: Tensor, base: Tensor, m: Tensor, *_: Tensor) -> Tensor:
     """What is kept whole or not at all is exactly that, also beside NaN."""
     xp = backend.xp
     m, near = backend.cast(m, base), xp.expand_dims(z, axis=0)

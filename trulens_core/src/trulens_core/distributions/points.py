@@ -62,6 +62,21 @@ class Points(NamedTuple):
     multipliers: Iterable[Any] | None = None
 
 
+class Parts(NamedTuple):
+    """What some points are made of by a compiled program that the value is given to.
+
+    Attributes:
+        function: equal where one program serves: of a backend, the value, `held` and `numbers` it
+            gives the points, (k, b, …) per tensor.
+        held: tensors, for each tensor of the value.
+        numbers: arrays of the host, one per tensor, whose first axis is that of the points.
+    """
+
+    function: Callable[[Backend, list[Tensor], list[list[Tensor]], list[Tensor]], list[Tensor]]
+    held: list[list[Tensor]]
+    numbers: list[np.ndarray[Any, Any]]
+
+
 class LazyPoints(NamedTuple):
     """Points that are computed when they are stacked.
 
@@ -78,6 +93,7 @@ class LazyPoints(NamedTuple):
             one before it ends.
         baselines: of points that have one each, stacked likewise.
         plan: of points that are masked values, what a solver needs of the masks: a `Masking`.
+        parts: what the points i to j are made of, in place of `stack(i, j)`; None: not known.
     """
 
     weights: tuple[float, ...]
@@ -87,6 +103,7 @@ class LazyPoints(NamedTuple):
     ends: Stack | None = None
     baselines: Stack | None = None
     plan: Any = None
+    parts: Callable[[int, int], Parts] | None = None
 
 
 class Formula(NamedTuple):

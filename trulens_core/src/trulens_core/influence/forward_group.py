@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+import numpy as np
+
 from trulens_core.backends import Gradients, Tensor
 from trulens_core.distributions.points import LazyPoints, remembered
 from trulens_core.influence.blocks import in_blocks
 from trulens_core.influence.dependent_layers import check_independent
+from trulens_core.influence.forward_programs import ForwardPrograms
 from trulens_core.influence.order import check_order
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer
@@ -45,7 +48,7 @@ class ForwardGroup(RecordGroup):
         if request.points:
             points = remembered(points, self._backend)
         points = q.statistic.prepared(points, self._work(at_records))
-        parts = self._evaluated(qoi, points)
+        parts = self._by_program(qoi, points, group.z) or self._evaluated(qoi, points)
         n = self._last - self._first
         quantity = parts.quantity if request.quantities else None
         answer = Answer(
@@ -78,6 +81,27 @@ class ForwardGroup(RecordGroup):
             running.add(found, Evaluated(first, block.weights[:count]))
             first += count
             request.advance(count * (self._last - self._first))
+        return running.finish()
+
+    def _by_program(self, qoi: QoI, points: LazyPoints, z: list[Tensor]) -> Parts | None:
+        """The statistic's answer where a block is one program; None where it cannot be."""
+        q, request, inputs = self._question, self._request, self._inputs
+        if not ForwardPrograms.serve(q, points, self.part):
+            return None
+        over = ForwardPrograms(q, inputs, qoi, z)
+        if not over.kept:
+            return None
+        assert points.parts is not None
+        running = q.statistic.start(self._backend, points)
+        n, weights = len(points.weights), np.asarray(points.weights)
+        most = max(1, self.part.rows // inputs.n_records)
+        k = -(-n // -(-n // most))
+        for i in range(0, n, k):
+            j = min(i + k, n)
+            found = over(points.parts(i, j), k)
+            real = found if j - i == k else [x[: j - i] for x in found]
+            running.add(Gradients(real, [], []), Evaluated(i, weights[i:j]))
+            request.advance((j - i) * (self._last - self._first))
         return running.finish()
 
     def values_over(self, qoi: QoI, way: Way) -> Callable[[Block], Gradients]:

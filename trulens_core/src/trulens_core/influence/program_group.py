@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,23 +15,26 @@ from trulens_core.influence.programs import Found, Given, Plan, Program
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.record_group import RecordGroup
 from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, options
-from trulens_core.influence.statistics import AbsoluteMean, Mean
+from trulens_core.influence.statistics import AbsoluteMean, Mean, SecondMoment, Variance
 from trulens_core.inputs import ModelInputs
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.keys import StepKey, settled, shapes_key
 from trulens_core.steps.quantity_data import with_tensors
 
-_SUMS = (Mean, AbsoluteMean)
-"""The statistics that a program computes; those of others are the caller's code."""
+_OWN = (Mean, AbsoluteMean, SecondMoment, Variance)
+"""The statistics that a program computes; others look at the work, or are the caller's code."""
+
+Made = Callable[[StepArguments, int, int], Given]
 
 _ONE = np.ones(1, "float32")
 
 
 class ProgramGroup(RecordGroup):
-    """A group whose work is one program where all parts are the library's own and fit a block.
+    """A group whose work is one program where all parts are the library's own.
 
-    What else there is, such as quantities at the ends, is evaluated as ever.
+    Where not all points fit a block it is the same program for each of them. What else there is,
+    such as quantities at the ends, is evaluated as ever.
     """
 
     def _in_blocks(self) -> Answer:
@@ -39,13 +43,30 @@ class ProgramGroup(RecordGroup):
 
     def _can_be_one(self) -> bool:
         q, request = self._question, self._request
-        n = q.doi.n_points
-        own = not q.qoi.custom and type(q.statistic) in _SUMS
-        more = request.gradients or request.points or q.contract is not None or q.rules
+        own = not q.qoi.custom and type(q.statistic) in _OWN
+        more = request.gradients or request.points
         made = q.doi.is_point or (q.doi.formula() is not None and len(q.doi_cut.parts()) == 1)
-        fits = n is not None and n <= max(1, self.part.rows // self._inputs.n_records)
         standard = q.doi.multiplier_is_standard or not q.multiply
-        return bool(own and not more and made and fits and standard and self.part.way == "full")
+        known = own and not more and made and standard and self.part.way == "full"
+        return known and q.doi.n_points is not None and not (self._in_parts and self._by_part())
+
+    def _by_part(self) -> bool:
+        """Whether blocks of points would each compute the value at the source cut for themselves.
+
+        What gradients are multiplied with before they are contracted.
+        """
+        q = self._question
+        at_hand = isinstance(q.source, InputCut) or q.source == q.doi_cut
+        return q.contract is not None and q.multiply and not at_hand
+
+    @property
+    def _in_parts(self) -> bool:
+        return (self._question.doi.n_points or 1) > self._most
+
+    @property
+    def _most(self) -> int:
+        """How many points a block may have."""
+        return max(1, self.part.rows // self._inputs.n_records)
 
     def _by_program(self) -> Answer | None:
         """The answer by a program; None where a part of it would be the caller's."""
@@ -53,7 +74,8 @@ class ProgramGroup(RecordGroup):
         if self._plan(q.qoi, path=False) is None:
             return None
         quantities = self._request.quantities and not doi.is_point
-        by_value = not (doi.is_point or doi.starts_at_zero)
+        inner = self._in_parts and not isinstance(q.doi_cut, InputCut)
+        by_value = not (doi.is_point or doi.starts_at_zero) or inner
         cuts = [q.target] if q.qoi.binds or quantities else []
         cuts += [q.doi_cut] if by_value or quantities else []
         at_records = wrapper.activations(self._inputs, cuts)
@@ -64,12 +86,12 @@ class ProgramGroup(RecordGroup):
         group = self._group(at_records) if q.doi_cut in at_records else None
         ends = None if group is None else doi.baseline_values(group)
         plan = self._plan(qoi, path=doi.starts_at_zero or ends is not None)
-        if plan is None:
+        if plan is None or (plan.step.compared and not plan.path):
             return None
-        run = ByProgram(q, plan)
+        run = ByProgram(q, plan, self._most)
         made = run.made(at_records.get(q.doi_cut, []), ends if by_value else None)
-        found = run(self._inputs, made, qoi)
-        self._request.advance(run.n_points * (self._last - self._first))
+        records = self._last - self._first
+        found = run(self._inputs, made, qoi, lambda n: self._request.advance(n * records))
         self._keep(run, by_value)
         at_ends: dict[Cut, list[Tensor]] = {}
         if ends is not None and quantities and q.complete:
@@ -106,10 +128,10 @@ class ProgramGroup(RecordGroup):
             if not at:
                 return None  # of which there is something to be told
         whole, batched, shared = inputs.split()
-        want: list[Want] = []
+        want: list[Want] = [*q.statistic.want]
         if doi.is_point:
             want += ["quantities"] if self._request.quantities else []
-            more = q.multiply and not isinstance(q.source, InputCut)
+            more = q.multiply and not isinstance(q.source, InputCut) and q.contract is None
             want += ["activations"] if more else []
         key = StepKey(
             q.target,
@@ -119,6 +141,9 @@ class ProgramGroup(RecordGroup):
             q.source,
             frozenset(want),
             qoi.with_channel_axis(wrapper.channel_axis(q.target)),
+            q.contract,
+            q.rules,
+            q.rules is not None and q.rules.compares,
         ).settled(wrapper, inputs)
         if key is None or key.whole is not None:
             return None
@@ -134,16 +159,18 @@ class ByProgram:
     Args:
         question: whose distribution has a formula, or is the value itself.
         plan: of the program.
+        most: how many points a block may have.
     """
 
-    def __init__(self, question: Question, plan: Plan) -> None:
+    def __init__(self, question: Question, plan: Plan, most: int) -> None:
         self._question, self._plan = question, plan
         self._key = SameKey(plan.key())
         self._plain = not plan.step.qoi.data()
         self.n_points: int = question.doi.n_points or 1
+        self._size = -(-self.n_points // -(-self.n_points // most))
 
-    def made(self, z: list[Tensor], ends: list[Tensor] | None) -> Callable[[StepArguments], Given]:
-        """What the program is given besides a step's arguments.
+    def made(self, z: list[Tensor], ends: list[Tensor] | None) -> Made:
+        """What the program is given besides a step's arguments, for the points i to j.
 
         Args:
             z: the value at the distribution's cut, where it is known.
@@ -152,14 +179,22 @@ class ByProgram:
         q = self._question
         formula = None if q.doi.is_point else q.doi.formula()
         if formula is None:
-            return lambda step: Given(step, [], [], [])
+            return lambda step, *_: Given(step, [], [], [])
         shapes = [tuple(map(int, t.shape)) for t in z] if formula.by_shape else []
-        numbers = formula.numbers(shapes, 0, self.n_points)
-        inside = isinstance(q.doi_cut, InputCut) or q.doi.starts_at_zero
-        return lambda step: Given(step, [] if inside else z, ends or [], numbers)
+        inside = isinstance(q.doi_cut, InputCut)
+        inside |= q.doi.starts_at_zero and self._size == self.n_points
+        values = [] if inside else z
+
+        def given(step: StepArguments, i: int, j: int) -> Given:
+            numbers = formula.numbers(shapes, i, min(j, self.n_points))
+            if j > self.n_points:  # copies of the last, which weigh nothing
+                numbers = [_longer(a, j - self.n_points) for a in numbers]
+            return Given(step, values, ends or [], numbers)
+
+        return given
 
     def __call__(
-        self, inputs: ModelInputs, made: Callable[[StepArguments], Given], qoi: QoI
+        self, inputs: ModelInputs, made: Made, qoi: QoI, advance: Callable[[int], object]
     ) -> Found:
         """What the program gives; `qoi` is the quantity for these records."""
         q, wrapper, plan = self._question, self._question.wrapper, self._plan
@@ -169,11 +204,26 @@ class ByProgram:
         per_record = [d.value for d in data if d.per_record]
         scalars = [d.value for d in data if not d.per_record]
         step = StepArguments(wrapper.state(), [], batched, shared, per_record, scalars)
+        n, k = self.n_points, self._size
         weights = _ONE if q.doi.is_point else np.asarray(q.doi.weights, self._type(inputs))
         placed = plan.step.qoi
         if not self._plain:
             placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
-        return program(made(step), weights, placed)
+
+        def blocks() -> Iterator[tuple[Given, np.ndarray[Any, Any]]]:
+            own = np.concatenate([weights, np.zeros(k, weights.dtype)])
+            for i in range(0, n, k):
+                yield made(step, i, i + k), own[i : i + k]
+                advance(min(k, n - i))
+
+        if k < n:
+            found = program.in_blocks(blocks(), placed)
+        else:
+            found = program(made(step, 0, n), weights, placed)
+            advance(n)
+        if q.rules is not None and program.report is not None:
+            q.rules.noted(program.report)  # a program that was kept was traced with others
+        return found
 
     def again(self, inputs: ModelInputs, request: Request) -> Answer | None:
         """The answer for all records of inputs of the same kind; None for other points."""
@@ -182,8 +232,7 @@ class ByProgram:
             return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)
-        found = self(inputs, self.made([], None), qoi)
-        request.advance(self.n_points * n)
+        found = self(inputs, self.made([], None), qoi, lambda k: request.advance(k * n))
         return self.answer(found, n)
 
     def answer(self, found: Found, n: int) -> Answer:
@@ -201,3 +250,7 @@ class ByProgram:
 
     def _type(self, inputs: ModelInputs) -> str:
         return weights_type(self._question.wrapper, inputs)
+
+
+def _longer(a: np.ndarray[Any, Any], more: int) -> np.ndarray[Any, Any]:
+    return np.concatenate([a, np.repeat(a[-1:], more, axis=0)])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from trulens_core.backends import Backend, Gradients, StepArguments, Tensor
 from trulens_core.distributions import check_floating
 from trulens_core.distributions.base import DoI
 from trulens_core.distributions.points import Formula, LazyPoints
-from trulens_core.influence.statistics import Evaluated, Statistic, Table, multiplied
+from trulens_core.influence.statistics import Evaluated, Foldable, Statistic, Table, multiplied
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import Structure
 from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
+from trulens_core.rules import Report
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.keys import StepKey
 from trulens_core.steps.whole import WholeStep
@@ -93,7 +94,7 @@ class Plan:
 
 
 class Program:
-    """A group's work, compiled.
+    """A group's work, compiled: whole where all points fit a block, else block by block.
 
     Args:
         model: of whose gradients it is.
@@ -104,61 +105,144 @@ class Program:
         self._model, self._plan = model, plan
         self._backend: Backend = model.backend
         self._step = WholeStep(model, plan.step.snapshot())
-        self._compiled = model.backend.compiled(self._of_group)
+        compiled = model.backend.compiled
+        self._compiled = compiled(self._of_group)
+        self._block, self._end = compiled(self._of_block), compiled(self._of_blocks)
+        self._joined = compiled(self._of_two)
+
+    @property
+    def report(self) -> Report | None:
+        """What rules were applied to."""
+        rules = self._step.rules
+        return None if rules is None else rules.report
 
     def __call__(self, given: Given, weights: np.ndarray[Any, Any], qoi: QoI) -> Found:
-        """The answer; `qoi` is the quantity as the caller has it, to be validated."""
+        """The answer, of one block; `qoi` is the quantity as the caller has it, to be validated."""
         self._step.validate(qoi)
         found: Found = self._compiled(given, weights)
         return found
 
+    def in_blocks(self, blocks: Iterable[tuple[Given, np.ndarray[Any, Any]]], qoi: QoI) -> Found:
+        """The answer, of several blocks of one shape; points that weigh nothing are none."""
+        self._step.validate(qoi)
+        state: Any = None
+        for given, weights in blocks:
+            new = self._block(given, weights)
+            state = new if state is None else self._joined(state, new)
+        found: Found = self._end(given._replace(numbers=[]), state)
+        return found
+
+    # -- what a backend traces ---------------------------------------------------------------
+
     def _of_group(self, given: Given, weights: Tensor) -> Found:
-        """The function that a backend traces."""
-        plan, model, a = self._plan, self._model, given.step
-        inputs = ModelInputs.joined(plan.structure, [], a.batched, a.shared)
-        with model.using(a.state):
-            got, by = self._gradients(given, inputs, weights)
-        running = plan.statistic.start(self._backend, LazyPoints((), None))
+        running, got, by = self._added(given, weights)
+        return self._answer(running, got.quantities, by)
+
+    def _of_block(self, given: Given, weights: Tensor) -> Any:
+        return self._added(given, weights)[0].state()
+
+    def _of_two(self, one: Any, other: Any) -> Any:
+        running = self._started(one)
+        running.join(other)
+        return running.state()
+
+    def _of_blocks(self, given: Given, state: Any) -> Found:
+        plan, by, inputs = self._plan, None, self._inputs(given)
+        with self._model.using(given.step.state):
+            if plan.multiply and plan.step.contracted is None:
+                by = self._multiplier(given, inputs, self._at_records(given, inputs))
+        return self._answer(self._started(state), [], by)
+
+    def _started(self, state: Any = None) -> Foldable:
+        running: Any = self._plan.statistic.start(self._backend, LazyPoints((), None))
+        if state is not None:
+            running.join(state)
+        return cast(Foldable, running)
+
+    def _added(
+        self, given: Given, weights: Tensor
+    ) -> tuple[Foldable, Gradients, list[Tensor] | None]:
+        """What one block gives."""
+        with self._model.using(given.step.state):
+            got, by = self._gradients(given, self._inputs(given), weights)
         table = [list(gs) for gs in got.gradients]
+        if "points" in self._plan.step.want:
+            table = [[self._real(g, weights) for g in gs] for gs in table]
+        running = self._started()
         running.add(got._replace(gradients=table), Evaluated(0, weights))
+        return running, got, by
+
+    def _answer(
+        self, running: Foldable, quantities: list[Tensor], by: list[Tensor] | None
+    ) -> Found:
         total = running.finish().total
         every = [g for gs in total for g in gs if math.prod(g.shape)]
         multiplied_ = multiplied(total, by, self._backend)
-        return Found(multiplied_, *self._judged(every), [x[0] for x in got.quantities])
+        return Found(multiplied_, *self._judged(every), [x[0] for x in quantities])
+
+    def _real(self, g: Tensor, weights: Tensor) -> Tensor:
+        """Single points' gradients, zeros for those added for size: 0 × nan would be nan."""
+        xp = self._backend.xp
+        real = xp.reshape(weights != 0, (-1, *[1] * (len(g.shape) - 1)))
+        return xp.where(real, g, xp.zeros_like(g))
+
+    def _inputs(self, given: Given) -> ModelInputs:
+        a = given.step
+        return ModelInputs.joined(self._plan.structure, [], a.batched, a.shared)
+
+    def _at_records(self, given: Given, inputs: ModelInputs) -> list[Tensor]:
+        """The value at the distribution's cut."""
+        return given.values or self._values(inputs, self._plan.doi_cut)
 
     def _gradients(
         self, given: Given, inputs: ModelInputs, weights: Tensor
     ) -> tuple[Gradients, list[Tensor] | None]:
-        """The sum of the gradients, and what it is multiplied with."""
-        plan, a = self._plan, given.step
+        """The sum of the gradients, or each point's, and what it is multiplied with."""
+        plan, a, by = self._plan, given.step, None
+        contracted = plan.step.contracted is not None
         if plan.formula is None:
-            got = self._step.run(a, weights)
-            if not plan.multiply:
-                return got, None
-            if isinstance(plan.step.wrt, InputCut):
-                return got, self._values(inputs, plan.step.wrt)
-            return got, [z[0] for z in got.activations]
-        z = given.values or self._values(inputs, plan.doi_cut)
+            if plan.multiply and (contracted or isinstance(plan.step.wrt, InputCut)):
+                by = self._values(inputs, plan.step.wrt)
+            got = self._step.run(a._replace(multipliers=by or ()) if contracted else a, weights)
+            if plan.multiply and by is None:
+                by = [z[0] for z in got.activations]
+            return got, None if contracted else by
+        z = self._at_records(given, inputs)
         check_floating(plan.doi, z, plan.doi_cut, self._backend)
-        points = plan.formula.function(self._backend, z, given.ends or None, given.numbers)
-        if isinstance(plan.doi_cut, InputCut):
-            at = inputs.at(plan.doi_cut, self._backend, self._model.parameters)
-            order = sorted(range(len(at)), key=at.__getitem__)
-            _, batched, shared = inputs.split(at)
-            a = a._replace(points=[points[i] for i in order], batched=batched, shared=shared)
-        else:
-            a = a._replace(points=points)
-        got = self._step.run(a, weights)
-        return got, self._multiplier(given, inputs, z) if plan.multiply else None
+        if plan.multiply:
+            by = self._multiplier(given, inputs, z)
+        a = self._at_points(given, inputs, z)
+        if contracted:
+            return self._step.run(a._replace(multipliers=by or ()), weights), None
+        return self._step.run(a, weights), by
+
+    def _at_points(self, given: Given, inputs: ModelInputs, z: list[Tensor]) -> StepArguments:
+        """The arguments of the step at a block's points, and at what rules compare them with."""
+        plan, a, backend = self._plan, given.step, self._backend
+        assert plan.formula is not None
+        points = plan.formula.function(backend, z, given.ends or None, given.numbers)
+        compared: list[Tensor] = []
+        if plan.step.compared:
+            pairs = zip(self._ends(given, z), points, strict=True)
+            compared = [backend.xp.broadcast_to(e[None], p.shape) for e, p in pairs]
+        if not isinstance(plan.doi_cut, InputCut):
+            return a._replace(points=[*points, *compared])
+        at = inputs.at(plan.doi_cut, backend, self._model.parameters)
+        order = sorted(range(len(at)), key=at.__getitem__)
+        _, batched, shared = inputs.split(at)
+        each = [held[i] for held in (points, compared) if held for i in order]
+        return a._replace(points=each, batched=batched, shared=shared)
+
+    def _ends(self, given: Given, z: list[Tensor]) -> list[Tensor]:
+        return given.ends or [self._backend.filled(t, 0.0) for t in z]
 
     def _multiplier(self, given: Given, inputs: ModelInputs, z: list[Tensor]) -> list[Tensor]:
         plan = self._plan
-        wrt, ends = plan.step.wrt, given.ends
+        wrt = plan.step.wrt
         activation = z if plan.same else self._values(inputs, wrt)
         if not plan.path:
             return activation
-        if not ends:
-            ends = [self._backend.filled(t, 0.0) for t in z]
+        ends = self._ends(given, z)
         if not plan.same:
             ends = self._values(inputs, wrt, {plan.doi_cut: ends})
         return [a - b for a, b in zip(activation, ends, strict=True)]

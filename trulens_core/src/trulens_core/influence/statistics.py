@@ -98,6 +98,16 @@ class Running(Protocol):
         """The answer, when all points were added."""
 
 
+class Foldable(Running, Protocol):
+    """A statistic at work that a compiled program may hold, also in parts: all of it is tensors."""
+
+    def state(self) -> Any:
+        """What was added: a tree of tensors."""
+
+    def join(self, state: Any, /) -> None:
+        """Add what another one holds, of further points."""
+
+
 class Statistic(ABC):
     """How what the points give becomes one answer: the fourth of a method's five parts.
 
@@ -262,7 +272,7 @@ class SampleMean(Statistic):
     def start(self, backend: Backend, points: LazyPoints) -> Running:
         n = len(points.weights)
 
-        def parts(mean: Table, spread: Table, mass: float) -> Parts:
+        def parts(mean: Table, spread: Table, mass: Any) -> Parts:
             if n < 2:
                 return Parts(mean)
             sqrt = backend.xp.sqrt
@@ -272,7 +282,7 @@ class SampleMean(Statistic):
         return _Moments(backend, parts)
 
 
-def _scaled(table: Table, factor: float) -> Table:
+def _scaled(table: Table, factor: Any) -> Table:
     return [[t * factor for t in ts] for ts in table]
 
 
@@ -301,9 +311,15 @@ class _Sum:
         new: Table = [list(gs) for gs in got.gradients]
         of_each = self._function
         if of_each is not None:
-            w = self._backend.from_numpy(seen.weights)
+            w = _tensor(seen.weights, self._backend)
             new = [[self._backend.weighted_sum(of_each(g), w) for g in gs] for gs in new]
-        self.total = _added(self.total, new) if self.total else new
+        self.join(new)
+
+    def state(self) -> Table:
+        return self.total
+
+    def join(self, state: Table, /) -> None:
+        self.total = _added(self.total, state) if self.total else state
 
     def finish(self) -> Parts:
         last = self._last
@@ -313,18 +329,35 @@ class _Sum:
 class _Moments:
     """The running weighted mean and sum of squared deviations from it."""
 
-    def __init__(self, backend: Backend, parts: Callable[[Table, Table, float], Parts]) -> None:
+    def __init__(self, backend: Backend, parts: Callable[[Table, Table, Any], Parts]) -> None:
         self._backend, self._parts = backend, parts
-        self._mass = 0.0
+        self._mass: Any = 0.0
         self._mean: Table = []
         self._spread: Table = []
 
     def add(self, got: Gradients, seen: Evaluated, /) -> None:
-        mass = float(seen.weights.sum())
-        if mass <= 0:
-            return
+        backend, weights = self._backend, seen.weights
+        if backend.is_tensor(weights):  # inside a program, whose blocks all weigh something
+            self.join(self._of_block(got, weights, backend.xp.sum(weights)))
+        elif (mass := float(weights.sum())) > 0:
+            self.join(self._of_block(got, weights, mass))
+
+    def _of_block(self, got: Gradients, weights: Any, mass: Any) -> tuple[Any, Table, Table]:
+        backend, xp = self._backend, self._backend.xp
+        shares, w = _tensor(weights / mass, backend), _tensor(weights, backend)
         singles: Table = [list(gs) for gs in got.gradients]
-        mean, spread = self._of_block(singles, seen.weights, mass)
+        mean = [[backend.weighted_sum(g, shares) for g in gs] for gs in singles]
+        off = [
+            [g - xp.expand_dims(m, axis=0) for g, m in zip(gs, ms, strict=True)]
+            for gs, ms in zip(singles, mean, strict=True)
+        ]
+        return mass, mean, [[backend.weighted_sum(d * d, w) for d in ds] for ds in off]
+
+    def state(self) -> tuple[Any, Table, Table]:
+        return self._mass, self._mean, self._spread
+
+    def join(self, state: tuple[Any, Table, Table], /) -> None:
+        mass, mean, spread = state
         if not self._mean:
             self._mass, self._mean, self._spread = mass, mean, spread
             return
@@ -337,20 +370,13 @@ class _Moments:
                 self._mean[i][j] = self._mean[i][j] + off * (mass / total)
         self._mass = total
 
-    def _of_block(
-        self, singles: Table, weights: np.ndarray[Any, Any], mass: float
-    ) -> tuple[Table, Table]:
-        backend, xp = self._backend, self._backend.xp
-        shares, w = backend.from_numpy(weights / mass), backend.from_numpy(weights)
-        mean = [[backend.weighted_sum(g, shares) for g in gs] for gs in singles]
-        off = [
-            [g - xp.expand_dims(m, axis=0) for g, m in zip(gs, ms, strict=True)]
-            for gs, ms in zip(singles, mean, strict=True)
-        ]
-        return mean, [[backend.weighted_sum(d * d, w) for d in ds] for ds in off]
-
     def finish(self) -> Parts:
         return self._parts(self._mean, self._spread, self._mass)
+
+
+def _tensor(weights: Any, backend: Backend) -> Tensor:
+    """Points' weights, which are a tensor already inside a compiled program."""
+    return weights if backend.is_tensor(weights) else backend.from_numpy(weights)
 
 
 def times_factors(table: Table, factors: Sequence[Tensor]) -> Table:

@@ -83,6 +83,7 @@ class Pairs(Masks):
         self.size: int = (2 if len(self._sizes) else 0) + drawn
         self.n: int = self.head + len(self.fixed) + self.pairs * self.size
         self._uniforms = Uniforms(seed, _PAIRS, n_segments + 1)
+        self._last: tuple[tuple[int, int], Array] = (0, 0), np.zeros((0, n_segments), bool)
 
     def _enumerated(self, n: int) -> tuple[int, int]:
         """Up to which size coalitions are enumerated, and how many masks are left to draw."""
@@ -119,10 +120,17 @@ class Pairs(Masks):
         return np.concatenate(rows), np.concatenate(weights)
 
     def coalitions(self, i: int, j: int) -> Array:
-        """The first coalition of the drawn pairs i to j, (j − i, segments)."""
-        u = self._uniforms(i, j)
+        """The first coalition of the drawn pairs i to j, (j − i, segments); to be read."""
+        places, found = self._last
+        if places != (i, j):  # the solver asks for them again, twice
+            found = self._drawn(i, j)
+            self._last = (i, j), found
+        return found
+
+    def _drawn(self, i: int, j: int) -> Array:
         if not len(self._sizes):
             return np.zeros((j - i, self.n_segments), bool)
+        u = self._uniforms(i, j)
         shares = np.cumsum(self._shares[self._sizes - 1])
         at = np.searchsorted(shares / shares[-1], u[:, -1], side="right")
         sizes = self._sizes[np.minimum(at, len(self._sizes) - 1)]

@@ -72,9 +72,9 @@ class ShapleyRegression(Regression):
         weighted = z * masks.weights[:, np.newaxis]
         a, b = weighted.T @ z, weighted.T @ (self.q[masks.head : self._start] - empty)
         weight = masks.mass / max(1, 2 * masks.pairs)
-        for z, q in self._drawn():
+        for z, q in self._drawn():  # 1 − z is the other of a pair
             a += weight * (z.T @ z + (1 - z).T @ (1 - z))
-            b += weight * (z.T @ (q[:, 0] - empty) + (1 - z).T @ (q[:, 1] - empty))
+            b += weight * (z.T @ (q[:, 0] - q[:, 1]) + (q[:, 1] - empty).sum(axis=0))
         return a, b
 
     def _drawn(self) -> Iterator[tuple[Array, Array]]:
@@ -93,8 +93,8 @@ class ShapleyRegression(Regression):
         squares, means, at = self.zeros(), self.zeros(), 0
         delta = values.sum(axis=0)
         for z, q in self._drawn():
-            r = q - empty - np.stack([z @ values, delta - z @ values], axis=1)
-            d, cz = masks.mass * (r[:, 0] - r[:, 1]) / 2, z @ c
+            d = (q[:, 0] - q[:, 1] + delta - 2 * (z @ values)) * (masks.mass / 2)
+            cz = z @ c
             squares += (cz**2).T @ d**2
             means += cz.T @ d
             if masks.drawn:

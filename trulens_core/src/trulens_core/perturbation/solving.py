@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -149,5 +150,10 @@ class Solving:
 
     def _tensor(self, array: Array) -> Any:
         """On the value's device, and of its type where that is wide enough for sums."""
-        like = self._backend.accumulator(self._plan.like[0][:0])
-        return self._backend.from_numpy(np.ascontiguousarray(array), like=like)
+        return self._backend.from_numpy(np.ascontiguousarray(array), like=self._like)
+
+    @functools.cached_property
+    def _like(self) -> Tensor:
+        first, xp = self._plan.like[0], self._backend.xp
+        wide = xp.isdtype(first.dtype, (xp.float32, xp.float64))
+        return first if wide else self._backend.accumulator(first[:0])

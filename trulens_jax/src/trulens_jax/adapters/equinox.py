@@ -36,6 +36,7 @@ class EquinoxAdapter(Adapter):
     ) -> None:
         self._call = entrance(module, method)
         self._model_state, self._whole = state, whole
+        self._split = weights.Splitting()
         self.update(module)
         self.owner = type(module).__name__
         self.parameters = positional(self._call, skip=1)
@@ -45,7 +46,7 @@ class EquinoxAdapter(Adapter):
         self._inference = eqx.nn.inference_mode(weights)
 
     def state(self) -> Any:
-        return weights.split((self._inference, self._model_state))
+        return self._split((self._inference, self._model_state))
 
     def apply(self, state: Any, inputs: ModelInputs) -> Any:
         arrays, skeleton = state

@@ -24,11 +24,12 @@ class FunctionAdapter(Adapter):
 
     def __init__(self, function: Callable[..., Any], params: Any = None) -> None:
         self._function, self._params = function, params
+        self._split = weights.Splitting()
         self.owner = name_of(function)
         self.parameters = positional(function, skip=0 if params is None else 1)
 
     def state(self) -> Any:
-        return weights.split(self._params)
+        return self._split(self._params)
 
     def leaves(self) -> list[Any]:
         return jax.tree.leaves(self._params)

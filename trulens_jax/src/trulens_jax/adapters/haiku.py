@@ -37,13 +37,14 @@ class HaikuAdapter(Adapter):
             raise TypeError("state= is given, but the function is not hk.transform_with_state's")
         self._apply = transformed.apply
         self._params, self._state = params, state
+        self._split = weights.Splitting()
         names = positional(transformed.apply)
         taken = 2 if stateful else 1
         self._rng = names[taken : taken + 1] == ("rng",)
         self.parameters = names[taken + self._rng :]
 
     def state(self) -> Any:
-        return weights.split((self._params, self._state))
+        return self._split((self._params, self._state))
 
     def update(self, weights: Any) -> None:
         self._params = weights

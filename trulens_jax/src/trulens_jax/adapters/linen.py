@@ -43,6 +43,7 @@ class LinenAdapter(Adapter):
                 )
             module, variables = module.unbind()
         self._module, self._method = module, method
+        self._split = weights.Splitting()
         self.update(variables)
         self.owner = type(module).__name__
         self.parameters = positional(entrance(module, method), skip=1)
@@ -62,7 +63,7 @@ class LinenAdapter(Adapter):
         return LinenAdapter(module, collections, method)
 
     def state(self) -> Any:
-        return weights.split(self._variables)
+        return self._split(self._variables)
 
     def update(self, weights: Any) -> None:
         whole = isinstance(weights, Mapping) and "params" in weights

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx
 
-from trulens_jax.weights import Weights, is_array, split
+from trulens_jax.weights import Splitting, Weights, is_array
 
 OBJECT: type = getattr(nnx, "Pytree", None) or nnx.Object
 _RAW = operator.attrgetter("_raw_value")
@@ -69,10 +69,10 @@ class References:
     def __init__(self, module: nnx.Module) -> None:
         self._module = module
         self._known: _Known | None = None
-        self._last: Weights | None = None
+        self._split = Splitting()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_known": None, "_last": None}
+        return {**vars(self), "_known": None}
 
     def now(self) -> Weights:
         """The weights as they are now; the same object as before where nothing has changed."""
@@ -94,12 +94,9 @@ class References:
 
     def _anew(self) -> Weights:
         found = nnx.split(self._module)
-        arrays, skeleton = split(found)
-        if self._last is not None and self._last[1] == skeleton:
-            skeleton = self._last[1]  # which is compared by identity first
-        self._last = arrays, skeleton
-        self._known = self._followed(found[1], self._last)
-        return self._last
+        weights = self._split(found)
+        self._known = self._followed(found[1], weights)
+        return weights
 
     def _followed(self, state: Any, weights: Weights) -> _Known | None:
         """Where the arrays are; None where they cannot be read there."""
