@@ -257,3 +257,18 @@ def test_what_cannot_be_explained_is_told():
     ids = torch.tensor(IDS), torch.tensor(OUT)
     with pytest.raises(ValueError, match="has an encoder"):
         explain_segments(writer("t5"), None, *ids, segments=spans_of_text(SPANS))
+
+
+def test_a_segment_is_looked_for_among_whole_words_first():
+    prompt = read_prompts("the cat has a hat, that at 3 is 35 at", tokenizer()).texts[0]
+
+    def placed(*segments):
+        return [prompt.text[a:b] for a, b in stretches(prompt, segments).spans], stretches(
+            prompt, segments
+        ).spans
+
+    start = prompt.text.index("the")
+    assert placed("at") == ([" at"], ((start + 23, start + 26),))
+    assert placed("a", "at 3") == ([" a", " at 3"], ((start + 11, start + 13), (start + 23, start + 28)))
+    # where the words do not stand alone, in this order, anywhere will do
+    assert placed("hat,", "hat")[0] == [" hat,", "hat"]
