@@ -50,6 +50,8 @@ def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
         generate=_Writing(model, opened, several) if hasattr(model, "generate") else None,
         vocabulary=int(table.weight.shape[0]),
         merges=merging is not None,
+        pad=_of(text, "pad_token_id"),
+        pictures=_pictures(config),
     )
 
 
@@ -89,6 +91,17 @@ def _ends(model: nn.Module, text: Any) -> tuple[int, ...]:
     if found is None:
         return ()
     return tuple(found) if isinstance(found, list | tuple) else (int(found),)
+
+
+_PICTURES = tuple(
+    f"{kind}_token_{how}" for kind in ("image", "video", "audio") for how in ("id", "index")
+)
+
+
+def _pictures(config: Any) -> tuple[int, ...]:
+    """The ids in whose places a model of several kinds of input has something that is no text."""
+    found = {_of(config, name) for name in _PICTURES}
+    return tuple(sorted(i for i in found if isinstance(i, int)))
 
 
 def _window(text: Any) -> int | None:

@@ -34,6 +34,8 @@ class TextModel:
         vocabulary: how many ids `embed` takes.
         merges: whether what is no text is put among the embeddings, as pictures are; `embedding`
             has them.
+        pad: the id that fills up what is shorter than others.
+        pictures: the ids in whose places something else is put.
 
     Example:
         >>> TextModel(Cut("embed_tokens")).cut
@@ -50,6 +52,8 @@ class TextModel:
     generate: Generate | None = None
     vocabulary: int | None = None
     merges: bool = False
+    pad: int | None = None
+    pictures: tuple[int, ...] = ()
 
     @property
     def cut(self) -> Cut:

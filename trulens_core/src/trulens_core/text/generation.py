@@ -120,7 +120,7 @@ def explain_generation(  # noqa: PLR0913 - keyword options, of which a call has 
     """
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
     work = _Work(wrapper, tokenizer, wrapper.text(embeddings), dict(options))
-    prompts = read_prompts(prompt, tokenizer, names=names)
+    prompts = read_prompts(prompt, tokenizer, names=names, text=work.text)
     others = _others(prompt)
     written = work.continuations(prompts, continuation, generate or {}, others)
     forced = Forced(prompts.texts, written, work.text, others)

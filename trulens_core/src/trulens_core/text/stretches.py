@@ -158,7 +158,8 @@ def _listed(text: str, segments: Sequence[str]) -> list[Span]:
             f"the segment {segments[len(starts)][:40]!r} does not stand in the prompt, after those "
             "before it; give segments as they are written there, in order"
         )
-    found, at = [], 0
+    found: list[Span] = []
+    at = 0
     for start, segment in zip(starts, own, strict=True):
         before = at + len(text[at:start].rstrip())
         at = start + len(segment)
@@ -174,7 +175,8 @@ def _placed(text: str, segments: Sequence[str], *, whole: bool) -> list[int]:
         segments: without blanks at their ends.
         whole: whether each is to begin and end where words do; then all are found, or none.
     """
-    found, at = [], 0
+    found: list[int] = []
+    at = 0
     for segment in segments:
         start = text.find(segment, at) if segment else -1
         while whole and start >= 0 and _within_word(text, start, start + len(segment)):
