@@ -15,6 +15,9 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models.texts import TextModel
 from trulens_core.slices import Cut
 
+_AT_ONCE = 2**16
+"""What a graph keeps for so much stays in a processor's cache from one target to the next."""
+
 Opened = Callable[[], contextlib.AbstractContextManager[None]]
 
 
@@ -52,6 +55,8 @@ def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
         merges=merging is not None,
         pad=_of(text, "pad_token_id"),
         pictures=_pictures(config),
+        width=int(table.weight.shape[1]),
+        at_once=_AT_ONCE if table.weight.device.type == "cpu" else None,
     )
 
 

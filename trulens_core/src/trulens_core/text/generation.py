@@ -217,8 +217,12 @@ class _Work:
             parts["baseline"] = self._baselines(inputs, at, baseline)
         elif baseline is not None:
             raise TypeError(f"{kind.__name__} has no baseline; leave baseline= out")
+        n_rows = max(map(len, spans))
+        rows = self.text.rows(forced.length, len(spans)) if n_rows > 1 else None
+        if rows is not None:  # else the graph of all points is read from memory for every target
+            parts["rebatch_size"] = rows
         found = kind(self.wrapper, **{**parts, **self.options}).explain(inputs)
-        n_rows, n_tensors = max(map(len, spans)), len(self.text.cut.parts())
+        n_tensors = len(self.text.cut.parts())
         tables = _tables(found.attributions, n_rows, n_tensors)
         about = {
             **{k: (found.method or {}).get(k) for k in ("name", "text", "model", "backend")},
