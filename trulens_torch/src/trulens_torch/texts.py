@@ -15,7 +15,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models.texts import TextModel
 from trulens_core.slices import Cut
 
-_AT_ONCE = 2**16
+_AT_ONCE = 90_000
 """What a graph keeps for so much stays in a processor's cache from one target to the next."""
 
 Opened = Callable[[], contextlib.AbstractContextManager[None]]

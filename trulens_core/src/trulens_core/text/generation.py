@@ -224,6 +224,8 @@ class _Work:
         found = kind(self.wrapper, **{**parts, **self.options}).explain(inputs)
         n_tensors = len(self.text.cut.parts())
         tables = _tables(found.attributions, n_rows, n_tensors)
+        drawn = found.standard_error
+        errors = None if drawn is None else _tables(drawn, n_rows, n_tensors)
         about = {
             **{k: (found.method or {}).get(k) for k in ("name", "text", "model", "backend")},
             "quantity": quantity if isinstance(quantity, str) else _name(quantity),
@@ -231,11 +233,7 @@ class _Work:
         }
         results = []
         for i, own in enumerate(spans):
-            columns = [
-                np.stack([host(row[t])[i] for row in tables])[: len(own)] for t in range(n_tensors)
-            ]
-            values = forced.of_tokens(i, columns)
-            values = np.where(held[i], 0.0, values).astype(values.dtype)
+            values = _of_record(tables, i, len(own), forced, held[i])
             _check_order(values, forced, i, own)
             results.append(
                 GenerationResult(
@@ -249,6 +247,9 @@ class _Work:
                     residual=_row(found.residual, i, own),
                     held=held[i],
                     method=about,
+                    standard_error=None
+                    if errors is None
+                    else _of_record(errors, i, len(own), forced, held[i]),
                 )
             )
         return results
@@ -336,6 +337,21 @@ def _tables(found: Any, rows: int, tensors: int) -> list[list[np.ndarray[Any, An
     if rows > 1:
         return [list(row) if tensors > 1 else [row] for row in found]
     return [list(found) if tensors > 1 else [found]]
+
+
+def _of_record(
+    tables: Sequence[Sequence[Any]],
+    record: int,
+    n: int,
+    forced: Forced,
+    held: np.ndarray[Any, Any],
+) -> np.ndarray[Any, Any]:
+    """One record's numbers, (its n targets, tokens of its text), 0 of what is held."""
+    columns = [
+        np.stack([host(row[t])[record] for row in tables])[:n] for t in range(len(tables[0]))
+    ]
+    values = forced.of_tokens(record, columns)
+    return np.where(held, 0.0, values).astype(values.dtype)
 
 
 def _row(values: Any, record: int, own: Spans) -> np.ndarray[Any, Any] | None:
