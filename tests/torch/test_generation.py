@@ -19,11 +19,13 @@ from tests.torch.writers import (
     writer,
 )
 from tokenizers import Tokenizer, models, pre_tokenizers
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from trulens_core import (
     AttnLRP,
+    ExpectedGradients,
     IntegratedGradients,
     SmoothGrad,
     TokenQoI,
@@ -105,27 +107,52 @@ def test_rows_add_up_to_the_sum(family):
     assert difference(each.attributions[:2].sum(0), spans.attributions[0]) < close(family)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+class Whole(TorchFunctionMode):
+    """Everything in float64, also what models compute in float32 whatever their weights are."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        named = torch.float32 in (*args[1:], kwargs.get("dtype"))
+        casts = function is torch.Tensor.float or (function is torch.Tensor.to and named)
+        if casts and args[0].dtype == torch.float64:
+            return args[0]
+        if function is torch.nn.functional.softmax:
+            kwargs = {k: v for k, v in kwargs.items() if k != "dtype"}
+        return function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "llava"])
 @pytest.mark.parametrize("method", ["input_x_gradient", "ig"])
 def test_padding_on_either_side_and_none_are_the_same(family, method):
     """In a ragged batch, from ids padded on the left or on the right."""
-    model, short = writer(family), [44, 3, 21]
+    sees = family == "llava"
+    model, short = seeing() if sees else writer(family), [44, 3, 21]
+    long = IDS
     more = {"resolution": 3} if method == "ig" else {}
-    outs = [OUT, [17]]
-    left = {"input_ids": [IDS, [0, 0, *short]], "attention_mask": [[1] * 5, [0, 0, 1, 1, 1]]}
-    right = {"input_ids": [IDS, [*short, 0, 0]], "attention_mask": [[1] * 5, [1, 1, 1, 0, 0]]}
-    found = [explain_generation(model, None, x, outs, method=method, **more) for x in (left, right)]
-    alone = [
-        explain_generation(model, None, i, o, method=method, **more)
-        for i, o in zip([IDS, short], outs, strict=True)
-    ]
+    each, pictures = [{}, {}], {}
+    if sees:
+        long, short = ([t, *[IMAGE] * 4, *rest] for t, *rest in (long, short))
+        pictures = {"pixel_values": torch.randn(2, 3, 32, 32, dtype=torch.float64)}
+        each = [{"pixel_values": pictures["pixel_values"][i : i + 1]} for i in range(2)]
+    outs, n, gap = [OUT, [17]], len(long), [0] * (len(long) - len(short))
+    kept = [1] * len(short)
+    left = {"input_ids": [long, [*gap, *short]], "attention_mask": [[1] * n, [*gap, *kept]]}
+    right = {"input_ids": [long, [*short, *gap]], "attention_mask": [[1] * n, [*kept, *gap]]}
+    options = {"method": method, **more}
+    with Whole():
+        found = [
+            explain_generation(model, None, {**x, **pictures}, outs, **options)
+            for x in (left, right)
+        ]
+        alone = [
+            explain_generation(model, None, {"input_ids": [i], **x}, [o], **options)[0]
+            for i, o, x in zip([long, short], outs, each, strict=True)
+        ]
     for batch in found:
         for mine, own in zip(batch, alone, strict=True):
             assert mine.attributions.shape == own.attributions.shape
-            assert difference(mine.attributions, own.attributions) < (
-                1e-12 if family not in ROUNDED else 1e-5
-            )
-            np.testing.assert_allclose(mine.quantity, own.quantity, rtol=1e-5)
+            assert difference(mine.attributions, own.attributions) < 1e-12
+            np.testing.assert_allclose(mine.quantity, own.quantity, rtol=1e-12)
 
 
 QUANTITIES = {
@@ -178,7 +205,7 @@ def test_one_forward_pass_and_as_many_backward_as_targets():
     )
     try:
         explain_generation(wrapper, None, IDS, OUT)
-        assert calls == [(1, 3, 60)] * 2  # the activations, then one for all; the scores asked for
+        assert calls == [(1, 3, 60)]  # one for all, and of the scores those asked for
         calls.clear()
         explain_generation(wrapper, None, IDS, OUT, method="ig", resolution=20, rebatch_size=20)
     finally:
@@ -262,6 +289,25 @@ def test_written_as_the_model_writes():
     assert found.text.text == tokenizer().decode(expected)
     several = explain_generation(model, tokenizer(), ["the quick", "a"], [" fox", " bird in"])
     assert [r.outputs.text for r in several] == [" fox", " bird in"]
+
+
+def test_errors_of_what_is_drawn():
+    """Each row has the standard error that its method gives for that target alone."""
+    model, ids = writer("gpt2"), torch.tensor([[*IDS, *OUT[:-1]]])
+    table = model.get_input_embeddings().weight.detach()
+    data = table[torch.arange(3, 59).reshape(8, 7)]
+    given = {"data": data, "samples": 12, "seed": 3}
+    found = explain_generation(model, None, IDS, OUT, method=ExpectedGradients, **given)
+    assert found.standard_error.shape == found.attributions.shape
+    qoi = TokenQoI(OUT[1], 5, "log_prob")
+    more = {"doi_cut": "transformer.wte", "qoi": qoi, "contract": -1}
+    alone = ExpectedGradients(model, **given, **more).explain(input_ids=ids)
+    row = alone.standard_error[0].numpy()
+    assert (row[:6] > 0).all()
+    assert difference(found.standard_error[1, :7], row) < EXACT
+    assert not found.standard_error[1, 6:].any()
+    assert found.by("words").standard_error is None
+    assert explain_generation(model, None, IDS, OUT).standard_error is None
 
 
 def test_rules_and_methods_of_ones_own():
@@ -370,10 +416,10 @@ def test_gradients_of_one_target_are_gone_before_the_next(monkeypatch):
     given, alive = [], []
     contracted = Contraction.of
 
-    def of(self, gradients, *rest):
+    def of(self, gradients, *rest, **more):
         given.extend(weakref.ref(g) for g in gradients)
         alive.append(sum(g() is not None for g in given))
-        return contracted(self, gradients, *rest)
+        return contracted(self, gradients, *rest, **more)
 
     monkeypatch.setattr(Contraction, "of", of)
     explain_generation(writer("gpt2"), None, IDS, OUT)

@@ -1,10 +1,13 @@
 """What explain_generation is given: lists, places, unknown words, functions; no wrong number."""
 
+import warnings
+
 import numpy as np
 import pytest
 from tests.torch.writers import IDS, OUT, talking, writer
 
-from trulens_core import QoiError, explain_generation, explain_segments
+from trulens_core import QoiError, TrulensWarning, explain_generation, explain_segments
+from trulens_core.text.padding import check_padding
 from trulens_torch.testing import trained_language_model
 
 LISTS = [
@@ -93,3 +96,32 @@ def test_no_samples_are_none():
     model, tokenizer = trained_language_model(steps=1)
     with pytest.raises(ValueError, match="samples is 0"):
         explain_segments(model, tokenizer, "the shop . so at", " nine", samples=0)
+
+
+def test_padding_that_nothing_tells_of_is_refused():
+    """It would be read as text."""
+    model, long = writer("gpt2"), [*IDS, 33]
+    padded = np.array([[0, *IDS], long])
+    with pytest.raises(ValueError, match="text 0 begins or ends with the id 0, which pads"):
+        explain_generation(model, None, padded, [OUT] * 2)
+    with pytest.raises(ValueError, match="no attention_mask"):
+        explain_segments(model, None, padded[::-1, ::-1], [OUT] * 2, segments="words")
+    given = {"input_ids": padded, "attention_mask": padded > 0}
+    found = explain_generation(model, None, given, [OUT] * 2)
+    assert [len(r.inputs) for r in found] == [5, 6]
+
+
+def test_padding_that_may_be_the_end_of_a_text_is_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_padding([np.array([2, 5])], Padding())  # one start of a text is none
+        check_padding([np.array([2, 5]), np.array([2, 7])], Padding())
+        check_padding([np.array([5, 2])], Padding())
+    with pytest.warns(TrulensWarning, match="also marks the end of a text"):
+        check_padding([np.array([5, 6]), np.array([7, 2])], Padding())
+
+
+class Padding:
+    """A tokenizer that pads as texts end, as that of GPT-2 often does."""
+
+    pad_token_id = eos_token_id = bos_token_id = 2

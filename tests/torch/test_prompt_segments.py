@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.torch.trained import CLEAN, CONTRAST, trained
-from tests.torch.writers import talking, tokenizer, writer
+from tests.torch.writers import IMAGE, SEVERAL, seeing, talking, tokenizer, writer
 
 from trulens_core import (
     ExpectedGradients,
@@ -254,6 +254,94 @@ def test_what_cannot_be_explained_is_told():
         explain_segments(
             writer("gpt2"), None, torch.tensor(IDS), torch.tensor(OUT), segments="words"
         )
-    ids = torch.tensor(IDS), torch.tensor(OUT)
-    with pytest.raises(ValueError, match="has an encoder"):
-        explain_segments(writer("t5"), None, *ids, segments=spans_of_text(SPANS))
+
+
+def test_a_segment_is_looked_for_among_whole_words_first():
+    prompt = read_prompts("the cat has a hat, that at 3 is 35 at", tokenizer()).texts[0]
+
+    def placed(*segments):
+        return [prompt.text[a:b] for a, b in stretches(prompt, segments).spans], stretches(
+            prompt, segments
+        ).spans
+
+    start = prompt.text.index("the")
+    assert placed("at") == ([" at"], ((start + 23, start + 26),))
+    assert placed("a", "at 3") == (
+        [" a", " at 3"],
+        ((start + 11, start + 13), (start + 23, start + 28)),
+    )
+    # where the words do not stand alone, in this order, anywhere will do
+    assert placed("hat,", "hat")[0] == [" hat,", "hat"]
+
+
+def encoded_answer(model, ids):
+    """The log-probability of the answer that an encoder-decoder writes after reading a text."""
+    given = torch.tensor([[model.config.decoder_start_token_id, *OUT[:-1]]])
+    with torch.no_grad():
+        scores = model(input_ids=torch.tensor([ids]), decoder_input_ids=given).logits[0]
+    return sum(float(torch.log_softmax(scores, -1)[i, t]) for i, t in enumerate(OUT))
+
+
+@pytest.mark.parametrize("family", SEVERAL)
+def test_an_encoder_reads_shorter_texts(family):
+    model = writer(family)
+    whole = encoded_answer(model, IDS)
+    expected = [whole - encoded_answer(model, without([s])) for s in SPANS]
+    found = explained(family)
+    assert found.removed_by == "shorter texts, filled up at the end"
+    np.testing.assert_allclose(found.attributions, expected, rtol=0, atol=1e-6)
+    last = explain_segments(
+        *(model, None, torch.tensor(IDS), torch.tensor(OUT)), segments=spans_of_text([(7, 9)])
+    )  # nothing follows the last token, which may go, too
+    np.testing.assert_allclose(
+        last.attributions, whole - encoded_answer(model, IDS[:7]), rtol=0, atol=1e-6
+    )
+    hidden = [[int(i not in range(*s)) for i in range(len(IDS))] for s in SPANS]
+    masked = explained(family, removal="mask")
+    given = torch.tensor([[model.config.decoder_start_token_id, *OUT[:-1]]] * len(SPANS))
+    with torch.no_grad():
+        y = model(
+            input_ids=torch.tensor([IDS] * len(SPANS)),
+            attention_mask=torch.tensor(hidden),
+            decoder_input_ids=given,
+        ).logits
+    scores = torch.log_softmax(y, -1)[:, range(len(OUT)), OUT].sum(1).numpy()
+    np.testing.assert_allclose(masked.attributions, whole - scores, rtol=0, atol=1e-6)
+
+
+def test_a_picture_stays_where_words_go():
+    model = seeing()
+    torch.manual_seed(1)
+    ids = [5, *[IMAGE] * 4, 7, 12, 30, 9]
+    picture = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    given = {"input_ids": torch.tensor([ids]), "pixel_values": picture}
+
+    def of(ids):
+        with torch.no_grad():
+            whole = torch.tensor([[*ids, *OUT[:-1]]])
+            y = model(input_ids=whole, pixel_values=picture).logits[0, -len(OUT) :]
+        return sum(float(torch.log_softmax(y, -1)[i, t]) for i, t in enumerate(OUT))
+
+    offsets = read_prompts(torch.tensor(ids)).texts[0].offsets
+    spans = [(offsets[a][0], offsets[b - 1][1]) for a, b in ((0, 6), (6, 8))]
+    found = explain_segments(model, None, given, torch.tensor(OUT), segments=spans)
+    assert found.removed_by == "attention mask"
+    expected = [of(ids) - of([*ids[1:5], *ids[6:]]), of(ids) - of([*ids[:6], 9])]
+    np.testing.assert_allclose(found.attributions, expected, rtol=0, atol=1e-6)
+
+
+def test_a_list_of_prompts_has_a_list_of_results():
+    model, words = talking(), tokenizer()
+    texts, answers = ["the cat. sat on", "the lazy dog. in the"], [" the mat", " bush"]
+    several = explain_segments(model, words, texts, answers)
+    each = [explain_segments(model, words, t, a) for t, a in zip(texts, answers, strict=True)]
+    for found, alone in zip(several, each, strict=True):
+        assert found.segments == alone.segments
+        np.testing.assert_array_equal(found.attributions, alone.attributions)
+    (own,) = explain_segments(model, words, texts[:1], answers[:1], segments=[["cat", "sat"]])
+    assert own.segments == ("cat", "sat")
+    with pytest.raises(ValueError, match="2 prompts and 1 answers"):
+        explain_segments(model, words, texts, answers[:1])
+    pictures = {"input_ids": [IDS, IDS], "pixel_values": np.zeros((3, 2))}
+    with pytest.raises(ValueError, match="3 rows for 2 prompts"):
+        explain_segments(model, None, pictures, [OUT, OUT])

@@ -15,6 +15,9 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models.texts import TextModel
 from trulens_core.slices import Cut
 
+_AT_ONCE = 90_000
+"""What a graph keeps for so much stays in a processor's cache from one target to the next."""
+
 Opened = Callable[[], contextlib.AbstractContextManager[None]]
 
 
@@ -50,6 +53,10 @@ def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
         generate=_Writing(model, opened, several) if hasattr(model, "generate") else None,
         vocabulary=int(table.weight.shape[0]),
         merges=merging is not None,
+        pad=_of(text, "pad_token_id"),
+        pictures=_pictures(config),
+        width=int(table.weight.shape[1]),
+        at_once=_AT_ONCE if table.weight.device.type == "cpu" else None,
     )
 
 
@@ -89,6 +96,17 @@ def _ends(model: nn.Module, text: Any) -> tuple[int, ...]:
     if found is None:
         return ()
     return tuple(found) if isinstance(found, list | tuple) else (int(found),)
+
+
+_PICTURES = tuple(
+    f"{kind}_token_{how}" for kind in ("image", "video", "audio") for how in ("id", "index")
+)
+
+
+def _pictures(config: Any) -> tuple[int, ...]:
+    """The ids in whose places a model of several kinds of input has something that is no text."""
+    found = {_of(config, name) for name in _PICTURES}
+    return tuple(sorted(i for i in found if isinstance(i, int)))
 
 
 def _window(text: Any) -> int | None:

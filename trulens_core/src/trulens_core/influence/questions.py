@@ -18,7 +18,7 @@ from trulens_core.models import ModelWrapper
 from trulens_core.models.counting import counted
 from trulens_core.quantities import QoI
 from trulens_core.rules import RuleSet
-from trulens_core.slices import Cut
+from trulens_core.slices import Cut, InputCut
 
 _LEAST_POINTS = 3
 _KEPT_KINDS = 16
@@ -124,6 +124,21 @@ class Question:
             if not (standard and self.source == self.doi_cut):
                 return None
         return "exact" if own == self.doi.complete == "exact" else "in expectation"
+
+    @property
+    def by_value(self) -> bool:
+        """Whether gradients are multiplied, as they come, with the value at which they are taken.
+
+        That is the one point's, at an inner cut, which its step evaluates by itself.
+        """
+        one = self.doi.is_point and self.doi.multiplier_is_standard and self.multiply
+        inner = not isinstance(self.source, InputCut) and not self.wrapper.backend.traces
+        return self.contract is not None and one and inner
+
+    @property
+    def multiplies_before(self) -> bool:
+        """Whether the multiplier has to be known before the first gradient."""
+        return self.contract is not None and not self.by_value
 
     def counted(self, inputs: ModelInputs) -> Question:
         """The question with rows of records and calls of layers counted, where a cut asks."""

@@ -80,8 +80,9 @@ class RecordGroup:
         at_baseline = self._values_at_baseline(baseline)
         contraction, multiplier = None, None
         if q.contract is not None:
-            before = () if points.multipliers else self._multiplier(group, at_records, at_baseline)
-            contraction = Contraction(q.contract, before or ())
+            own = points.multipliers or q.by_value
+            m = None if own else self._multiplier(group, at_records, at_baseline)
+            contraction = Contraction(q.contract, m or (), q.by_value)
         found = self._collected(qoi, points, contraction, self._references(points, baseline))
         parts = found.finish()
         if points.multipliers is None and contraction is None:
@@ -176,8 +177,7 @@ class RecordGroup:
         if not self._pad:
             return a
         n = self._last - self._first
-        if a.classes is not None:
-            a = dataclasses.replace(a, classes=a.classes[:n])
+        a = dataclasses.replace(a, classes=None if a.classes is None else a.classes[:n])
         return a.mapped(lambda t, axis: t[:n] if axis == 0 else t[:, :n])
 
     def _floating_inputs(self, cut: InputCut) -> list[int]:
@@ -202,7 +202,7 @@ class RecordGroup:
             cuts.append(q.target)
         if not point or self._request.points:
             cuts.append(q.doi_cut)
-        if q.multiply and (cuts or isinstance(q.source, InputCut) or q.contract is not None):
+        if q.multiply and (cuts or isinstance(q.source, InputCut) or q.multiplies_before):
             cuts.append(q.source)  # else the one point's step gives it
         return q.wrapper.activations(self._inputs, list(dict.fromkeys(cuts)))
 

@@ -34,6 +34,11 @@ class TextModel:
         vocabulary: how many ids `embed` takes.
         merges: whether what is no text is put among the embeddings, as pictures are; `embedding`
             has them.
+        pad: the id that fills up what is shorter than others.
+        pictures: the ids in whose places something else is put.
+        width: of an embedding, where it is known.
+        at_once: how many numbers of embeddings a pass had best hold that is gone back through once
+            for each target; None: it does not matter.
 
     Example:
         >>> TextModel(Cut("embed_tokens")).cut
@@ -50,6 +55,25 @@ class TextModel:
     generate: Generate | None = None
     vocabulary: int | None = None
     merges: bool = False
+    pad: int | None = None
+    pictures: tuple[int, ...] = ()
+    width: int | None = None
+    at_once: int | None = None
+
+    def rows(self, tokens: int, records: int) -> int | None:
+        """How many rows a pass had best have that is gone back through once for each target.
+
+        Args:
+            tokens: of a record.
+            records: which are not taken apart.
+
+        Example:
+            >>> TextModel(Cut("embed_tokens"), width=128, at_once=2**16).rows(100, 1)
+            5
+        """
+        if self.at_once is None or self.width is None:
+            return None
+        return max(records, self.at_once // max(1, tokens * self.width))
 
     @property
     def cut(self) -> Cut:

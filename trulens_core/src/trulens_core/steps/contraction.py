@@ -15,10 +15,12 @@ class Contraction:
     Attributes:
         axes: of the value at the source cut, the records on axis 0; negative ones from the end.
         multipliers: (b, …) per tensor of the cut; empty: nothing.
+        by_value: whether they are multiplied with the values at which they are taken instead.
     """
 
     axes: tuple[int, ...]
     multipliers: Sequence[Tensor] = ()
+    by_value: bool = False
 
     def of(
         self,
@@ -26,6 +28,7 @@ class Contraction:
         order: Sequence[int],
         backend: Backend,
         leading: int = 0,
+        values: Sequence[Tensor] = (),
     ) -> list[Tensor | None]:
         """Gradients in the order of tapping, multiplied and summed.
 
@@ -35,8 +38,11 @@ class Contraction:
             order: where the cut's tensors stand among them.
             backend: of the tensors.
             leading: how many axes come before that of the rows.
+            values: at which they are taken, in the order of tapping, where that is asked for.
         """
         own = dict(zip(order, self.multipliers, strict=False))
+        if self.by_value:
+            own = dict(enumerate(values))
 
         def contracted(i: int, g: Tensor) -> Tensor:
             g, m = backend.accumulator(g), own.get(i)

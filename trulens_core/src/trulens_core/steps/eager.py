@@ -100,7 +100,9 @@ class EagerBlocks:
         spent = bool(block.points or block.made) and self._cuts[0] == block.cut
         replaced = block.cut if given.replace else None
         part = ModelPart(model, *self._cuts, replaced, spent, self._rules)
-        activations, owners = part.keep() if "activations" in want else [], self._owners
+        by_value = contraction is not None and contraction.by_value
+        kept = part.keep() if by_value or "activations" in want else []
+        activations, owners = kept if "activations" in want else [], self._owners
 
         def run(tap: Tap) -> list[Tensor]:
             with model.using(model.state()):

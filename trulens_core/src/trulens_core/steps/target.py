@@ -148,7 +148,12 @@ class ModelPart:
         backend = self._model.backend
         if contraction is None:
             return backend.differentiate(run)
-        return backend.differentiate_each(run, lambda gs: contraction.of(gs, self.order, backend))
+
+        def each(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+            kept = self._kept or ()
+            return contraction.of(gradients, self.order, backend, values=kept)
+
+        return backend.differentiate_each(run, each)
 
     def like(
         self, got: Gradients, contraction: Contraction | None, leading: int = 0

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.models.texts import TextModel
 from trulens_core.perturbation import LIME, Ablation, KernelSHAP, Perturbation, ShapleyValues
-from trulens_core.quantities import QoI, TokenQoI
-from trulens_core.text.asked_tokens import shown_quantity, token_quantity
-from trulens_core.text.reading import read_continuation, read_prompts
+from trulens_core.quantities import QoI
 from trulens_core.text.removal import Passes, Removing, passes, rows_of_one_pass
+from trulens_core.text.segment_question import SegmentQuestion, one_of_each, read_questions
 from trulens_core.text.segment_result import SegmentsResult
 from trulens_core.text.stretches import Stretches, stretches
-from trulens_core.text.tokens import Tokens
 
 Array = np.ndarray[Any, Any]
 Method = Literal["leave_one_out", "shapley", "kernel_shap", "lime"]
@@ -42,7 +40,7 @@ def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has fe
     seed: int = 0,
     embeddings: Any = None,
     rebatch_size: int | None = None,
-) -> SegmentsResult:
+) -> Any:
     """What each part of a prompt did for an answer, by taking parts out.
 
     "Deleted" means that the model reads the text as if they had never been written: a mask hides
@@ -52,14 +50,16 @@ def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has fe
     other numbers: the result says which it was.
 
     Args:
-        model: a causal language model or its wrapper.
+        model: a causal, encoder-decoder or vision-language model, or its wrapper.
         tokenizer: of Hugging Face; None where texts are ids.
-        prompt: a string, a chat, or ids.
-        answer: what follows, a string or ids. None: what is asked about is the next token, with a
-            `quantity` such as `("contrast", token, other)`.
+        prompt: a string, a chat, ids, or what a tokenizer or processor gives, pictures included,
+            which are never removed; or a list of strings, of chats or of ids.
+        answer: what follows, a string or ids, one per prompt. None: what is asked about is the next
+            token, with a `quantity` such as `("contrast", token, other)`.
         segments: "words", "sentences", "lines", "paragraphs", "turns"; a list of texts such as the
             documents of a retrieval prompt; of (start, end); or a compiled pattern at which the
-            prompt is split. What is in no segment is never removed.
+            prompt is split. What is in no segment is never removed. For a list of prompts, names
+            and patterns are those of each, and a list has one entry per prompt.
         removal: "delete"; "mask" (hidden, but their places stay), "mean" (of the vocabulary's
             embeddings), "pad", "mask_token", or the id of a token in the place of each.
         method: "leave_one_out", q(prompt) − q(without it); "shapley", exact for up to ten
@@ -73,7 +73,7 @@ def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has fe
         rebatch_size: rows per pass.
 
     Returns:
-        A `SegmentsResult`.
+        A `SegmentsResult`; a list of them for a list of prompts.
 
     Raises:
         ValueError: for segments that are not there, a removal, method or quantity that there is
@@ -98,72 +98,44 @@ def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has fe
     if samples is not None:
         positive_int(samples, "samples")
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
-    asked = _Asked.read(prompt, answer, tokenizer, quantity)
-    found = stretches(asked.prompt, segments)
     text = wrapper.text(embeddings)
-    if text.decoder_embedding is not None:
-        raise ValueError(
-            "explain_segments reads causal language models, and this one has an encoder"
-        )
-    ways = Passes(wrapper, text, asked.ids, asked.steps)
-    _check_left(found, removal)
-    scores, how = passes(ways, removal, tokenizer, _probes(found, len(asked.ids)))
-    rows = rows_of_one_pass(len(asked.ids), rebatch_size)
-    value = Removing(wrapper, text, asked.ids, found, asked.qoi, asked.steps, scores, rows)
-    made = _method(_function(value, targets), method, len(found), samples, seed)
-    return _result(made, found, asked, method=method, removal=str(removal), removed_by=how)
+    asked = read_questions(prompt, answer, tokenizer, quantity, text)
+    each = one_of_each(segments, asked)
+    work = _Work(wrapper, tokenizer, text, removal, method, targets, samples, seed, rebatch_size)
+    results = [work.explained(a, s) for a, s in zip(asked.questions, each, strict=True)]
+    return results[0] if asked.single else results
 
 
-@dataclasses.dataclass(frozen=True)
-class _Asked:
-    """What is read, and which quantity of it."""
+class _Work(NamedTuple):
+    """What is the same for all prompts."""
 
-    prompt: Tokens
-    answer: Tokens
-    quantity: Any
+    wrapper: ModelWrapper
     tokenizer: Any
+    text: TextModel
+    removal: Any
+    method: Method
+    targets: Targets
+    samples: int | None
+    seed: int
+    rebatch_size: int | None
 
-    @classmethod
-    def read(cls, prompt: Any, answer: Any, tokenizer: Any, quantity: Any) -> _Asked:
-        texts = read_prompts(prompt, tokenizer).texts
-        if len(texts) != 1:
-            raise ValueError(f"the prompt holds {len(texts)} texts; explain one at a time")
-        named = isinstance(quantity, str) and quantity != "entropy"
-        if named == (answer is None):
-            raise ValueError(
-                "give an answer with quantity='log_prob', 'logit' or 'prob', which are of its "
-                "tokens; or no answer and a quantity of the next token, such as ('contrast', "
-                "token, other)"
-            )
-        nothing = Tokens.of_ids([])
-        follows = nothing if answer is None else read_continuation(answer, texts[0], tokenizer)
-        found = cls(texts[0], follows, quantity, tokenizer)
-        found.qoi(1)  # or its errors would wait
-        return found
-
-    @property
-    def ids(self) -> Array:
-        """What the model reads: all but the answer's last token."""
-        return np.concatenate([self.prompt.ids, self.answer.ids[:-1]])
-
-    @property
-    def steps(self) -> int:
-        return max(1, len(self.answer))
-
-    def qoi(self, rows: int) -> QoI:
-        if not len(self.answer):
-            return token_quantity(self.quantity, self.tokenizer, -1)
-        tokens = np.repeat(self.answer.ids[None], rows, axis=0)
-        return TokenQoI(tokens, slice(-self.steps, None), self.quantity)
-
-    def __str__(self) -> str:
-        if len(self.answer):
-            return f"{self.quantity} of {self.answer.text.strip()!r}"
-        return shown_quantity(self.quantity)
+    def explained(self, asked: SegmentQuestion, segments: Any) -> SegmentsResult:
+        """The result of one prompt."""
+        found, ids = stretches(asked.prompt, segments), asked.ids
+        ways = Passes(self.wrapper, self.text, ids, asked.steps, asked.written, asked.others)
+        _check_left(found, self.removal, asked.written is None)
+        scores, how = passes(ways, self.removal, self.tokenizer, _probes(found, len(ids)))
+        rows = rows_of_one_pass(len(ids), self.rebatch_size)
+        value = Removing(self.wrapper, ids, found, asked.qoi, scores, rows)
+        of_kept = _function(value, self.targets)
+        made = _method(of_kept, self.method, len(found), self.samples, self.seed)
+        told = {"method": self.method, "removal": str(self.removal), "removed_by": how}
+        return _result(made, found, asked, **told)
 
 
-def _check_left(found: Stretches, removal: Any) -> None:
-    if found.of_token[-1] >= 0 and removal != "delete":
+def _check_left(found: Stretches, removal: Any, follows: bool) -> None:
+    """See that something is left to read, and of what the answer follows, its last token."""
+    if follows and found.of_token[-1] >= 0 and removal != "delete":
         raise ValueError(
             "what follows is read at the prompt's last token, which is in a segment: only "
             f"removal='delete' can remove it, not {removal!r}; leave it out of the segments"
@@ -212,7 +184,9 @@ class _Every(QoI):
         return y
 
 
-def _result(made: Perturbation, found: Stretches, asked: _Asked, **told: str) -> SegmentsResult:
+def _result(
+    made: Perturbation, found: Stretches, asked: SegmentQuestion, **told: str
+) -> SegmentsResult:
     r = made.explain(np.ones((1, len(found))))
 
     def listed(given: Any) -> Any:

@@ -29,6 +29,7 @@ class GenerationFields:
     held: Array | None = None
     method: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     removal: str | None = None
+    standard_error: Array | None = None
 
     # -- what it is of ------------------------------------------------------------------------
 

@@ -84,6 +84,11 @@ class Forced:
         return not self.several and "logits_to_keep" in self.text.accepts
 
     @property
+    def length(self) -> int:
+        """The most tokens that a record reads of one tensor."""
+        return max(len(ids) for row in self.read() for ids in row)
+
+    @property
     def _length(self) -> int:
         return max(len(row[-1]) for row in self.read())
 

@@ -120,7 +120,7 @@ def explain_generation(  # noqa: PLR0913 - keyword options, of which a call has 
     """
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
     work = _Work(wrapper, tokenizer, wrapper.text(embeddings), dict(options))
-    prompts = read_prompts(prompt, tokenizer, names=names)
+    prompts = read_prompts(prompt, tokenizer, names=names, text=work.text)
     others = _others(prompt)
     written = work.continuations(prompts, continuation, generate or {}, others)
     forced = Forced(prompts.texts, written, work.text, others)
@@ -217,9 +217,15 @@ class _Work:
             parts["baseline"] = self._baselines(inputs, at, baseline)
         elif baseline is not None:
             raise TypeError(f"{kind.__name__} has no baseline; leave baseline= out")
+        n_rows = max(map(len, spans))
+        rows = self.text.rows(forced.length, len(spans)) if n_rows > 1 else None
+        if rows is not None:  # else the graph of all points is read from memory for every target
+            parts["rebatch_size"] = rows
         found = kind(self.wrapper, **{**parts, **self.options}).explain(inputs)
-        n_rows, n_tensors = max(map(len, spans)), len(self.text.cut.parts())
+        n_tensors = len(self.text.cut.parts())
         tables = _tables(found.attributions, n_rows, n_tensors)
+        drawn = found.standard_error
+        errors = None if drawn is None else _tables(drawn, n_rows, n_tensors)
         about = {
             **{k: (found.method or {}).get(k) for k in ("name", "text", "model", "backend")},
             "quantity": quantity if isinstance(quantity, str) else _name(quantity),
@@ -227,11 +233,7 @@ class _Work:
         }
         results = []
         for i, own in enumerate(spans):
-            columns = [
-                np.stack([host(row[t])[i] for row in tables])[: len(own)] for t in range(n_tensors)
-            ]
-            values = forced.of_tokens(i, columns)
-            values = np.where(held[i], 0.0, values).astype(values.dtype)
+            values = _of_record(tables, i, len(own), forced, held[i])
             _check_order(values, forced, i, own)
             results.append(
                 GenerationResult(
@@ -245,6 +247,9 @@ class _Work:
                     residual=_row(found.residual, i, own),
                     held=held[i],
                     method=about,
+                    standard_error=None
+                    if errors is None
+                    else _of_record(errors, i, len(own), forced, held[i]),
                 )
             )
         return results
@@ -332,6 +337,21 @@ def _tables(found: Any, rows: int, tensors: int) -> list[list[np.ndarray[Any, An
     if rows > 1:
         return [list(row) if tensors > 1 else [row] for row in found]
     return [list(found) if tensors > 1 else [found]]
+
+
+def _of_record(
+    tables: Sequence[Sequence[Any]],
+    record: int,
+    n: int,
+    forced: Forced,
+    held: np.ndarray[Any, Any],
+) -> np.ndarray[Any, Any]:
+    """One record's numbers, (its n targets, tokens of its text), 0 of what is held."""
+    columns = [
+        np.stack([host(row[t])[record] for row in tables])[:n] for t in range(len(tables[0]))
+    ]
+    values = forced.of_tokens(record, columns)
+    return np.where(held, 0.0, values).astype(values.dtype)
 
 
 def _row(values: Any, record: int, own: Spans) -> np.ndarray[Any, Any] | None:

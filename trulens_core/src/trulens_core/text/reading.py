@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trulens_core.models.texts import TextModel
 from trulens_core.plugins import get_backend
+from trulens_core.text.padding import check_padding
 from trulens_core.text.tokens import Ids, Tokens, Turn
 
 
@@ -24,7 +26,11 @@ class Prompts(NamedTuple):
 
 
 def read_prompts(
-    prompt: Any, tokenizer: Any = None, *, names: Sequence[str] | None = None
+    prompt: Any,
+    tokenizer: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    text: TextModel | None = None,
 ) -> Prompts:
     """The prompts that were given, as tokens.
 
@@ -35,10 +41,11 @@ def read_prompts(
             which what its "attention_mask" leaves out is dropped. Or a list of texts or chats.
         tokenizer: of Hugging Face, or None for ids.
         names: of the tokens of one prompt, where there is no tokenizer.
+        text: what the model says of itself: which id pads, where there is no tokenizer.
 
     Raises:
-        ValueError: for a text without a tokenizer, no tokens at all, or two tokens at the start
-            that both mark it.
+        ValueError: for a text without a tokenizer, no tokens at all, two tokens at the start that
+            both mark it, and ids with padding and no mask.
         TypeError: for what is none of these.
 
     Example:
@@ -48,11 +55,12 @@ def read_prompts(
     if isinstance(prompt, str) or _is_chat(prompt):
         found, single = [_read(prompt, tokenizer)], True
     elif isinstance(prompt, Mapping):
-        found, single = _of_mapping(prompt, tokenizer, names)
+        found, single = _of_mapping(prompt, tokenizer, names, text)
     elif isinstance(prompt, list | tuple) and prompt and all(_is_words(p) for p in prompt):
         found, single = [_read(p, tokenizer) for p in prompt], False
     else:
         rows, single = _rows(prompt, "the prompt")
+        check_padding(rows, tokenizer, text)
         found = [_named(ids, tokenizer, names if single else None) for ids in rows]
     for tokens in found:
         _check(tokens, tokenizer)
@@ -109,6 +117,34 @@ def one_each(given: Any, prompts: Prompts, what: str) -> list[Any]:
     if len(listed) != n:
         raise ValueError(f"there are {n} prompts and {len(listed)} {what}s")
     return listed
+
+
+def others_of(prompt: Any, i: int, n: int) -> dict[str, Any]:
+    """What a processor gave besides ids, as pictures, of one of the prompts.
+
+    Args:
+        prompt: as it was given.
+        i: which of the prompts.
+        n: how many there are.
+
+    Raises:
+        ValueError: where it is not known whose each picture is.
+    """
+    if not isinstance(prompt, Mapping):
+        return {}
+    found = {str(k): v for k, v in prompt.items() if k not in _APART}
+    if n == 1:
+        return found
+    for name, value in found.items():
+        if getattr(value, "shape", (n,))[:1] != (n,):
+            raise ValueError(
+                f"{name} has {value.shape[0]} rows for {n} prompts, so that it is not known which "
+                "are whose; give one prompt at a time"
+            )
+    return {k: v[i : i + 1] if hasattr(v, "shape") else v for k, v in found.items()}
+
+
+_APART = ("input_ids", "attention_mask")
 
 
 # -- texts and chats ------------------------------------------------------------------------------
@@ -229,14 +265,19 @@ def _joined(continuation: str, prompt: Tokens, tokenizer: Any) -> Tokens:
 
 
 def _of_mapping(
-    given: Mapping[str, Any], tokenizer: Any, names: Sequence[str] | None
+    given: Mapping[str, Any],
+    tokenizer: Any,
+    names: Sequence[str] | None,
+    text: TextModel | None,
 ) -> tuple[list[Tokens], bool]:
     """Ids as a tokenizer gives them, less what is padding."""
     if "input_ids" not in given:
         raise ValueError(f"a prompt that is a mapping has 'input_ids'; found {sorted(given)}")
     rows, single = _rows(given["input_ids"], "the prompt")
     mask = given.get("attention_mask")
-    if mask is not None:
+    if mask is None:
+        check_padding(rows, tokenizer, text)
+    else:
         kept, _ = _rows(mask, "attention_mask")
         rows = [ids[np.asarray(m) > 0] for ids, m in zip(rows, kept, strict=True)]
     return [_named(ids, tokenizer, names if single else None) for ids in rows], single

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
+from trulens_core.backends import Backend
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
 from trulens_core.models.texts import TextModel
@@ -33,21 +34,17 @@ class Removing:
 
     Attributes:
         wrapper: the model.
-        text: what it says of itself.
-        ids: all tokens that it reads: the prompt and, of an answer, all but the last one.
+        ids: all tokens among which some are taken out: see `SegmentQuestion.ids`.
         stretches: of the prompt.
         qoi: what is read of the scores at the last steps, made for a number of rows.
-        steps: how many steps at the end are read.
         scores: how tokens are taken out.
         rows: of one pass.
     """
 
     wrapper: ModelWrapper
-    text: TextModel
     ids: Ids
     stretches: Stretches
     qoi: Callable[[int], QoI]
-    steps: int
     scores: Pass
     rows: int
 
@@ -71,14 +68,18 @@ class Passes:
     Attributes:
         wrapper: the model.
         text: what it says of itself.
-        ids: of the whole text.
+        ids: of the whole text; of an encoder-decoder, of what it reads.
         steps: how many steps at the end are wanted.
+        written: the ids that an encoder-decoder's decoder is given; None of another model.
+        others: arguments of the model besides ids, as pictures, which stay.
     """
 
     wrapper: ModelWrapper
     text: TextModel
     ids: Ids
     steps: int
+    written: Ids | None = None
+    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def masked(self, kept: Array) -> Any:
         """Attention sees what is kept; places stay as they were."""
@@ -105,10 +106,16 @@ class Passes:
         return xp.take(whole, backend.from_numpy(back, like=whole), axis=0)
 
     def padded(self, kept: Array) -> Any:
-        """The text without them, filled up at the end, which nothing before it sees."""
+        """The text without them, filled up at the end, which nothing before it sees.
+
+        What an encoder is filled up with is masked.
+        """
         xp, lengths = self.wrapper.backend.xp, kept.sum(axis=1)
         order = np.argsort(~kept, axis=1, kind="stable")
-        ids = np.where(np.arange(kept.shape[1]) < lengths[:, None], self.ids[order], 0)
+        is_text = np.arange(kept.shape[1]) < lengths[:, None]
+        ids = np.where(is_text, self.ids[order], 0)
+        if self.written is not None:
+            return self._run(ids, {"attention_mask": is_text.astype("int64")})
         y = self.wrapper.fprop(self._prepared(ids, {}))
         rows = [y[i : i + 1, n - self.steps : n] for i, n in enumerate(lengths.tolist())]
         return xp.concat(rows, axis=0)
@@ -139,11 +146,11 @@ class Passes:
             kept: some rows to find out with.
         """
         exact = self._host(self.shorter(kept))
-        if {"attention_mask", "position_ids"} <= self._takes and self._near(
-            self.closed(kept), exact
-        ):
+        masks = {"attention_mask", "position_ids"} <= self._takes
+        if masks and self._near(self.closed(kept), exact):
             return self.closed, "attention mask"
-        if self._near(self.padded(kept), exact):
+        fills = self.written is None or "attention_mask" in self._takes
+        if fills and self._near(self.padded(kept), exact):
             return self.padded, "shorter texts, filled up at the end"
         return self.shorter, "shorter texts"
 
@@ -171,14 +178,24 @@ class Passes:
 
     def _prepared(self, ids: Ids, more: dict[str, Any]) -> ModelInputs:
         if "input_ids" in self._takes:
+            more = {**self._beside(len(ids)), **more}
             given = ModelInputs((), {"input_ids": ids, **more})
         else:
             given = ModelInputs((ids,), more)
         return self.wrapper.prepared(given)[0]
 
+    def _beside(self, rows: int) -> dict[str, Any]:
+        """What every row has besides its ids."""
+        found = {k: _tiled(v, rows, self.wrapper.backend) for k, v in self.others.items()}
+        if self.written is not None:
+            found["decoder_input_ids"] = np.repeat(self.written[None], rows, axis=0)
+        if "use_cache" in self._takes:
+            found["use_cache"] = False
+        return found
+
     def _run(self, ids: Ids, more: dict[str, Any]) -> Any:
         options: dict[str, Any] = dict(more)
-        if "logits_to_keep" in self._takes:
+        if "logits_to_keep" in self._takes and self.written is None:
             options["logits_to_keep"] = self.steps
         return self.wrapper.fprop(self._prepared(ids, options))
 
@@ -226,6 +243,15 @@ def _mean(ways: Passes) -> Array:
     like = ways.wrapper.fprop(ways._prepared(ways.ids[None], {}), to_cut=ways.text.embedding)
     found = Replacement(ways.wrapper, ways.text).vector("mean", like, ways.text.vocabulary)
     return ways.wrapper.backend.to_numpy(found)
+
+
+def _tiled(value: Any, rows: int, backend: Backend) -> Any:
+    """What belongs to one text, for as many as are read together."""
+    if not getattr(value, "shape", ()):
+        return value
+    if backend.is_tensor(value):
+        return backend.xp.concat([value] * rows, axis=0)
+    return np.concatenate([np.asarray(value)] * rows)
 
 
 def rows_of_one_pass(length: int, rebatch_size: int | None) -> int:

@@ -50,6 +50,8 @@ class GenerationResult(GenerationFields):
         held: which tokens of prompt and continuation kept their place, and have exactly 0.
         method: what was asked, as data.
         removal: how segments were taken out, where they were.
+        standard_error: of the attributions, where points are drawn at random; None of sums, whose
+            terms are drawn together.
 
     Example:
         >>> from trulens_core import explain_generation
@@ -143,7 +145,9 @@ class GenerationResult(GenerationFields):
 
     def _with_columns(self, spans: Spans, members: Sequence[Sequence[int]]) -> GenerationResult:
         sums = [self.attributions[:, list(m)].sum(1) for m in members]
-        return dataclasses.replace(self, attributions=np.stack(sums, 1), sources=spans)
+        return dataclasses.replace(
+            self, attributions=np.stack(sums, 1), sources=spans, standard_error=None
+        )
 
     def _with_rows(self, spans: Spans, members: Sequence[Sequence[int]]) -> GenerationResult:
         def summed(values: Array | None) -> Any:
@@ -156,6 +160,7 @@ class GenerationResult(GenerationFields):
             quantity=summed(self.quantity),
             baseline_quantity=summed(self.baseline_quantity),
             residual=summed(self.residual),
+            standard_error=None,
         )
 
     # -- by text ------------------------------------------------------------------------------
@@ -207,6 +212,7 @@ class GenerationResult(GenerationFields):
             quantity=less(self.quantity, other.quantity),
             baseline_quantity=less(self.baseline_quantity, other.baseline_quantity),
             residual=less(self.residual, other.residual),
+            standard_error=None,
             method={"text": "a difference", "of": [dict(self.method), dict(other.method)]},
         )
 

@@ -16,7 +16,7 @@ from trulens_core.text.fields import GenerationFields
 from trulens_core.text.tokens import Tokens, Turn
 
 _FORMAT, _VERSION = "trulens-generation", "1"
-_ARRAYS = "attributions", "quantity", "baseline_quantity", "residual", "held"
+_ARRAYS = "attributions", "quantity", "baseline_quantity", "residual", "held", "standard_error"
 _TEXTS = "inputs", "outputs"
 
 

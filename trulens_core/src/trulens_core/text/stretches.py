@@ -150,18 +150,45 @@ def _checked(text: str, spans: list[Span]) -> list[Span]:
 
 
 def _listed(text: str, segments: Sequence[str]) -> list[Span]:
-    found, at = [], 0
-    for segment in segments:
-        own = segment.strip()
-        start = text.find(own, at) if own else -1
-        if start < 0:
-            raise ValueError(
-                f"the segment {segment[:40]!r} does not stand in the prompt, after those before "
-                "it; give segments as they are written there, in order"
-            )
-        before = len(text[at:start].rstrip())
-        found.append(
-            (at + before if text[at + before : start].isspace() else start, start + len(own))
+    """Where each text stands, in order: as words of their own, if they stand so, else anywhere."""
+    own = [segment.strip() for segment in segments]
+    starts = _placed(text, own, whole=True) or _placed(text, own, whole=False)
+    if len(starts) < len(own):
+        raise ValueError(
+            f"the segment {segments[len(starts)][:40]!r} does not stand in the prompt, after those "
+            "before it; give segments as they are written there, in order"
         )
-        at = start + len(own)
+    found: list[Span] = []
+    at = 0
+    for start, segment in zip(starts, own, strict=True):
+        before = at + len(text[at:start].rstrip())
+        at = start + len(segment)
+        found.append((before if text[before:start].isspace() else start, at))
     return found
+
+
+def _placed(text: str, segments: Sequence[str], *, whole: bool) -> list[int]:
+    """Where each begins: none, or those before the first that does not stand there.
+
+    Args:
+        text: of the prompt.
+        segments: without blanks at their ends.
+        whole: whether each is to begin and end where words do; then all are found, or none.
+    """
+    found: list[int] = []
+    at = 0
+    for segment in segments:
+        start = text.find(segment, at) if segment else -1
+        while whole and start >= 0 and _within_word(text, start, start + len(segment)):
+            start = text.find(segment, start + 1)
+        if start < 0:
+            return [] if whole else found
+        found.append(start)
+        at = start + len(segment)
+    return found
+
+
+def _within_word(text: str, start: int, end: int) -> bool:
+    """Whether a stretch begins or ends inside a word."""
+    ends = [text[i - 1 : i + 1] for i in (start, end) if 0 < i < len(text)]
+    return any(pair.isalnum() for pair in ends)
