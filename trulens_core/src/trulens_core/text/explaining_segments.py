@@ -212,7 +212,7 @@ class _Every(QoI):
         return y
 
 
-def _result(made: Perturbation, found: Stretches, asked: _Asked, **told: str) -> SegmentsResult:
+def _result(made: Perturbation, found: Stretches, asked: _Asked, **told: Any) -> SegmentsResult:
     r = made.explain(np.ones((1, len(found))))
 
     def listed(given: Any) -> Any:

@@ -12,9 +12,9 @@ from trulens_core.text.segment_result import SegmentsResult
 from trulens_core.visualizations.canvas import arranged, canvas
 from trulens_core.visualizations.charts import bars
 from trulens_core.visualizations.images import Array
+from trulens_core.visualizations.layer_names import ROOM, layer_names
 from trulens_core.visualizations.look import GREY, SMALL, label, limit, signed_map
 
-_ROOM = 34
 _FEWEST = 8
 """A new figure is at least so many columns wide, so that there is room for what is written."""
 _COLORS = "orange supports, blue opposes"
@@ -23,7 +23,7 @@ _COLORS = "orange supports, blue opposes"
 def patching_map(result: PatchingResult, *, fig: Any = None, ax: Any = None, most: int = 40) -> Any:
     """What `PatchingResult.plot` does."""
     values, names, what = _columns(result, most)
-    shown, left_out = _layer_names(result.layers)
+    shown, left_out = layer_names(result.layers)
     words = 0.075 * max(map(len, shown))  # inches, of letters of this size
     size = 1.5 + words + 0.36 * max(len(names), _FEWEST), 2.1 + 0.36 * len(shown)
     with canvas(size, fig, ax) as given:
@@ -32,7 +32,7 @@ def patching_map(result: PatchingResult, *, fig: Any = None, ax: Any = None, mos
             arranged(given.figure)
             axes = given.subplots()
         _draw(axes, values, names, shown)
-        axes.set_xlabel(what + left_out, fontsize=SMALL, color=GREY)
+        axes.set_xlabel(what + (f"\n{left_out}" if left_out else ""), fontsize=SMALL, color=GREY)
         axes.set_title(_title(result), fontsize=SMALL + 1, loc="left")
     return given if ax is None else given.figure
 
@@ -76,33 +76,8 @@ def _token_names(result: PatchingResult) -> list[str]:
     found = []
     for i, (a, b) in enumerate(zip(result.clean.pieces, result.corrupted.pieces, strict=True)):
         both = f"{a.strip()} → {b.strip()}" if i in result.changed else a.strip()
-        found.append(label(both or "·", _ROOM))
+        found.append(label(both or "·", ROOM))
     return found
-
-
-def _layer_names(layers: Sequence[str]) -> tuple[list[str], str]:
-    """Names by which layers can be told apart, in the room that there is, and what they leave out.
-
-    Where one is too long, whole parts at the start and at the end that all have in common are left
-    out of each; where two would look the same even so, nothing else is.
-    """
-    parts = [name.split(".") for name in layers]
-    first = last = 0
-    if len(layers) > 1 and max(map(len, layers)) > _ROOM:
-        first = _common(parts)
-        last = _common([p[first:][::-1] for p in parts])
-    names = [".".join(p[first : len(p) - last]) for p in parts]
-    short = [label(name, _ROOM) for name in names]
-    if len(set(short)) < len(set(names)):
-        short = [label(name, max(map(len, names))) for name in names]
-    left_out = ".".join([*parts[0][:first], "…", *parts[0][len(parts[0]) - last :]])
-    return short, f"\nof {label(left_out, 44)}" if first + last else ""
-
-
-def _common(parts: Sequence[Sequence[str]]) -> int:
-    """How many parts all begin with; the last of each is not looked at."""
-    most = max(0, min(map(len, parts)) - 1)
-    return next((i for i in range(most) if len({p[i] for p in parts}) > 1), most)
 
 
 def _title(result: PatchingResult) -> str:
