@@ -19,6 +19,7 @@ from trulens_core.visualizations.text_pages import (
     PAINT,
     SAID,
     STEPS,
+    apart,
     data,
     largest_of,
     painted,
@@ -130,7 +131,9 @@ def _inside(result: GenerationFields, column: Any, a: int, b: int, shown: Any) -
 
 def _token(piece: str, j: int, fraction: float, held: bool) -> str:
     kind = "tg-s tg-held" if held else "tg-s"
-    return f"<span class='{kind}' data-s='{j}' style='{painted(fraction)}'>{written(piece)}</span>"
+    blank, rest = apart(piece)
+    style = painted(fraction)
+    return f"{blank}<span class='{kind}' data-s='{j}' style='{style}'>{written(rest)}</span>"
 
 
 def _button(inside: str) -> str:

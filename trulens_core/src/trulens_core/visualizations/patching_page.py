@@ -20,6 +20,7 @@ from trulens_core.visualizations.text_pages import (
     PAINT,
     SAID,
     STEPS,
+    apart,
     data,
     largest_of,
     painted,
@@ -132,9 +133,8 @@ def fragment(result: PatchingResult) -> str:
     i, j = (int(n) for n in strongest)
     first = table.texts[i * len(table.columns) + j if result.at != "layers" else i]
     scale = largest_of(table.texts)
-    told = f"{table.names[i]} colours the text" + (
-        "" if result.at == "layers" else f", {result.at[:-1]} {table.columns[j]}"
-    )
+    part = "" if result.at == "layers" else f", {result.at[:-1]} {table.columns[j]}"
+    told = f"The text has the colours of {table.names[i]}{part}, where the largest number is."
     held = {
         "cells": [parts(row, largest_of(table.cells)) for row in table.cells],
         "largest": largest_of(table.cells),
@@ -172,7 +172,10 @@ def _text(result: PatchingResult, row: Array, scale: float) -> str:
     other, changed, found = result.corrupted.pieces, set(result.changed), []
     for p, piece in enumerate(result.clean.pieces):
         fraction = float(row[p]) / scale if scale > 0 else 0.0
-        found.append(f"<span class='tp-p' style='{painted(fraction)}'>{written(piece)}</span>")
+        blank, rest = apart(piece)
+        found.append(
+            f"{blank}<span class='tp-p' style='{painted(fraction)}'>{written(rest)}</span>"
+        )
         if p in changed:
             found.append(f"<i>&#8592;{in_html(other[p].strip()) or '&#183;'}</i>")
     return "".join(found)
@@ -217,7 +220,11 @@ def _columns_said(result: PatchingResult, table: _Table) -> str:
     what = "tokens" if result.at == "layers" else f"{result.at}, summed over tokens"
     few = f", the {len(table.columns)} largest of {n:,}" if len(table.columns) < n else ""
     common = f"; names of layers are shortened, {table.left_out}" if table.left_out else ""
-    return in_html(f"Columns: {what}{few}; rows: layers, the last one on top{common}.")
+    cells, text = (f"\xb1{largest_of(x):.3g}" for x in (table.cells, table.texts))
+    scale = cells if result.at == "layers" else f"{cells}, of the text {text}"
+    return in_html(
+        f"Columns: {what}{few}; rows: layers, the last one on top{common}. Full colour: {scale}."
+    )
 
 
 def _key(result: PatchingResult) -> str:

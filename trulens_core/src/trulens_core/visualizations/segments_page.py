@@ -18,6 +18,7 @@ from trulens_core.visualizations.text_pages import (
     PAINT,
     SAID,
     STEPS,
+    apart,
     data,
     largest_of,
     painted,
@@ -164,12 +165,10 @@ def _prompt(result: SegmentsResult, total: Any) -> str:
     for at, i in enumerate(order):
         a, b = result.spans[i]
         found.append(_between(text[end:a]))
-        piece = written(text[a:b])
-        blank = len(piece) - len(piece.lstrip())  # is of the part, and not coloured
+        blank, rest = apart(text[a:b])
         found.append(
-            f"{piece[:blank]}<span class='ts-s' data-s='{i}' role='button' "
-            f"tabindex='{-1 if at else 0}' style='{painted(float(total[i]) / largest)}'>"
-            f"{piece[blank:]}</span>"
+            f"{blank}<span class='ts-s' data-s='{i}' role='button' tabindex='{-1 if at else 0}' "
+            f"style='{painted(float(total[i]) / largest)}'>{written(rest)}</span>"
         )
         end = b
     return "".join([*found, _between(text[end:])])

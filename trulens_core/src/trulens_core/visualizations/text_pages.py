@@ -74,6 +74,17 @@ def written(piece: str) -> str:
     return "&#8629;<br>".join(in_html(line) for line in lines) if piece else "&#183;"
 
 
+def apart(piece: str) -> tuple[str, str]:
+    """The blanks that a token begins with, which are not to be coloured, and the rest of it.
+
+    Example:
+        >>> apart(" at"), apart("  ")
+        ((' ', 'at'), ('', '  '))
+    """
+    rest = piece.lstrip(" ")
+    return (piece[: len(piece) - len(rest)], rest) if rest else ("", piece)
+
+
 def parts(values: Any, largest: float) -> list[int]:
     """Numbers as parts of the largest, in steps, as a script reads them."""
     if not largest > 0:
