@@ -1,12 +1,14 @@
 """The pages of patching and of parts of a prompt, in a real browser."""
 
 import base64
+import dataclasses
 import json
 import os
 import re
 import runpy
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +219,19 @@ def test_pages_are_readable_without_their_script():
     page = segments._repr_html_().partition("<script")[0]
     for value in segments.attributions:
         assert f"<span>{value:+.3g}</span>" in page
+
+
+def test_the_bars_of_long_parts_begin_as_these_do():
+    segments = KINDS["segments"]
+    long = [f"Document {i}: " + "the museum opens $ " * 9 + str(i) for i in range(4)]
+    figure = dataclasses.replace(segments, segments=tuple(long)).plot()
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    names = [t.get_text() for t in axes.get_yticklabels()]
+    order = np.argsort(-np.abs(segments.attributions))
+    assert [n[:12] for n in names] == [f"Document {i}: " for i in order]
+    assert all(n.endswith(" …") and n.count("\n") == 1 for n in names)
+    boxes = [t.get_window_extent() for t in axes.get_yticklabels()]
+    assert min(b.x0 for b in boxes) >= 0
+    assert all(a.y0 >= b.y1 for a, b in pairwise(boxes))
+    assert "orange raises, blue lowers" in axes.get_xlabel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,16 @@ import numpy as np
 from trulens_core.text.patching_result import PatchingResult
 from trulens_core.text.segment_result import SegmentsResult
 from trulens_core.visualizations.canvas import arranged, canvas
-from trulens_core.visualizations.charts import bars
+from trulens_core.visualizations.charts import bars, strongest
 from trulens_core.visualizations.images import Array
 from trulens_core.visualizations.layer_names import ROOM, layer_names
 from trulens_core.visualizations.look import GREY, SMALL, label, limit, signed_map
+from trulens_core.visualizations.text_escapes import visible
 
 _FEWEST = 8
 """A new figure is at least so many columns wide, so that there is room for what is written."""
+_LINE, _LINES = 40, 2
+"""Letters of a line and lines of a label of a bar."""
 _COLORS = "orange supports, blue opposes"
 
 
@@ -87,13 +91,27 @@ def _title(result: PatchingResult) -> str:
 
 def segment_bars(result: SegmentsResult, *, fig: Any = None, ax: Any = None, most: int = 20) -> Any:
     """What `SegmentsResult.plot` does."""
-    size = 7.0, 1.3 + 0.3 * min(len(result), most)
+    values, names = result.total(), [_in_lines(s) for s in result.segments]
+    numbers, left, top = strongest(values, result.segments, most)
+    shown = [*(names[i] for i in top.tolist()), *left[len(top) :]]
+    lines = max((name.count("\n") for name in shown), default=0) + 1
+    words = 0.07 * max((len(x) for name in shown for x in name.split("\n")), default=0)
+    size = 4.6 + words, 1.4 + (0.12 + 0.18 * lines) * len(numbers)
     with canvas(size, fig, ax) as given:
         axes = given
         if ax is None:
             arranged(given.figure)
             axes = given.subplots()
-        names = [label(s.replace("\n", " "), 48) for s in result.segments]
-        bars(axes, result.total(), names, most)
+        bars(axes, values, result.segments, most)
+        axes.set_yticks(range(len(shown)), shown, fontsize=SMALL)
+        axes.set_xlabel("attribution\norange raises, blue lowers", fontsize=SMALL, color=GREY)
         axes.set_title(label(result.asked, 60), fontsize=SMALL + 1, loc="left")
     return given if ax is None else given.figure
+
+
+def _in_lines(segment: str) -> str:
+    """A part as a label of up to two lines, of which the end is left out before the beginning."""
+    found = textwrap.wrap(" ".join(visible(segment).split()), _LINE) or ["·"]
+    if len(found) > _LINES:
+        found = [*found[: _LINES - 1], f"{found[_LINES - 1][: _LINE - 2]} …"]
+    return "\n".join(found).replace("$", r"\$")
