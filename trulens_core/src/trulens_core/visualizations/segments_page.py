@@ -46,8 +46,9 @@ STYLE = f"""<style>
 .trulens-segments .ts-say {{ color: {css(INK)}; min-height: 3em; }}
 .trulens-segments .ts-said b {{ color: {css(INK)}; font-weight: normal; padding: 0 4px; }}
 .trulens-segments .ts-row {{ display: grid; align-items: center; font-size: 13px; gap: 8px;
-  grid-template-columns: minmax(0, 3fr) minmax(0, 3fr) 64px; line-height: 1.7; }}
-.trulens-segments .ts-row span {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+  grid-template-columns: minmax(0, 5fr) minmax(0, 3fr) 64px; line-height: 1.4; padding: 2px 0; }}
+.trulens-segments .ts-row > :first-child {{ display: -webkit-box; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 2; overflow: hidden; overflow-wrap: anywhere; }}
 .trulens-segments .ts-row > :first-child, .trulens-segments .ts-row > :last-child {{
   text-align: right; }}
 .trulens-segments .ts-bar {{ position: relative; height: 15px;
