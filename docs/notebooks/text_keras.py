@@ -139,7 +139,7 @@ pairs = [
 show.token_attribution(pairs, method)
 
 # %%
-import matplotlib.pyplot as plt
+from trulens_core import AttributionResult
 
 adjectives = ("good", "great", "superb", "bad", "dull", "weak")
 table = []
@@ -148,22 +148,14 @@ for negation in ("not", "never"):
     each = method.attributions(np.asarray(vectorize(given), "int32")).sum(-1)
     table.append(each[:, 3])  # the film was NOT good
 
-figure, axes = plt.subplots(figsize=(8, 2), layout="constrained")
-largest = np.abs(table).max()
-axes.imshow(
-    table, cmap="PuOr_r", vmin=-2 * largest, vmax=2 * largest, aspect="auto"
-)
-axes.set_xticks(range(6), [f"… {adjective}" for adjective in adjectives])
-axes.set_yticks(range(2), ["not …", "never …"])
-for i, row in enumerate(table):
-    for j, value in enumerate(row):
-        axes.text(j, i, f"{value:+.1f}", ha="center", va="center")
-axes.set_title("What the negation adds to the score of positive over negative")
-plt.show()
+phrases = [f"{n} {a}" for n in ("not", "never") for a in adjectives]
+added = AttributionResult(np.ravel(table)[None]).named(features=phrases)
+added.plot(most=12)
 
 # %% [markdown]
-# **How to read it.** A negation has no meaning of its own: before a good word it lowers the score,
-# before a bad one it raises it, and this network knows. What two words say only together is divided
+# **How to read it.** Bars are what the negation adds to the score of *positive* over *negative*. It
+# has no meaning of its own: before a good word it lowers the score, before a bad one it raises it,
+# and this network knows. What two words say only together is divided
 # between them, so that in `not good` the word `good` is left with little of either colour.
 
 # %% tags=["check"]

@@ -228,7 +228,9 @@ print(f"without: {right[~negated].float().mean():.0%}")
 # the negation itself adds, in texts that differ in one word:
 
 # %%
-import matplotlib.pyplot as plt
+import numpy as np
+
+from trulens_core import AttributionResult
 
 adjectives = ("good", "great", "superb", "bad", "dull", "weak")
 found = []
@@ -237,23 +239,14 @@ for negation in ("not", "never"):
     tokens = method.attributions(**tokenizer(given, return_tensors="pt")).sum(-1)
     found.append(tokens[:, 4].tolist())  # [CLS] the film was NOT good [SEP]
 
-figure, axes = plt.subplots(figsize=(8, 2), layout="constrained")
-largest = max(abs(v) for row in found for v in row)
-axes.imshow(
-    found, cmap="PuOr_r", vmin=-2 * largest, vmax=2 * largest, aspect="auto"
-)
-axes.set_xticks(range(6), [f"… {adjective}" for adjective in adjectives])
-axes.set_yticks(range(2), ["not …", "never …"])
-for i, row in enumerate(found):
-    for j, value in enumerate(row):
-        axes.text(j, i, f"{value:+.1f}", ha="center", va="center")
-axes.set_title("What the negation adds to the score of positive over negative")
-plt.show()
+phrases = [f"{n} {a}" for n in ("not", "never") for a in adjectives]
+added = AttributionResult(np.ravel(found)[None]).named(features=phrases)
+added.plot(most=12)
 
 # %% [markdown]
-# **How to read it.** A negation has no meaning of its own: before a good word it should lower the
-# score, before a bad one raise it. Here it does not do both: it has about the same colour, whatever
-# follows it. The network has learned words, and not what they do to each other. More reviews of the
+# **How to read it.** Bars are what the negation adds to the score of *positive* over *negative*. It
+# has no meaning of its own: before a good word it should lower the score, before a bad one raise
+# it. Here it does not do both: it has about the same colour, whatever follows it. The network has learned words, and not what they do to each other. More reviews of the
 # same kind will not do: it needs longer training, or more layers. [The network of the Keras notebook](text_keras.ipynb) has
 # learned it.
 

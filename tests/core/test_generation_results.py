@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from trulens_core import GenerationResult, ResultFileError, explain_generation
+from trulens_core import GenerationResult, explain_generation
 from trulens_core.testing import small_writer
 from trulens_core.text.reading import read_prompts
 from trulens_core.text.spans import spans_of
@@ -112,25 +112,6 @@ def test_sentences_lines_and_turns():
     assert spans_of(told, "sentences") == ((0, 2), (2, 4), (4, 6))
     assert spans_of(told, "lines") == ((0, 4), (4, 6))
     assert spans_of(told, "turns") == tuple((i, i + 1) for i in range(6))
-
-
-def test_files(result, tmp_path):
-    path = tmp_path / "r.safetensors"
-    result.save(path)
-    found = GenerationResult.load(path)
-    assert str(found) == str(result)
-    assert found._repr_html_() == result._repr_html_()
-    for name in ("attributions", "quantity", "residual", "held"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(result, name))
-    assert found.targets == result.targets
-    assert found.baseline_quantity is None
-    data = path.read_bytes()
-    path.write_bytes(data[:-1] + bytes([255 - data[-1]]))
-    with pytest.raises(ResultFileError, match="changed after it was written"):
-        GenerationResult.load(path)
-    path.write_bytes(data[:40])
-    with pytest.raises(ResultFileError, match="is no safetensors file"):
-        GenerationResult.load(path)
 
 
 def test_terminal(result):

@@ -81,19 +81,28 @@ def _backends(chosen: argparse.Namespace) -> int:
 
 
 def _show(chosen: argparse.Namespace) -> int:
+    from trulens_core.results import AttributionResult
     from trulens_core.results.reading import load_result
     from trulens_core.results.terminal import lines
 
-    for line in lines(load_result(chosen.file), chosen.records):
-        print(line)
+    found = load_result(chosen.file)
+    own = isinstance(found, AttributionResult)
+    print("\n".join(lines(found, chosen.records) if own else found.told(chosen.records)))
     return 0
 
 
 def _diff(chosen: argparse.Namespace) -> int:
+    from trulens_core.results import AttributionResult
     from trulens_core.results.differences import difference
     from trulens_core.results.reading import load_result
 
-    found = difference(load_result(chosen.a), load_result(chosen.b), chosen.tolerance)
+    a, b = map(load_result, (chosen.a, chosen.b))
+    if type(a) is not type(b):
+        print(f"a {type(a).__name__} and a {type(b).__name__} are not compared")
+        return 1
+    if not isinstance(a, AttributionResult):
+        a, b = a.as_attributions(), b.as_attributions()
+    found = difference(a, b, chosen.tolerance)
     print("\n".join(found.lines))
     return int(not found.same)
 

@@ -210,11 +210,12 @@ def _put_back(survey: Survey, contents: Contents, changed: set[int]) -> None:
         contents.put_back()
         return
     modules = survey.held
+    _shard_again(survey)
     for held in modules:
         p, b, m, unsaved = registries(held.before)
         if not (
             unsaved == held.unsaved
-            and (not (p or held.parameters) or same(p, held.parameters))
+            and (not (p or held.parameters) or same(p, held.parameters) or _switched(held))
             and (not (b or held.buffers) or same(b, held.buffers))
             and (not (m or held.modules) or same(m, held.modules))
         ):
@@ -224,6 +225,27 @@ def _put_back(survey: Survey, contents: Contents, changed: set[int]) -> None:
     for _, attributes, before, *_ in modules:
         if not same(attributes, before):
             _put_back_attributes(attributes, before, changed)
+
+
+def _shard_again(survey: Survey) -> None:
+    """Have the weights that a forward pass gathered, and no backward pass let go, be shards again.
+
+    That is for those to do who gathered them (FSDP2), as they keep count of it.
+    """
+    if any(_switched(held) for held in survey.held):
+        for module in survey.modules:
+            if hasattr(type(module), "unshard") and hasattr(type(module), "reshard"):
+                module.reshard()  # type: ignore[operator]  # a method of FSDPModule
+
+
+def _switched(held: Held) -> bool:
+    """Whether a module's weights were shards and are whole, or the other way round."""
+    now = registries(held.before)[0]
+    return any(_is_shard(now.get(n)) != _is_shard(w) for n, w in held.parameters.items())
+
+
+def _is_shard(weight: Any) -> bool:
+    return hasattr(weight, "full_tensor")
 
 
 def _put_back_registered(held: Held) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -49,7 +50,7 @@ def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
         start=_of(config, "decoder_start_token_id") if several else None,
         ends=_ends(model, text),
         window=_window(text),
-        embed=lambda ids: table(ids.to(_device(table))),
+        embed=functools.partial(_embedded, table),
         generate=_Writing(model, opened, several) if hasattr(model, "generate") else None,
         vocabulary=int(table.weight.shape[0]),
         merges=merging is not None,
@@ -117,6 +118,20 @@ def _window(text: Any) -> int | None:
 
 def _device(table: nn.Module) -> torch.device:
     return next(table.parameters()).device
+
+
+def _embedded(table: nn.Module, ids: torch.Tensor) -> Any:
+    """What the embeddings give by themselves.
+
+    A sharded table that no hook of its own gathers, as the model's does when it runs, is gathered
+    here: every process asks for the same.
+    """
+    ids = ids.to(_device(table))
+    sharded = {n: w for n, w in table.named_parameters() if hasattr(w, "full_tensor")}
+    if not sharded or table._forward_pre_hooks:
+        return table(ids)
+    whole = {name: weight.full_tensor() for name, weight in sharded.items()}
+    return torch.func.functional_call(table, whole, (ids,))
 
 
 class _Writing:

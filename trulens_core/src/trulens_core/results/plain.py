@@ -58,8 +58,9 @@ def _container(value: Any, arrays: list[Any]) -> Any:
     kind = type(value)
     if kind is list:
         return [plain(x, arrays) for x in value]
-    if kind is tuple:
-        return {"tuple": [plain(x, arrays) for x in value]}
+    if isinstance(value, tuple) and (kind is tuple or _PATH.fullmatch(_path(kind))):
+        members = [plain(x, arrays) for x in value]
+        return {"tuple": members} if kind is tuple else {"named": _path(kind), "members": members}
     if kind in (set, frozenset):
         return {"set": [plain(x, arrays) for x in sorted(value, key=repr)]}
     if kind is slice:
@@ -104,6 +105,7 @@ class _Maker:
             "float": self._float,
             "type": self._instance,
             "class": self._own_class,
+            "named": self._named,
         }
         if kind in known:
             return known[kind](data, depth)
@@ -126,18 +128,31 @@ class _Maker:
 
     def _own_class(self, data: dict[str, Any], depth: int) -> type:
         del depth
-        return _class(data["class"])
+        return class_at(data["class"])
+
+    def _named(self, data: dict[str, Any], depth: int) -> Any:
+        """A tuple of ours whose members have names."""
+        kind = class_at(data["named"])
+        members = [self.of(x, depth + 1) for x in data["members"]]
+        if not issubclass(kind, tuple) or len(getattr(kind, "_fields", ())) != len(members):
+            raise ResultFileError(f"the recipe has {len(members)} members of {data['named']!r}")
+        return tuple.__new__(kind, members)
 
     def _instance(self, data: dict[str, Any], depth: int) -> Any:
         """A new object of a class of ours with these attributes; nothing of it is called."""
-        kind = _class(data["type"])
+        kind = class_at(data["type"])
         new: Any = object.__new__(kind)
         for name, held in data["state"].items():
             new.__dict__[str(name)] = self.of(held, depth + 1)
         return new
 
 
-def _class(path: str) -> type:
+def class_at(path: str) -> type:
+    """The class of this library's that stands there.
+
+    Raises:
+        ResultFileError: for what is no part of a method, or not there.
+    """
     module, _, name = str(path).rpartition(".")
     if not _PATH.fullmatch(str(path)):
         raise ResultFileError(f"the recipe names {path!r}, which is no part of a method")
@@ -165,7 +180,7 @@ def worded(data: Any) -> str:
     if not isinstance(data, dict):
         return repr(data)
     kind, held = _first(data)
-    if kind == "type":
+    if kind in ("type", "named"):
         return _call(data)
     if kind == "array":
         shape = data["shape"]
@@ -184,15 +199,18 @@ def _first(data: dict[str, Any]) -> tuple[str, Any]:
     return next(iter(data.items()), ("", None))
 
 
-def _call(data: Mapping[str, Any]) -> str:
+def _call(data: dict[str, Any]) -> str:
     """An object as a call with what tells it from another."""
+    kind, path = _first(data)
+    if kind == "named":
+        return f"{path.rpartition('.')[2]}({', '.join(map(worded, data['members']))})"
     shown = {
         k.removeprefix("_"): v
         for k, v in data["state"].items()
         if v is not None and not (k.startswith("_") and k != "_baseline")
     }
     words = ", ".join(f"{k}={worded(v)}" for k, v in shown.items())
-    return f"{data['type'].rpartition('.')[2]}({words})"
+    return f"{path.rpartition('.')[2]}({words})"
 
 
 def own_code(data: Any) -> list[str]:

@@ -12,7 +12,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.optional import require
 from trulens_core.results import fingerprints
 from trulens_core.results.arrays import Array
-from trulens_core.results.plain import OwnCodeError, made
+from trulens_core.results.plain import OwnCodeError, class_at, made
 from trulens_core.results.result import AttributionResult
 from trulens_core.results.writing import (
     APART,
@@ -21,13 +21,21 @@ from trulens_core.results.writing import (
     FORMAT,
     HEADER,
     KEY,
+    KIND,
     VERSION,
     array_name,
 )
 
+_OF_TEXTS = {
+    "generation": "trulens_core.text.result.GenerationResult",
+    "segments": "trulens_core.text.segment_result.SegmentsResult",
+    "patching": "trulens_core.text.patching_result.PatchingResult",
+}
+"""The other kinds of result, in a room that is imported where a file holds one."""
 
-def load_result(path: str | Path) -> AttributionResult:
-    """The result that `AttributionResult.save` wrote, with NumPy arrays (extra `save`).
+
+def load_result(path: str | Path) -> Any:
+    """The result that `save` wrote, with NumPy arrays (extra `save`).
 
     No framework is needed, and nothing in the file is executed.
 
@@ -35,7 +43,8 @@ def load_result(path: str | Path) -> AttributionResult:
         path: of the file.
 
     Returns:
-        The result; `r.replay(model)` computes it again.
+        An `AttributionResult`, which `r.replay(model)` computes again, or what else was saved: a
+        `GenerationResult`, a `SegmentsResult` or a `PatchingResult`.
 
     Raises:
         FileNotFoundError: where there is no file.
@@ -55,7 +64,9 @@ def load_result(path: str | Path) -> AttributionResult:
     path = Path(path)
     header, arrays = _read(path)
     try:
-        return _result(header, arrays)
+        return _opened(header, arrays)
+    except ResultFileError as error:
+        raise ResultFileError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise ResultFileError(f"{path} is no result as this version writes it: {error}") from error
 
@@ -101,6 +112,17 @@ def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise ResultFileError(f"{path} has a header that is no mapping")
     return header
+
+
+def _opened(header: dict[str, Any], arrays: list[Array]) -> Any:
+    kind = header.get("kind", KIND)
+    if kind == KIND:
+        return _result(header, arrays)
+    if kind not in _OF_TEXTS:
+        raise ResultFileError(f"it holds {kind!r}, a kind of result that is not known here")
+    held: Any = class_at(_OF_TEXTS[kind])
+    fields = {str(k): _field(data, arrays) for k, data in header["fields"].items()}
+    return held.opened(fields, dict(header["fingerprints"]))
 
 
 def _result(header: dict[str, Any], arrays: list[Array]) -> AttributionResult:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,6 +25,8 @@ from trulens_core.results.plain import own_code, plain
 
 FORMAT, VERSION = "trulens-result", 1
 KEY, HEADER, DIGEST = "format", "header", "digest"
+KIND = "attributions"
+"""The kind of result that an `AttributionResult` is; the results of texts have their own."""
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultFields))
 APART = ("inputs", "method_arrays", "fingerprints")
 """The fields that are more than containers of arrays."""
@@ -46,16 +48,22 @@ def saved(result: ResultFields, path: str | Path, weights: Mapping[str, str], in
     first = len(arrays)
     arrays += result.method_arrays
     given = _inputs(result.inputs, arrays) if inputs else None
-    stored = {array_name(i): _storable(host(x)) for i, x in enumerate(arrays)}
     header = {
+        "kind": KIND,
         "fields": fields,
         "method arrays": [first, len(result.method_arrays)],
         "inputs": given,
         "fingerprints": prints,
         "code": own_code(result.method or {}),
-        "arrays": {name: fingerprints.of_array(name, x) for name, x in stored.items()},
     }
-    text = json.dumps(header, allow_nan=False)
+    write(path, header, arrays)
+
+
+def write(path: str | Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
+    """Write a header of JSON, and the arrays that it numbers, whole or not at all."""
+    stored = {array_name(i): _storable(host(x)) for i, x in enumerate(arrays)}
+    digests = {name: fingerprints.of_array(name, x) for name, x in stored.items()}
+    text = json.dumps({**header, "arrays": digests}, allow_nan=False)
     metadata = {KEY: FORMAT, "version": str(VERSION), HEADER: text}
     metadata[DIGEST] = fingerprints.of_bytes(text.encode())
     _written(Path(path), stored, metadata)

@@ -185,7 +185,7 @@ class _Every(QoI):
 
 
 def _result(
-    made: Perturbation, found: Stretches, asked: SegmentQuestion, **told: str
+    made: Perturbation, found: Stretches, asked: SegmentQuestion, **told: Any
 ) -> SegmentsResult:
     r = made.explain(np.ones((1, len(found))))
 

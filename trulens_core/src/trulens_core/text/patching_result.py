@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from trulens_core.text.agreement import Agreement, agreement
+from trulens_core.text.kept import KeptText, shaped
 from trulens_core.text.tokens import Tokens
 
 Array = np.ndarray[Any, Any]
@@ -31,7 +35,7 @@ class Place(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PatchingResult:
+class PatchingResult(KeptText):
     """What each place inside a model carries of the difference between two texts.
 
     Attributes:
@@ -47,13 +51,18 @@ class PatchingResult:
         path: how many points the gradient was taken at, or "exact".
         along: where they lay; None for one point, or exact numbers.
         asked: the quantity in words.
+        fingerprints: of weights and texts, and the versions, from the file it was loaded from.
 
     Example:
-        >>> from trulens_core.text.tokens import Tokens
+        >>> from trulens_core.text.agreement import Agreement, agreement
+    from trulens_core.text.kept import KeptText, shaped
+    from trulens_core.text.tokens import Tokens
         >>> a, b = (Tokens.of_ids([0, i], ["the", w]) for i, w in ((1, " cat"), (2, " dog")))
         >>> r = PatchingResult(np.array([[0.0, 2.0]]), a, b, ("h",), 3.0, 1.0, "layers", 1)
         >>> r.top(1)[0].token, r.changed
         (' cat', [1])
+        >>> r["h", "cat"]
+        2.0
     """
 
     attributions: Array
@@ -66,6 +75,9 @@ class PatchingResult:
     path: int | Literal["exact"]
     along: str | None = None
     asked: str = ""
+
+    _KIND = "patching"
+    _TEXTS = "clean", "corrupted"
 
     @property
     def changed(self) -> list[int]:
@@ -125,18 +137,130 @@ class PatchingResult:
 
         return patching_map(self, fig=fig, ax=ax, most=most)
 
-    def __str__(self) -> str:
+    def to_html(self, path: str | Path, title: str = "What is where") -> None:
+        """Write one HTML file, to be explored by mouse and keyboard; it fetches nothing.
+
+        The map of layers and tokens is a table whose cells tell their numbers; a layer or a token
+        that is pointed at, or gone to with the arrow keys, is coloured in the text.
+
+        Args:
+            path: of the file, which is written whole or not at all.
+            title: of the page.
+        """
+        from trulens_core.visualizations import patching_page, text_pages  # only when shown
+
+        text_pages.put(path, patching_page.fragment(self), title)
+
+    def _repr_html_(self) -> str:
+        from trulens_core.visualizations import patching_page  # only when shown
+
+        return patching_page.fragment(self)
+
+    # -- by text -----------------------------------------------------------------------------
+
+    def __getitem__(self, asked: Any) -> Any:
+        """What a stretch of the clean text carries: r["nine"], (layers,) or (layers, parts).
+
+        With the name of a layer, or its end, before it, what it carries there: r["h.0", "nine"].
+        A stretch that stands several times counts with all of them.
+
+        Raises:
+            KeyError: for words or a layer that are not there, or an end that several names have.
+        """
+        layer, words = asked if isinstance(asked, tuple) else (None, asked)
+        values = self.attributions[:, self._positions(words)].sum(axis=1)
+        if layer is None:
+            return values
+        own = values[self._layer(layer)]
+        return float(own) if own.ndim == 0 else own
+
+    def _positions(self, words: Any) -> list[int]:
+        places = self.clean.places_of(words)
+        if not places:
+            raise KeyError(f"{words!r} does not stand in {self.clean.text[:80]!r}")
+        return places
+
+    def _layer(self, name: str) -> int:
+        found = [i for i, own in enumerate(self.layers) if own == name or own.endswith(f".{name}")]
+        if len(found) != 1:
+            raise KeyError(f"{len(found)} layers are called {name!r}, of {', '.join(self.layers)}")
+        return found[0]
+
+    # -- two results -------------------------------------------------------------------------
+
+    def __sub__(self, other: PatchingResult) -> PatchingResult:
+        """The difference of two results at the same places, of the same texts."""
+        if not isinstance(other, PatchingResult):
+            return NotImplemented
+        self._check_alike(other)
+        return dataclasses.replace(
+            self,
+            attributions=self.attributions - other.attributions,
+            quantity=self.quantity - other.quantity,
+            corrupted_quantity=self.corrupted_quantity - other.corrupted_quantity,
+            asked=f"{self.asked} less {other.asked}" if self.asked != other.asked else self.asked,
+            fingerprints=None,
+        )
+
+    def agreement(self, other: PatchingResult) -> Agreement:
+        """How alike another result is, layer by layer: of another path, or of exact patching."""
+        self._check_alike(other)
+        return agreement(self.attributions, other.attributions)
+
+    def _check_alike(self, other: PatchingResult) -> None:
+        same = all(
+            np.array_equal(a.ids, b.ids)
+            for a, b in ((self.clean, other.clean), (self.corrupted, other.corrupted))
+        )
+        if not same or (self.layers, self.at) != (other.layers, other.at):
+            raise ValueError("the two results are of different texts, layers or kinds of places")
+
+    # -- kept --------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        parts = self.attributions.shape[2:3] if self.at != "layers" else ()
+        shaped("attributions", self.attributions, (len(self.layers), len(self.clean), *parts))
+        if len(self.corrupted) != len(self.clean):
+            raise ValueError("the two texts have other numbers of tokens")
+
+    def _columns(self) -> Mapping[str, Any]:
+        layers, positions, *parts = np.indices(self.attributions.shape).reshape(
+            self.attributions.ndim, -1
+        )
+        found: dict[str, Any] = {
+            "layer": [self.layers[i] for i in layers],
+            "position": positions,
+            "clean": [self.clean.pieces[i] for i in positions],
+            "corrupted": [self.corrupted.pieces[i] for i in positions],
+        }
+        found |= {self.at[:-1]: part for part in parts}
+        return {**found, "attribution": self.attributions.reshape(-1)}
+
+    def _numbers(self) -> Mapping[str, Any]:
+        return {
+            "attributions": self.attributions,
+            "names": {"tokens": [self.clean.pieces] * len(self.layers)},
+        }
+
+    def _method(self) -> Mapping[str, Any]:
+        how = f"patch_attributions: {self.asked}, {self.at}, {self._points()}"
+        return {"name": "patch_attributions", "text": how}
+
+    def _points(self) -> str:
         how = "exact" if self.path == "exact" else f"{self.path} point{'s' * (self.path != 1)}"
-        along = f" along {self.along}" if self.along else ""
-        lines = [
-            f"{self.asked}: {self.quantity:.4g} clean, {self.corrupted_quantity:.4g} corrupted",
-            f"{self.at}, {how}{along}",
-        ]
-        for place in self.top(8):
+        return f"{how} along {self.along}" if self.along else how
+
+    def _lines(self, most: int) -> Iterator[str]:
+        ends = f"{self.quantity:.4g} clean, {self.corrupted_quantity:.4g} corrupted"
+        yield f"{self.asked}: {ends}"
+        yield f"{self.at}, {self._points()}"
+        for place in self.top(most):
             part = "" if place.part is None else f" {self.at[:-1]} {place.part}"
             token = place.token.strip() or repr(place.token)
-            lines.append(f"{place.value:+10.4f}  {place.layer}{part} at {place.position} {token}")
-        return "\n".join(lines)
+            yield f"{place.value:+10.4f}  {place.layer}{part} at {place.position} {token}"
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines(8))
 
     def __repr__(self) -> str:
         shape = " × ".join(map(str, self.attributions.shape))

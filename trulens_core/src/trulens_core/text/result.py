@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from trulens_core.text import saving
+from trulens_core.text.agreement import Agreement, agreement
 from trulens_core.text.fields import GenerationFields
+from trulens_core.text.kept import KeptText, shaped
 from trulens_core.text.spans import Spans, spans_of
 from trulens_core.text.tokens import Tokens
 
 Array = np.ndarray[Any, Any]
 
 
-class Agreement(NamedTuple):
-    """How alike two explanations of one text are.
-
-    Attributes:
-        correlation: of each row's numbers (Pearson), (rows,); nan where one of them is constant.
-        ranks: the same of their ranks (Spearman).
-        largest: the largest difference of a row, as a part of the other result's largest number.
-    """
-
-    correlation: Array
-    ranks: Array
-    largest: Array
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
-class GenerationResult(GenerationFields):
+class GenerationResult(KeptText, GenerationFields):
     """Numbers of a text's tokens for each token that a model wrote after it.
 
     Law: columns and rows of tokens that belong together add up (`by`, `total`), so that what is
@@ -52,6 +39,7 @@ class GenerationResult(GenerationFields):
         removal: how segments were taken out, where they were.
         standard_error: of the attributions, where points are drawn at random; None of sums, whose
             terms are drawn together.
+        fingerprints: of weights and texts, and the versions, from the file it was loaded from.
 
     Example:
         >>> from trulens_core import explain_generation
@@ -61,6 +49,10 @@ class GenerationResult(GenerationFields):
         >>> r.total().attributions.shape, r.by("words").inputs_shown
         ((1, 6), ['It ', 'is ', 'so.'])
     """
+
+    _KIND = "generation"
+    _TEXTS = "inputs", "outputs"
+    _APART = "fingerprints", "method"
 
     # -- views --------------------------------------------------------------------------------
 
@@ -88,9 +80,9 @@ class GenerationResult(GenerationFields):
 
     def to_html(self, path: str | Path, title: str = "What it was written from") -> None:
         """Write one HTML file, to be explored by mouse and keyboard; it fetches nothing."""
-        from trulens_core.visualizations import generation_page  # only when shown
+        from trulens_core.visualizations import generation_page, text_pages  # only when shown
 
-        Path(path).write_text(generation_page.page(self, title), encoding="utf-8")
+        text_pages.put(path, generation_page.fragment(self), title)
 
     def plot(self, fig: Any = None) -> Any:
         """A heat map, targets by sources, as a matplotlib figure (needs matplotlib).
@@ -101,19 +93,6 @@ class GenerationResult(GenerationFields):
         from trulens_core.visualizations import generation_heat  # only when drawn
 
         return generation_heat.heat_map(self, fig)
-
-    def save(self, path: str | Path) -> None:
-        """Write a file that `GenerationResult.load` reads (needs safetensors)."""
-        saving.saved(self, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> GenerationResult:
-        """What `save` wrote. Nothing in the file is executed.
-
-        Raises:
-            ResultFileError: for a file that is none, or was changed.
-        """
-        return cls(**saving.loaded(path))
 
     # -- sums ---------------------------------------------------------------------------------
 
@@ -181,12 +160,7 @@ class GenerationResult(GenerationFields):
         return float(values[self._found(to, self.outputs, self.targets)].sum())
 
     def _found(self, words: Any, tokens: Tokens, spans: Spans) -> list[int]:
-        if not isinstance(words, str) or not words:
-            raise KeyError(f"{words!r}: a stretch of the text is given by its words")
-        at, places = tokens.text.find(words), set[int]()
-        while at >= 0:
-            places.update(tokens.within(at, at + len(words)))
-            at = tokens.text.find(words, at + len(words))
+        places = set(tokens.places_of(words))
         found = [i for i, (a, b) in enumerate(spans) if places.intersection(range(a, b))]
         if not found:
             raise KeyError(f"{words!r} does not stand in {tokens.text[:80]!r}")
@@ -219,15 +193,56 @@ class GenerationResult(GenerationFields):
     def agreement(self, other: GenerationResult) -> Agreement:
         """How alike another explanation of the same text is, row by row."""
         self._check_alike(other)
-        pairs = list(zip(self.attributions, other.attributions, strict=True))
-        ranked = [(_ranks(a), _ranks(b)) for a, b in pairs]
-        tiny = np.finfo("float64").tiny
-        largest = [np.abs(a - b).max() / max(np.abs(b).max(), tiny) for a, b in pairs]
-        return Agreement(
-            np.asarray([_correlation(a, b) for a, b in pairs]),
-            np.asarray([_correlation(a, b) for a, b in ranked]),
-            np.asarray(largest),
-        )
+        return agreement(self.attributions, other.attributions)
+
+    # -- kept ---------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        rows, columns = len(self.targets), len(self.sources)
+        shaped("attributions", self.attributions, (rows, columns))
+        for name in ("quantity", "baseline_quantity", "residual"):
+            if getattr(self, name) is not None:
+                shaped(name, getattr(self, name), (rows,))
+        if self.standard_error is not None:
+            shaped("standard_error", self.standard_error, (rows, columns))
+        if self.held is not None:
+            shaped("held", self.held, (len(self.text),))
+        for spans, n in ((self.targets, len(self.outputs)), (self.sources, len(self.text))):
+            if any(not 0 <= a < b <= n for a, b in spans):
+                raise ValueError(f"a span lies outside of {n} tokens")
+        if not isinstance(self.method, Mapping):
+            raise ValueError("method is no mapping")
+
+    def _columns(self) -> Mapping[str, Any]:
+        rows, columns = np.indices(self.attributions.shape).reshape(2, -1)
+        said, asked = self._sources(), self.outputs_shown
+        return {
+            "target": rows,
+            "of": [asked[i] for i in rows],
+            "source": columns,
+            "text": [said[j] for j in columns],
+            "written": columns >= self.n_prompt,
+            "attribution": self.attributions.reshape(-1),
+        }
+
+    def _numbers(self) -> Mapping[str, Any]:
+        return {
+            "attributions": self.attributions,
+            "quantity": self.quantity,
+            "baseline_quantity": self.baseline_quantity,
+            "residual": self.residual,
+            "standard_error": self.standard_error,
+            "names": {"tokens": [self._sources()] * len(self)},
+        }
+
+    def _method(self) -> Mapping[str, Any]:
+        return {"name": "explain_generation", **self.method}
+
+    def _lines(self, most: int) -> Iterator[str]:
+        found = list(self._terminal().lines(self))
+        yield from found[: 2 + most]
+        if len(self) > most:
+            yield f"and {len(self) - most} more targets"
 
     def _check_alike(self, other: GenerationResult) -> None:
         same = np.array_equal(self.text.ids, other.text.ids) and self.sources == other.sources
@@ -246,17 +261,3 @@ def _members(spans: Spans, units: Spans) -> list[tuple[tuple[int, int], list[int
         if own:
             found.append(((spans[own[0]][0], spans[own[-1]][1]), own))
     return found
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks, equal numbers sharing the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    found: Array = (ends - (counts - 1) / 2)[place.reshape(-1)]
-    return found
-
-
-def _correlation(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / size if size > 0 else float("nan")

@@ -64,6 +64,30 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokens):
+            return NotImplemented
+        same = np.array_equal(self.ids, other.ids) and np.array_equal(self.special, other.special)
+        rest = (self.text, self.offsets, self.turns) == (other.text, other.offsets, other.turns)
+        return same and rest
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.offsets))
+
+    def check(self) -> None:
+        """Accept tokens whose parts fit together, as those of a file have to.
+
+        Raises:
+            ValueError: for others.
+        """
+        n, ends = len(self.text), (*self.offsets, *((t.start, t.end) for t in self.turns))
+        if self.ids.ndim != 1 or self.ids.dtype.kind != "i" or self.special.dtype != bool:
+            raise ValueError("ids are ints, and special ones are told by bools")
+        if not len(self.ids) == len(self.special) == len(self.offsets):
+            raise ValueError(f"{len(self.ids)} tokens have {len(self.offsets)} places")
+        if any(not 0 <= a <= b <= n for a, b in ends):
+            raise ValueError(f"a token has its place outside of a text of {n} letters")
+
     @property
     def pieces(self) -> list[str]:
         """What each token writes; an empty text for all but the first of one character's tokens.
@@ -111,3 +135,17 @@ class Tokens:
     def within(self, start: int, end: int) -> list[int]:
         """The places of the tokens that share a character with a stretch of the text."""
         return [i for i, (a, b) in enumerate(self.offsets) if a < end and b > start]
+
+    def places_of(self, words: Any) -> list[int]:
+        """The places of the tokens of a stretch of the text, wherever it stands.
+
+        Raises:
+            KeyError: for what is no text.
+        """
+        if not isinstance(words, str) or not words:
+            raise KeyError(f"{words!r}: a stretch of the text is given by its words")
+        at, places = self.text.find(words), set[int]()
+        while at >= 0:
+            places.update(self.within(at, at + len(words)))
+            at = self.text.find(words, at + len(words))
+        return sorted(places)

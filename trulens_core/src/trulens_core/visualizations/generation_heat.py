@@ -8,6 +8,7 @@ import numpy as np
 
 from trulens_core.optional import require
 from trulens_core.text.fields import GenerationFields
+from trulens_core.visualizations.canvas import arranged, canvas
 from trulens_core.visualizations.look import label
 from trulens_core.visualizations.text_colors import MISSING, STRONG_LOWERS, STRONG_RAISES, css
 
@@ -19,8 +20,6 @@ _LETTER = 0.075
 
 def heat_map(result: GenerationFields, fig: Any = None) -> Any:
     """The figure: a row for each target, a column for each stretch of the text."""
-    colors = require("matplotlib.colors", "viz")
-    figure = require("matplotlib.figure", "viz")
     values = result.attributions
     rows, columns = values.shape
     pieces = result.text.pieces
@@ -29,8 +28,17 @@ def heat_map(result: GenerationFields, fig: Any = None) -> Any:
     wide = 2.5 + 0.28 * columns + _LETTER * max(map(len, asked), default=0)
     high = 1.6 + 0.28 * rows + _LETTER * max(map(len, named), default=0)
     size = (min(max(wide, 5.0), 24), min(max(high, 2.8), 24))
-    fig = figure.Figure(figsize=size, layout="constrained") if fig is None else fig
-    axes = fig.subplots()
+    with canvas(size, fig) as given:
+        arranged(given.figure)
+        _draw(given, given.subplots(), result, named, asked)
+    return given
+
+
+def _draw(
+    fig: Any, axes: Any, result: GenerationFields, named: list[str], asked: list[str]
+) -> None:
+    colors = require("matplotlib.colors", "viz")
+    values = result.attributions
     largest = float(np.nanmax(np.abs(values))) or 1.0
     ends = [css(STRONG_LOWERS), "#ffffff", css(STRONG_RAISES)]
     cmap = colors.LinearSegmentedColormap.from_list("trulens", ends)
@@ -43,7 +51,6 @@ def heat_map(result: GenerationFields, fig: Any = None) -> Any:
     axes.set_ylabel("what is explained")
     what = str(result.method.get("quantity") or "the quantity")
     fig.colorbar(shown, ax=axes, label=f"part of {what}", shrink=0.9)
-    return fig
 
 
 def _shown(piece: str) -> str:

@@ -6,35 +6,29 @@ keyboard is, and stays where it was clicked. Without a script the sum of all tar
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from trulens_core.text.fields import GenerationFields
-from trulens_core.visualizations.text_colors import (
-    GROUND,
-    INK,
-    LOWERS,
-    QUIET,
-    RAISES,
-    STRONG_LOWERS,
-    STRONG_RAISES,
-    VISIBLE,
-    css,
-    edge,
-    ground,
-)
+from trulens_core.visualizations.text_colors import GROUND, INK, QUIET, css
 from trulens_core.visualizations.text_escapes import in_html
-
-_STEPS = 999
-"""Numbers are written as parts of their row's largest, to this many steps."""
+from trulens_core.visualizations.text_pages import (
+    CARD,
+    PAINT,
+    SAID,
+    STEPS,
+    apart,
+    data,
+    largest_of,
+    painted,
+    parts,
+    written,
+)
 
 STYLE = f"""<style>
-.trulens-generation {{ background: {css(GROUND)}; color: {css(INK)}; padding: 12px 14px;
-  font: 15px/2 ui-monospace, "DejaVu Sans Mono", monospace; border: 1px solid #999;
-  border-radius: 6px; max-width: 70em; }}
+.trulens-generation {{ {CARD} max-width: 70em; }}
 .trulens-generation .tg-text {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
 .trulens-generation .tg-s, .trulens-generation .tg-t {{ font: inherit; color: {css(INK)};
   background: {css(GROUND)}; border: 0; border-bottom: 3px solid transparent; border-radius: 2px;
@@ -44,16 +38,14 @@ STYLE = f"""<style>
 .trulens-generation .tg-t[aria-pressed=true] {{ outline: 2px solid {css(INK)};
   outline-offset: 0; font-weight: bold; }}
 .trulens-generation .tg-held {{ color: {css(QUIET)}; font-style: italic; }}
-.trulens-generation .tg-say {{ color: {css(QUIET)}; font-size: 13px; line-height: 1.5;
-  min-height: 3em; }}
-.trulens-generation .tg-key {{ color: {css(QUIET)}; font-size: 13px; line-height: 1.6; }}
+.trulens-generation .tg-say {{ {SAID} min-height: 3em; }}
+.trulens-generation .tg-key {{ {SAID} }}
 .trulens-generation .tg-key b {{ color: {css(INK)}; font-weight: normal; padding: 0 4px; }}
 .trulens-generation hr {{ border: 0; border-top: 1px solid #bbb; }}
 </style>"""
 
 # a fragment may be shown several times on a page, and each has to find its own
-SCRIPT = (
-    """<script>
+SCRIPT = """<script>
 document.querySelectorAll('.trulens-generation:not([data-ready])').forEach((box) => {
   box.dataset.ready = '1';
   const data = JSON.parse(box.querySelector('.tg-data').textContent);
@@ -62,17 +54,7 @@ document.querySelectorAll('.trulens-generation:not([data-ready])').forEach((box)
   const say = box.querySelector('.tg-say');
   const first = say.textContent;
   let pinned = -1;
-  const mix = (f) => {
-    const end = f > 0 ? RAISES : LOWERS, p = Math.min(Math.abs(f), 1);
-    return 'rgb(' + end.map((c) => Math.round(255 + p * (c - 255))).join(',') + ')';
-  };
-  const number = (v) => (v >= 0 ? '+' : '\\u2212') + Math.abs(v).toPrecision(3);
-  const paint = (e, f, v) => {
-    e.style.background = mix(f);
-    e.style.borderBottom = Math.abs(f) < VISIBLE ? '3px solid transparent'
-      : f > 0 ? '3px solid UP' : '3px dashed DOWN';
-    e.title = number(v);
-  };
+PAINT
   const row = (i) => {
     const r = data.rows[i], s = data.scales[i] / STEPS;
     sources.forEach((e) => paint(e, r[e.dataset.s] / STEPS, r[e.dataset.s] * s));
@@ -99,19 +81,13 @@ document.querySelectorAll('.trulens-generation:not([data-ready])').forEach((box)
     });
   });
 });
-</script>""".replace("RAISES", json.dumps(list(RAISES)))
-    .replace("LOWERS", json.dumps(list(LOWERS)))
-    .replace("STEPS", str(_STEPS))
-    .replace("VISIBLE", str(VISIBLE))
-    .replace("UP", css(STRONG_RAISES))
-    .replace("DOWN", css(STRONG_LOWERS))
-)
+</script>""".replace("PAINT", PAINT.strip("\n")).replace("STEPS", str(STEPS))
 
 
 def fragment(result: GenerationFields) -> str:
     """The result as a piece of HTML."""
     total = result.attributions.sum(0)
-    largest = float(np.abs(total).max())
+    largest = largest_of(total)
     shown = total / largest if largest > 0 else total
     body = _text(result, shown)
     return (
@@ -120,16 +96,6 @@ def fragment(result: GenerationFields) -> str:
         f"<div class='tg-say' aria-live='polite'>{in_html(_first(result))}</div>"
         f"<script type='application/json' class='tg-data'>{_data(result, total)}</script></div>\n"
         f"{SCRIPT}"
-    )
-
-
-def page(result: GenerationFields, title: str) -> str:
-    """The result as a whole page."""
-    return (
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<meta name='color-scheme' content='light dark'><title>{in_html(title)}</title></head>\n"
-        f"<body>\n{fragment(result)}\n</body></html>\n"
     )
 
 
@@ -157,7 +123,7 @@ def _inside(result: GenerationFields, column: Any, a: int, b: int, shown: Any) -
     n, pieces = len(result.inputs), result.text.pieces
     spans = [(i, j) for i, j in column if n + a <= i < n + b]
     if not spans:
-        return _written("".join(pieces[n + a : n + b]))
+        return written("".join(pieces[n + a : n + b]))
     return "".join(
         _token("".join(pieces[i:j]), column[i, j], shown[column[i, j]], False) for i, j in spans
     )
@@ -165,15 +131,9 @@ def _inside(result: GenerationFields, column: Any, a: int, b: int, shown: Any) -
 
 def _token(piece: str, j: int, fraction: float, held: bool) -> str:
     kind = "tg-s tg-held" if held else "tg-s"
-    return f"<span class='{kind}' data-s='{j}' style='{_style(fraction)}'>{_written(piece)}</span>"
-
-
-def _style(fraction: float) -> str:
-    style = f"background:{css(ground(fraction))}"
-    if abs(fraction) >= VISIBLE:
-        line = "solid" if fraction > 0 else "dashed"
-        style += f";border-bottom:3px {line} {css(edge(fraction))}"
-    return style
+    blank, rest = apart(piece)
+    style = painted(fraction)
+    return f"{blank}<span class='{kind}' data-s='{j}' style='{style}'>{written(rest)}</span>"
 
 
 def _button(inside: str) -> str:
@@ -181,20 +141,14 @@ def _button(inside: str) -> str:
 
 
 def _aside(piece: str) -> str:
-    return f"<span class='tg-held'>{_written(piece)}</span>"
-
-
-def _written(piece: str) -> str:
-    """A token's text; a line ends where it does, and shows that."""
-    lines = piece.split("\n")
-    return "&#8629;<br>".join(in_html(line) for line in lines) if piece else "&#183;"
+    return f"<span class='tg-held'>{written(piece)}</span>"
 
 
 def _key(result: GenerationFields) -> str:
     what = in_html(str(result.method.get("quantity") or "the quantity"))
     return (
         "<div class='tg-key'>"
-        f"<b style='{_style(1.0)}'>raises</b> or <b style='{_style(-1.0)}'>lowers</b> {what} of "
+        f"<b style='{painted(1.0)}'>raises</b> or <b style='{painted(-1.0)}'>lowers</b> {what} of "
         "the framed token that the mouse or the Tab key is on; a click holds it, Escape lets go. "
         "Full colour is the largest number of that token.</div>"
     )
@@ -212,14 +166,14 @@ def _first(result: GenerationFields) -> str:
 def _data(result: GenerationFields, total: Any) -> str:
     """Rows as parts of their largest number, the sum of all last, and what is said of each."""
     rows = [*result.attributions, total]
-    scales = [float(np.abs(r).max()) if np.isfinite(r).all() else 0.0 for r in rows]
-    parts = [
-        np.rint(r * (_STEPS / s)).astype(int).tolist() if s > 0 else [0] * len(r)
-        for r, s in zip(rows, scales, strict=True)
-    ]
-    told = [*_told(result), _first(result)]
-    text = json.dumps({"rows": parts, "scales": scales, "told": told}, ensure_ascii=True)
-    return text.replace("<", "\\u003c").replace("&", "\\u0026")
+    scales = [largest_of(r) for r in rows]
+    return data(
+        {
+            "rows": [parts(r, s) for r, s in zip(rows, scales, strict=True)],
+            "scales": scales,
+            "told": [*_told(result), _first(result)],
+        }
+    )
 
 
 def _told(result: GenerationFields) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,20 +11,23 @@ import numpy as np
 from trulens_core.text.patching_result import PatchingResult
 from trulens_core.text.segment_result import SegmentsResult
 from trulens_core.visualizations.canvas import arranged, canvas
-from trulens_core.visualizations.charts import bars
+from trulens_core.visualizations.charts import bars, strongest
 from trulens_core.visualizations.images import Array
+from trulens_core.visualizations.layer_names import ROOM, layer_names
 from trulens_core.visualizations.look import GREY, SMALL, label, limit, signed_map
+from trulens_core.visualizations.text_escapes import visible
 
-_ROOM = 34
 _FEWEST = 8
 """A new figure is at least so many columns wide, so that there is room for what is written."""
+_LINE, _LINES = 40, 2
+"""Letters of a line and lines of a label of a bar."""
 _COLORS = "orange supports, blue opposes"
 
 
 def patching_map(result: PatchingResult, *, fig: Any = None, ax: Any = None, most: int = 40) -> Any:
     """What `PatchingResult.plot` does."""
     values, names, what = _columns(result, most)
-    shown, left_out = _layer_names(result.layers)
+    shown, left_out = layer_names(result.layers)
     words = 0.075 * max(map(len, shown))  # inches, of letters of this size
     size = 1.5 + words + 0.36 * max(len(names), _FEWEST), 2.1 + 0.36 * len(shown)
     with canvas(size, fig, ax) as given:
@@ -32,7 +36,7 @@ def patching_map(result: PatchingResult, *, fig: Any = None, ax: Any = None, mos
             arranged(given.figure)
             axes = given.subplots()
         _draw(axes, values, names, shown)
-        axes.set_xlabel(what + left_out, fontsize=SMALL, color=GREY)
+        axes.set_xlabel(what + (f"\n{left_out}" if left_out else ""), fontsize=SMALL, color=GREY)
         axes.set_title(_title(result), fontsize=SMALL + 1, loc="left")
     return given if ax is None else given.figure
 
@@ -76,33 +80,8 @@ def _token_names(result: PatchingResult) -> list[str]:
     found = []
     for i, (a, b) in enumerate(zip(result.clean.pieces, result.corrupted.pieces, strict=True)):
         both = f"{a.strip()} → {b.strip()}" if i in result.changed else a.strip()
-        found.append(label(both or "·", _ROOM))
+        found.append(label(both or "·", ROOM))
     return found
-
-
-def _layer_names(layers: Sequence[str]) -> tuple[list[str], str]:
-    """Names by which layers can be told apart, in the room that there is, and what they leave out.
-
-    Where one is too long, whole parts at the start and at the end that all have in common are left
-    out of each; where two would look the same even so, nothing else is.
-    """
-    parts = [name.split(".") for name in layers]
-    first = last = 0
-    if len(layers) > 1 and max(map(len, layers)) > _ROOM:
-        first = _common(parts)
-        last = _common([p[first:][::-1] for p in parts])
-    names = [".".join(p[first : len(p) - last]) for p in parts]
-    short = [label(name, _ROOM) for name in names]
-    if len(set(short)) < len(set(names)):
-        short = [label(name, max(map(len, names))) for name in names]
-    left_out = ".".join([*parts[0][:first], "…", *parts[0][len(parts[0]) - last :]])
-    return short, f"\nof {label(left_out, 44)}" if first + last else ""
-
-
-def _common(parts: Sequence[Sequence[str]]) -> int:
-    """How many parts all begin with; the last of each is not looked at."""
-    most = max(0, min(map(len, parts)) - 1)
-    return next((i for i in range(most) if len({p[i] for p in parts}) > 1), most)
 
 
 def _title(result: PatchingResult) -> str:
@@ -112,13 +91,27 @@ def _title(result: PatchingResult) -> str:
 
 def segment_bars(result: SegmentsResult, *, fig: Any = None, ax: Any = None, most: int = 20) -> Any:
     """What `SegmentsResult.plot` does."""
-    size = 7.0, 1.3 + 0.3 * min(len(result), most)
+    values, names = result.total(), [_in_lines(s) for s in result.segments]
+    numbers, left, top = strongest(values, result.segments, most)
+    shown = [*(names[i] for i in top.tolist()), *left[len(top) :]]
+    lines = max((name.count("\n") for name in shown), default=0) + 1
+    words = 0.07 * max((len(x) for name in shown for x in name.split("\n")), default=0)
+    size = 4.6 + words, 1.4 + (0.12 + 0.18 * lines) * len(numbers)
     with canvas(size, fig, ax) as given:
         axes = given
         if ax is None:
             arranged(given.figure)
             axes = given.subplots()
-        names = [label(s.replace("\n", " "), 48) for s in result.segments]
-        bars(axes, result.total(), names, most)
+        bars(axes, values, result.segments, most)
+        axes.set_yticks(range(len(shown)), shown, fontsize=SMALL)
+        axes.set_xlabel("attribution\norange raises, blue lowers", fontsize=SMALL, color=GREY)
         axes.set_title(label(result.asked, 60), fontsize=SMALL + 1, loc="left")
     return given if ax is None else given.figure
+
+
+def _in_lines(segment: str) -> str:
+    """A part as a label of up to two lines, of which the end is left out before the beginning."""
+    found = textwrap.wrap(" ".join(visible(segment).split()), _LINE) or ["·"]
+    if len(found) > _LINES:
+        found = [*found[: _LINES - 1], f"{found[_LINES - 1][: _LINE - 2]} …"]
+    return "\n".join(found).replace("$", r"\$")
