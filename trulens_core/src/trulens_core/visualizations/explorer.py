@@ -18,7 +18,7 @@ from trulens_core.visualizations import image_panels
 from trulens_core.visualizations.charts import MOST_CHANNELS, strongest
 from trulens_core.visualizations.explorer_page import SCRIPT, STYLE
 from trulens_core.visualizations.images import Array
-from trulens_core.visualizations.look import check_clip, limit, sign_color
+from trulens_core.visualizations.look import check_clip, feature_names, limit, sign_color
 from trulens_core.visualizations.pictures import encoded, replace_file
 from trulens_core.visualizations.result_parts import kind_of
 from trulens_core.visualizations.result_plots import chosen_records, explained_image
@@ -199,7 +199,7 @@ def _strips(values: Array, names: Sequence[Any] | None, clip: float) -> str:
 
 def _bars(values: Array, names: Sequence[Any] | None) -> str:
     """The strongest features, each a bar from the middle of its row."""
-    known = [str(i) for i in range(len(values))] if names is None else [str(n) for n in names]
+    known = feature_names(names, len(values))
     numbers, _, top = strongest(values, known, _MOST_BARS)
     labels = [known[i] for i in top]
     labels += [f"{len(values) - len(top)} others"] if len(numbers) > len(labels) else []

@@ -93,7 +93,7 @@ def _table(values: Array, names: Sequence[Any] | None, of: str) -> str:
     strongest = np.argsort(-np.abs(np.nan_to_num(flat)).max(axis=0), kind="stable")
     kept = np.sort(strongest[:MOST_COLUMNS])
     known = names is not None and len(names) == flat.shape[1]
-    heads = [str(names[i]) if names is not None and known else f"[{i}]" for i in kept]
+    heads = [str(names[i]) if names is not None and known else f"feature {i}" for i in kept]
     cells = [_cell(of, head=True), *(_cell(head, head=True) for head in heads)]
     for record, row in enumerate(flat):
         line = TextLine((Column(tuple(Token("", float(v)) for v in row)),))
