@@ -106,6 +106,15 @@ print(len(r), r.method["name"], r.inputs is not None)
 """
 
 
+def test_a_name_of_another_format_is_refused(tmp_path):
+    for name in ("x.pickle", "x.pt", "x.safetensors.gz"):
+        with pytest.raises(ValueError, match=rf"'{name}' says another format than safetensors"):
+            explained("IntegratedGradients").save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    explained("IntegratedGradients").save(tmp_path / "kept")
+    assert load_result(tmp_path / "kept") == explained("IntegratedGradients").numpy()
+
+
 def test_a_file_is_opened_with_numpy_and_safetensors_alone(path):
     explained("InputAttribution").save(path)
     done = subprocess.run(
