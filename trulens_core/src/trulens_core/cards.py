@@ -30,7 +30,10 @@ def card(name: str, said: str, rows: Mapping[str, str]) -> str:
 
 def grid(rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already."""
-    lines = ("".join(f'<td style="{_CELL}">{cell}</td>' for cell in row) for row in rows)
+    lines = (
+        "".join(f'<td style="{_CELL};white-space:nowrap">{cell}</td>' for cell in row)
+        for row in rows
+    )
     return f'<table style="{_LIST}">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
 
 

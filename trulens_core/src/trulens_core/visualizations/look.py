@@ -122,6 +122,23 @@ def title(result: ResultFields, place: int, room: int = 60) -> str:
     return " · ".join(words)
 
 
+def title_at_length(result: ResultFields, place: int) -> str:
+    """A record's number, its class and its score, at any length: a page has room."""
+    name, record = named(result, place)
+    if record is None:
+        return name
+    words = [name]
+    if result.target is not None:
+        names = (result.names or {}).get("classes") or ()
+        number = int(host(result.target)[record])
+        known = -len(names) <= number < len(names)
+        words.append(str(names[number]) if known else f"class {number}")
+    if result.quantity is not None:
+        scores = np.atleast_1d(host(result.quantity)[record]).reshape(-1)
+        words.append("score " + ", ".join(f"{s:.4g}" for s in scores))
+    return " · ".join(words)
+
+
 def title_of_all(result: ResultFields) -> str:
     """What all records were explained for: their class, or how many of each."""
     if result.target is None:
