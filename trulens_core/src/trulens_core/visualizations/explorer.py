@@ -88,7 +88,8 @@ class Explorer:
     def page(self, records: Sequence[int], n: int) -> str:
         """The whole page, in ASCII."""
         first = next(iter(self.results.values()))
-        head = in_html(str((first.method or {}).get("text", "attributions")))
+        name, _, how = str((first.method or {}).get("text", "attributions")).partition(": ")
+        head, how = in_html(name), f"<p>{in_html(how)}</p>" if how else ""
         rows = "".join(self._record(r, i) for i, r in enumerate(records))
         more = f"{n:,} {'records' if rows_of(first) is None else 'rows'}"
         if len(records) < n:
@@ -98,7 +99,7 @@ class Explorer:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{head}</title><style>{STYLE}</style></head><body><header><h1>{head}</h1>"
-            f'<p>{more}</p><nav><button id="back" aria-label="record before">&#8592;</button>'
+            f'{how}<p>{more}</p><nav><button id="back" aria-label="record before">&#8592;</button>'
             '<select id="chosen" aria-label="record"></select>'
             '<button id="on" aria-label="next record">&#8594;</button></nav></header>'
             f"<main>{rows}</main><footer>{self._legend()}"
