@@ -56,6 +56,9 @@ PICTURES = {
     "parts": lambda **o: AttributionResult(
         [TABLE[:2], TABLE[:2, :3]], names={"inputs": ["wide", LONG]}
     ).plot(**o),
+    "seven compared": lambda **o: compare(
+        {f"{i} {LONG}": result(MAPS[:2] * 1e-6, X[:2]) for i in range(7)}, **o
+    ),
     "compared": lambda **o: compare(
         {LONG: result(MAPS, X), f"{LONG} too": result(MAPS[:, :1, ::2, ::2])}, X, **o
     ),

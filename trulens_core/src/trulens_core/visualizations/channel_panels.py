@@ -56,7 +56,7 @@ class Channels:
             panel(panels[0], x, "input")
         for axes, channel in zip(panels[x is not None :], order, strict=False):
             picture = _over(Map(maps[channel], top, clipped), x)
-            panel(axes, picture, f"channel {channel}, sum {maps[channel].sum():+.2g}")
+            panel(axes, picture, f"channel {channel}\nsum {maps[channel].sum():+.2g}")
         bar(Map(maps.reshape(len(maps), -1), top, clipped), panels[-1])
 
 

@@ -16,8 +16,10 @@ from trulens_core.visualizations.colors import check_drawable, displayable, on_w
 from trulens_core.visualizations.images import Array, Images
 from trulens_core.visualizations.look import GREY, SMALL, limit, signed_map, size_map, title
 
-PANEL = 2.5
-"""The width of a panel, in inches."""
+PANEL, NARROWEST = 2.5, 1.5
+"""The width of a panel, in inches: of a few, and of many."""
+_COMFORTABLE = 10.5
+"""The width of a figure whose letters can be read on a page."""
 _LEAST, _MOST = 0.25, 1.6
 _COVER = 0.9
 """How much the strongest attributions cover of what they lie over."""
@@ -88,7 +90,7 @@ def pictures_of(x: Any, axis: int | None) -> Array:
 
 def size_of(rows: int, panels: int, ratio: float) -> tuple[float, float]:
     """The figure's size for rows of panels whose height is `ratio` of their width."""
-    width = min(PANEL, (WIDEST - 1.1) / panels)
+    width = min(PANEL, max(NARROWEST, (_COMFORTABLE - 1.1) / panels), (WIDEST - 1.1) / panels)
     height = width * min(max(ratio, _LEAST), _MOST)
     return panels * width + 1.1, max(1.6, rows * (height + 0.62) + 0.2)
 
