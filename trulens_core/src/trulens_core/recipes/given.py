@@ -113,6 +113,8 @@ def _tokenized(texts: list[str], tokenizer: Any) -> Mapping[str, Any]:
 
 def _ids(inputs: ModelInputs, wrapper: ModelWrapper) -> Given:
     """Token ids are explained where they are embedded."""
+    if not wrapper.backend.has_gradients:
+        return Given(inputs)  # integers are numbers there
     held = [x for x in inputs.leaves if is_array(x.value)]
     chosen = [x for x in held if isinstance(x.name, int)] or held
     ids = [x for x in held if x.name == "input_ids"] or chosen  # beside them are masks
@@ -122,7 +124,7 @@ def _ids(inputs: ModelInputs, wrapper: ModelWrapper) -> Given:
     if not layers:
         raise CutError(
             "the inputs hold integers alone, and the model has no embedding layer; give numbers "
-            "that are no ids as floats"
+            "that are no ids, such as pixels, as floats"
         )
     layer = next((n for n in layers if "word" in n or "token" in n or "wte" in n), layers[0])
     return Given(inputs, at=Cut(layer), why=(f"at the embeddings {layer!r} of token ids",))
