@@ -58,7 +58,8 @@ def explain(
         method: "auto", which is integrated gradients, or, of a table and a function that has no
             gradients, Shapley values, and KernelSHAP of more than 12 features; "ig", "saliency",
             "smoothgrad", "input x gradient"; or a class of a method, made with `options`.
-        tokenizer: of Hugging Face, or anything that gives a mapping of arguments for texts.
+        tokenizer: of Hugging Face, or anything that gives ids for texts, as an array, such as
+            Keras's TextVectorization, or in a mapping of arguments.
         **options: of the method, such as `resolution=`.
 
     Returns:
