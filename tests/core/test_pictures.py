@@ -270,6 +270,13 @@ def test_a_swarm_has_a_dot_for_each_record_in_the_colour_of_its_value(drawn):
     assert (np.diff(swarms[0].get_array()[order]) >= 0).all()
 
 
+def test_a_swarm_without_values_has_the_colours_of_sign():
+    dots = AttributionResult(TABLE).plot("beeswarm", most=3, fig=Figure()).axes[0].collections[0]
+    lowers = dots.get_offsets()[:, 0] < 0
+    assert len({tuple(c) for c in dots.get_facecolor()[lowers]}) == 1
+    assert len({tuple(c) for c in dots.get_facecolor()}) == 2
+
+
 def test_a_dependence_is_of_a_named_feature():
     table = AttributionResult(TABLE).named(features=[f"f{i}" for i in range(30)])
     figure = table.plot("dependence", x=2 * TABLE, feature="f2", fig=Figure())
