@@ -10,6 +10,7 @@ from trulens_core import (
     InputAttribution,
     IntegratedGradients,
     ModelInputs,
+    NoBackendError,
     OutputCut,
     PredictedClassQoI,
     Saliency,
@@ -50,6 +51,31 @@ def test_a_table_has_the_names_of_its_columns():
     table["age"] = "old"
     with pytest.raises(ValueError, match="the columns age hold no numbers"):
         explain(MODEL, table)
+
+
+class Forest:
+    """As scikit-learn's models are: no framework's, and not to be called."""
+
+    def predict_proba(self, x):
+        p = 1 / (1 + np.exp(x[:, 1] - 2 * x[:, 0]))
+        return np.stack([1 - p, p], 1)
+
+
+def test_a_function_has_shapley_values_of_its_table():
+    with pytest.raises(NoBackendError, match=r"model\.predict_proba, backend=\"function\""):
+        explain(Forest(), X)
+    wrapper = get_model_wrapper(Forest().predict_proba, backend="function")
+    table = pandas.DataFrame(X, columns=["age", "income", "b", "c", "d"])
+    found = explain(wrapper, table).named(classes=["no", "yes"])
+    assert found.method["why"].startswith("ShapleyValues, of the class predicted, from a baseline")
+    assert found.names["features"][:2] == ["age", "income"]
+    np.testing.assert_array_equal(found.target, Forest().predict_proba(X).argmax(1))
+    assert np.abs(found.residual).max() < 1e-6
+    wide = np.tile(X, 3)
+    assert explain(wrapper, wide, samples=90).method["name"] == "KernelSHAP"
+    assert explain(wrapper, (X * 4).astype(int)).attributions.shape == X.shape
+    with pytest.raises(ValueError, match="is no table, so no method is chosen: give one"):
+        explain(wrapper, X[:, None])
 
 
 def tokenize(texts):

@@ -106,6 +106,15 @@ print(len(r), r.method["name"], r.inputs is not None)
 """
 
 
+def test_a_name_of_another_format_is_refused(tmp_path):
+    for name in ("x.pickle", "x.pt", "x.safetensors.gz"):
+        with pytest.raises(ValueError, match=rf"'{name}' says another format than safetensors"):
+            explained("IntegratedGradients").save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    explained("IntegratedGradients").save(tmp_path / "kept")
+    assert load_result(tmp_path / "kept") == explained("IntegratedGradients").numpy()
+
+
 def test_a_file_is_opened_with_numpy_and_safetensors_alone(path):
     explained("InputAttribution").save(path)
     done = subprocess.run(
@@ -270,6 +279,13 @@ def test_a_file_is_shown(path, capsys):
     assert "weights: " in said
     assert "record 0 (score " in said
     assert "and 1 more records" in said
+    found = AttributionResult(np.array([[0.5, -2.0]]), target=np.array([1]))
+    found.save(path)
+    assert command.main(["show", str(path)]) == 0
+    assert "record 0 (class 1): feature 1 -2  feature 0 +0.5" in capsys.readouterr().out
+    found.named(features=["age", "income"], classes=["no", "yes"]).save(path)
+    assert command.main(["show", str(path)]) == 0
+    assert "record 0 (class yes): income -2  age +0.5" in capsys.readouterr().out
     path.write_bytes(b"nothing")
     assert command.main(["show", str(path)]) == 2
 

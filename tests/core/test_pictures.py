@@ -56,6 +56,9 @@ PICTURES = {
     "parts": lambda **o: AttributionResult(
         [TABLE[:2], TABLE[:2, :3]], names={"inputs": ["wide", LONG]}
     ).plot(**o),
+    "seven compared": lambda **o: compare(
+        {f"{i} {LONG}": result(MAPS[:2] * 1e-6, X[:2]) for i in range(7)}, **o
+    ),
     "compared": lambda **o: compare(
         {LONG: result(MAPS, X), f"{LONG} too": result(MAPS[:, :1, ::2, ::2])}, X, **o
     ),
@@ -172,6 +175,35 @@ def test_an_image_its_overlay_its_map_and_a_bar(drawn):
     np.testing.assert_allclose(bars[0].get_ylim(), (-top, top))
 
 
+def test_panels_stand_below_one_another_however_wide_their_scales_are():
+    values = MAPS * np.array([1e-7, 1, 1234])[:, None, None, None]
+    for figure in (result(values, X).plot(), result(values, X).plot("channels", most=2)):
+        figure.draw_without_rendering()
+        places = [a.get_position() for a in figure.axes if a.images]
+        for column in range(3):
+            assert len({(round(p.x0, 6), round(p.x1, 6)) for p in places[column::3]}) == 1
+
+
+def test_a_narrow_array_stands_on_the_left_as_wide_as_it_is_alone():
+    figure = AttributionResult([MAPS[:1], TABLE[:2]], names={"inputs": ["image", "row"]}).plot()
+    figure.draw_without_rendering()
+    picture = next(a for a in figure.axes if a.images)
+    assert picture.get_window_extent().x1 < 400
+
+
+def test_charts_of_all_records_say_of_which_classes_they_are():
+    many = result(TABLE, x=TABLE)
+    one = dataclasses.replace(many, target=np.full(40, 2)).named(classes=["a", "b", "the third"])
+    for kind in ("beeswarm", "global", "dependence"):
+        said = titles(many.plot(kind, fig=Figure(), feature=0))
+        assert any(t.startswith("each record's class: a name") and "3 more" in t for t in said)
+        assert "the third, 40 records" in titles(one.plot(kind, fig=Figure(), feature=0))
+
+
+def test_features_without_names_are_told_as_features():
+    assert {"feature 0", "feature 1"} <= {*titles(AttributionResult(TABLE[:, :2]).plot())}
+
+
 def test_maps_of_a_layer_and_of_a_cam_lie_over_the_images():
     for channels, kind in ((1, None), (9, None), (9, "channels")):
         maps = result(R.normal(size=(3, channels, 4, 6)), X)
@@ -236,6 +268,13 @@ def test_a_swarm_has_a_dot_for_each_record_in_the_colour_of_its_value(drawn):
     )
     order = np.argsort(TABLE[:, strongest])
     assert (np.diff(swarms[0].get_array()[order]) >= 0).all()
+
+
+def test_a_swarm_without_values_has_the_colours_of_sign():
+    dots = AttributionResult(TABLE).plot("beeswarm", most=3, fig=Figure()).axes[0].collections[0]
+    lowers = dots.get_offsets()[:, 0] < 0
+    assert len({tuple(c) for c in dots.get_facecolor()[lowers]}) == 1
+    assert len({tuple(c) for c in dots.get_facecolor()}) == 2
 
 
 def test_a_dependence_is_of_a_named_feature():

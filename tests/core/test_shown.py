@@ -18,6 +18,8 @@ from trulens_core import (
     QoI,
     get_model_wrapper,
 )
+from trulens_core.metrics.evaluation import Evaluation
+from trulens_core.metrics.scores import Score
 from trulens_core.passes.layer_tables import shallow, table_of, tree_of
 from trulens_core.passes.names import Layer
 from trulens_core.testing import small_image_model, small_model
@@ -35,6 +37,18 @@ class Evil(QoI):
         return EVIL
 
 
+def evaluated():
+    scores = {
+        name: {
+            "Deletion": Score("Deletion", np.array(values), "lower"),
+            EVIL: Score(EVIL, np.array(values), None),
+        }
+        for name, values in {"ig": [1.0, 1.2], "saliency": [3.0, 2.0], "noise": [5.0, 4.0]}.items()
+    }
+    agree = ["ig", "saliency"], np.eye(2), np.zeros((2, 2))
+    return Evaluation(scores, ("Deletion", EVIL), ("noise",), agree)
+
+
 def shown_things():
     model, _ = small_model()
     images, _ = small_image_model()
@@ -49,6 +63,7 @@ def shown_things():
         "doi": LinearDoi(resolution=3),
         "point": PointDoi(),
         "evil": Evil(),
+        "evaluation": evaluated(),
         "cost": IntegratedGradients(wrapper).cost(small_model()[1]),
     }
 
@@ -92,6 +107,15 @@ LAYERS = [
     Layer("head/dense", "Dense"),
     Layer("head/relu", "ReLU"),
 ]
+
+
+def test_an_evaluation_says_the_best_and_who_leads(things):
+    page = things["evaluation"]._repr_html_()
+    assert page.count("<tr>") == 4 + 3
+    assert "<b>1.1 &#177; 0.1</b>" in page
+    assert 'opacity:0.7">noise' in page
+    assert "Deletion: ig leads saliency by" in page
+    assert "how much they agree" in page
 
 
 def test_layers_fold_to_a_depth():

@@ -12,7 +12,13 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from trulens_core import AttributionResult, IntegratedGradients, InternalInfluence, LambdaQoI
+from trulens_core import (
+    AttributionResult,
+    IntegratedGradients,
+    InternalInfluence,
+    LambdaQoI,
+    ModelInputs,
+)
 from trulens_core.testing import small_model
 from trulens_core.visualizations.text_colors import (
     STRONG_LOWERS,
@@ -62,8 +68,8 @@ def test_a_table_shows_the_strongest_features_in_their_order():
     found = cells(AttributionResult(values)._repr_html_())
     assert found[0] == "record"
     names = found[1:13]
-    assert {"[3]", "[17]", "[29]"} <= set(names)
-    assert names == sorted(names, key=lambda n: int(n.strip("[]")))
+    assert {"feature 3", "feature 17", "feature 29"} <= set(names)
+    assert names == sorted(names, key=lambda n: int(n.removeprefix("feature ")))
     assert {"+1", "-2", "+3"} <= set(found)
 
 
@@ -77,6 +83,20 @@ def test_images_are_a_picture_in_the_page():
     page = AttributionResult(values)._repr_html_()
     data = re.search(r'src="data:image/png;base64,([^"]*)"', page)[1]
     assert imread(BytesIO(base64.b64decode(data))).shape[:2] == (12, 12)
+
+
+def test_images_that_were_explained_stand_beside_their_overlay_and_map():
+    x = R.random((5, 3, 6, 400))
+    found = AttributionResult(
+        R.normal(size=x.shape), inputs=ModelInputs([x]), target=np.arange(5), method={"<b>": 1}
+    ).named(classes=["<cat>", *"bcde"])
+    page = found._repr_html_()
+    assert page.isascii()
+    assert re.findall(r"<figcaption>(\w+)<", page) == ["input", "overlay", "attributions"] * 3
+    assert "record 0 &#183; &lt;cat&gt; &#183; full colour &#177;" in page
+    assert "2 more records" in page
+    data = re.findall(r'src="data:image/png;base64,([^"]*)"', page)
+    assert {imread(BytesIO(base64.b64decode(d))).shape[:2] for d in data} == {(3, 200)}
 
 
 def test_texts_show_positions():

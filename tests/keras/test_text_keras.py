@@ -9,6 +9,7 @@ from trulens_core import (
     IntegratedGradients,
     ModelInputs,
     NotDifferentiableError,
+    explain,
 )
 from trulens_core.text import token_baseline, token_baseline_swap
 from trulens_core.visualizations import NLP, IPython
@@ -45,6 +46,30 @@ def test_texts_are_shown(model):
     expected = method.attributions(IDS).sum(axis=-1)
     found = [[t.value for t in line.columns[0].tokens] for line in lines]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+class Vocabulary:
+    """As TextVectorization of Keras is: it gives ids, and knows its words."""
+
+    def __call__(self, texts):
+        return tokenize(texts)
+
+    def get_vocabulary(self):
+        return ["", *WORDS[1:]]
+
+
+def test_texts_are_explained_with_what_makes_ids_of_them(model):
+    found = explain(model, TEXTS, tokenizer=Vocabulary(), resolution=4)
+    assert found.names["tokens"] == [
+        ["[CLS]", "##ly", "good", ""],
+        ["[CLS]", "bad", "film", "film"],
+    ]
+    plain = explain(model, IDS, resolution=4)
+    np.testing.assert_allclose(found.attributions, plain.attributions, rtol=1e-6, atol=1e-8)
+    mapped = explain(
+        model, TEXTS, tokenizer=lambda texts: {"input_ids": tokenize(texts)}, resolution=4
+    )
+    assert mapped.attributions.tolist() == found.attributions.tolist()
 
 
 def test_cutting_at_ids_suggests_the_embedding(model):

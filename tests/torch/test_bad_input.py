@@ -1,5 +1,6 @@
 """Models, inputs, options and slices that are wrong: what, and what to do; nothing is lost."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -280,4 +281,23 @@ def test_a_models_own_error_says_what_was_not_repeated():
     assert "if there are as many (3)" in note
     with pytest.raises(RuntimeError) as raised:
         method.attributions(T, torch.ones(3, 5))
+    assert not hasattr(raised.value, "__notes__")
+
+
+def test_a_models_own_error_says_how_pictures_go_in():
+    cnn = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+    image = torch.rand(3, 8, 8)
+    assert IntegratedGradients(cnn, resolution=2).attributions(image[None]).shape == (1, 3, 8, 8)
+    wrong = {
+        r"\(3, 8, 8\) as 3 records, .* one picture alone is x\[None\]": image,
+        r"\(8, 8, 3\) as 8 records": image.permute(1, 2, 0),
+        r"\(1, 8, 8, 3\), whose channels seem to be last": image.permute(1, 2, 0)[None],
+        r"2 arguments of shape \(3, 8, 8\): .* torch.stack\(x\)": [image, image],
+    }
+    for said, x in wrong.items():
+        with pytest.raises((RuntimeError, TypeError)) as raised:
+            IntegratedGradients(cnn, resolution=2).attributions(x)
+        assert re.search(said, " ".join(raised.value.__notes__)), raised.value.__notes__
+    with pytest.raises(RuntimeError) as raised:
+        IntegratedGradients(cnn, resolution=2).attributions(torch.rand(2, 3, 9, 9))
     assert not hasattr(raised.value, "__notes__")

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-_QUIET = "opacity:0.75;font-size:12px"
+QUIET = "opacity:0.75;font-size:12px"
+"""The style of remarks."""
 _CELL = "padding:1px 14px 1px 0;text-align:left;vertical-align:top"
 _LIST = "border-collapse:collapse;margin:2px 0 2px 0"
 
@@ -21,10 +22,19 @@ def card(name: str, said: str, rows: Mapping[str, str]) -> str:
         >>> "<b>PointDoi</b>" in card("PointDoi", "the point itself", {"cut": "the input"})
         True
     """
-    lines = "".join(f"<tr>{_cell(word, _QUIET)}{_cell(text)}</tr>" for word, text in rows.items())
+    lines = "".join(f"<tr>{_cell(word, QUIET)}{_cell(text)}</tr>" for word, text in rows.items())
     table = f'<table style="{_LIST}">{lines}</table>' if lines else ""
-    head = f'<b>{ascii_html(name)}</b> <span style="{_QUIET}">{ascii_html(said)}</span>'
+    head = f'<b>{ascii_html(name)}</b> <span style="{QUIET}">{ascii_html(said)}</span>'
     return framed(f"<div>{head}</div>{table}")
+
+
+def grid(rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML already."""
+    lines = (
+        "".join(f'<td style="{_CELL};white-space:nowrap">{cell}</td>' for cell in row)
+        for row in rows
+    )
+    return f'<table style="{_LIST}">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
 
 
 def framed(body: str) -> str:

@@ -62,6 +62,7 @@ class ForwardGroup(RecordGroup):
             standard_error=parts.standard_error,
             n_evaluations=None if parts.n_evaluations is None else parts.n_evaluations[:n],
             regions=None if parts.regions is None else parts.regions[:n],
+            classes=self._classes(qoi, at_records),
         )
         return self._trimmed(answer)
 

@@ -87,18 +87,32 @@ class Evaluation:
     guesses: tuple[str, ...] = ()
     agreement: tuple[list[str], Array, Array] | None = None
 
-    def __repr__(self) -> str:
+    @property
+    def n_records(self) -> int:
+        """How many records were judged."""
+        return len(next(iter(next(iter(self.scores.values())).values())))
+
+    def table(self) -> list[list[str]]:
+        """What is printed, as rows of cells: names of metrics first; * marks the best."""
         rows = [["", *(m + _ARROWS[self._better(m)] for m in self.metrics)]]
         best = {m: self._order(m)[:1] for m in self.metrics}
         for name, own in self.scores.items():
             cells = [_cell(own.get(m)) + "*" * (best[m] == [name]) for m in self.metrics]
             rows.append([name, *cells])
+        return rows
+
+    def _repr_html_(self) -> str:
+        from trulens_core.visualizations.evaluation_html import as_html  # only when shown
+
+        return as_html(self)
+
+    def __repr__(self) -> str:
+        rows = self.table()
         widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
         lines = [
             "  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows
         ]
-        n = len(next(iter(next(iter(self.scores.values())).values())))
-        lines.append(f"means ± standard errors over {n} records; * the best")
+        lines.append(f"means ± standard errors over {self.n_records} records; * the best")
         winners = [str(w) for w in self.winners()]
         return "\n".join([*lines, *winners])
 

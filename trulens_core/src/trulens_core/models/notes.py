@@ -9,6 +9,10 @@ from trulens_core.errors import TrulensError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import SHARED, STATIC
 from trulens_core.passes import CutModel
+from trulens_core.slices import InputCut
+
+_COLORS = (1, 3, 4)
+"""Channels that a picture can have: grey, RGB, RGB with opacity."""
 
 
 @contextlib.contextmanager
@@ -28,7 +32,8 @@ def add(error: Exception, inputs: ModelInputs, model: CutModel) -> None:
         error.add_note(lists)
     if isinstance(error, TrulensError):
         return
-    for note in (_of_shared(inputs), _of_types(inputs, model), _of_mappings(inputs)):
+    of_call = _of_shared(inputs), _of_types(inputs, model), _of_mappings(inputs)
+    for note in (*of_call, _of_pictures(inputs, model), _of_records(inputs, error)):
         if note:
             error.add_note(note)
 
@@ -73,6 +78,37 @@ def _of_mappings(inputs: ModelInputs) -> str | None:
     return (
         "the model was given a mapping by position; where its entries are the arguments, pass it "
         "with **: method.attributions(**batch)"
+    )
+
+
+def _of_pictures(inputs: ModelInputs, model: CutModel) -> str | None:
+    """What is said of one picture without the axis of records, or with channels elsewhere."""
+    held = [x for x in inputs.leaves if x.role not in (SHARED, STATIC)]
+    shape = tuple(held[0].value.shape) if len(held) == 1 else ()
+    last = bool(shape) and shape[-1] in _COLORS
+    if len(shape) == 3 and (last or shape[0] in _COLORS):
+        return (
+            f"the model was given {held[0].name!r} of shape {shape} as {shape[0]} records, which "
+            "the first axis counts; one picture alone is x[None]"
+        )
+    if len(shape) == 4 and last and shape[1] not in _COLORS and model.channel_axis(InputCut()) == 1:
+        return (
+            f"the model was given {held[0].name!r} of shape {shape}, whose channels seem to be "
+            "last; where it takes them first, give np.moveaxis(x, -1, 1), of tensors "
+            "x.permute(0, 3, 1, 2)"
+        )
+    return None
+
+
+def _of_records(inputs: ModelInputs, error: Exception) -> str | None:
+    """What is said of arrays of one shape in a list, which were taken for several arguments."""
+    shapes = [tuple(x.value.shape) for x in inputs.leaves if x.role != STATIC]
+    if not isinstance(error, TypeError) or len(inputs.args) < 2 or len(set(shapes)) != 1:
+        return None
+    return (
+        f"the model was given {len(inputs.args)} arguments of shape {shapes[0]}: a list as the "
+        "only argument is a list of these; records of one argument are one array, as np.stack(x) "
+        "or torch.stack(x) makes it"
     )
 
 

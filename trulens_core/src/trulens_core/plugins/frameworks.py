@@ -86,6 +86,12 @@ def advice(x: object) -> str:
         return ". A path does not tell its framework: name it with backend="
     if isinstance(x, type):
         return f". It is a class: pass an instance of {x.__name__}"
+    predicts = [n for n in ("predict_proba", "decision_function", "predict") if hasattr(x, n)]
+    if predicts and not callable(x):
+        return (
+            f". Of a model that gives no gradients explain its function: get_model_wrapper("
+            f'model.{predicts[0]}, backend="function")'
+        )
     if callable(x):
         return (
             ". A plain function does not tell its framework: give "

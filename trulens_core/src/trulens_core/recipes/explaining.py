@@ -15,9 +15,11 @@ from trulens_core.attribution import (
 )
 from trulens_core.errors import TrulensError
 from trulens_core.models import ModelWrapper, get_model_wrapper
+from trulens_core.perturbation import KernelSHAP, ShapleyValues
 from trulens_core.quantities import PredictedClassQoI, RegressionQoI
 from trulens_core.recipes.given import Given, read, read_pictures
 from trulens_core.results import AttributionResult
+from trulens_core.results.arrays import is_array
 from trulens_core.slices import Cut, LogitCut, target_cut
 
 METHODS: dict[str, type[AttributionMethod]] = {
@@ -28,6 +30,8 @@ METHODS: dict[str, type[AttributionMethod]] = {
     "input x gradient": InputAttribution,
 }
 """The methods that need nothing but a model, by the names that `explain` takes."""
+_MOST_EXACT = 12
+"""Features whose coalitions are all tried, 2^12 rows for each record."""
 
 
 def explain(
@@ -51,9 +55,11 @@ def explain(
         qoi: a quantity of interest or its short form; None is the class predicted, or, of a model
             with one number per record, that number. Of a model with classes for each token it is
             the sum over the tokens of a text, without special ones and padding.
-        method: "auto", which is integrated gradients; "ig", "saliency", "smoothgrad", "input x
-            gradient"; or a class of a method, made with `options`.
-        tokenizer: of Hugging Face, or anything that gives a mapping of arguments for texts.
+        method: "auto", which is integrated gradients, or, of a table and a function that has no
+            gradients, Shapley values, and KernelSHAP of more than 12 features; "ig", "saliency",
+            "smoothgrad", "input x gradient"; or a class of a method, made with `options`.
+        tokenizer: of Hugging Face, or anything that gives ids for texts, as an array, such as
+            Keras's TextVectorization, or in a mapping of arguments.
         **options: of the method, such as `resolution=`.
 
     Returns:
@@ -80,7 +86,8 @@ def explain(
         given = read_pictures(x, wrapper, pictures)
     else:
         given = read(x, wrapper, tokenizer)
-    kind = _kind(method)
+    blind = method == "auto" and not wrapper.backend.has_gradients
+    kind = _without_gradients(given) if blind else _kind(method)
     at = target_cut(options.get("qoi_cut"))
     of, what = _quantity(wrapper, given, at) if qoi is None else (qoi, "of the quantity given")
     parts: dict[str, Any] = {"qoi": of}
@@ -116,6 +123,17 @@ def _kind(method: str | type[AttributionMethod]) -> type[AttributionMethod]:
     return METHODS[name]
 
 
+def _without_gradients(given: Given) -> type[AttributionMethod]:
+    """What fits a function: Shapley values of a table's features."""
+    shapes = [tuple(x.value.shape) for x in given.inputs.leaves if is_array(x.value)]
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        raise ValueError(
+            "the model has no gradients, and what it is given is no table, so no method is chosen: "
+            "give one, explain(model, x, method=KernelSHAP, segments=Segments.superpixels(40))"
+        )
+    return ShapleyValues if shapes[0][1] <= _MOST_EXACT else KernelSHAP
+
+
 def _quantity(wrapper: ModelWrapper, given: Given, at: Cut) -> tuple[Any, str]:
     """What a model with this value at the cut is asked: the class predicted, or its one number."""
     y = wrapper.fprop(given.inputs, to_cut=at)
@@ -139,7 +157,7 @@ def _scores(wrapper: ModelWrapper) -> LogitCut | None:
 
 
 def _baseline(kind: type[AttributionMethod], options: Mapping[str, Any]) -> list[str]:
-    if kind is not IntegratedGradients:
+    if kind not in (IntegratedGradients, ShapleyValues, KernelSHAP):
         return []
     return ["from the baseline given" if "baseline" in options else "from a baseline of zeros"]
 

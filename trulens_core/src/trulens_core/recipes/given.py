@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,25 @@ def _texts(texts: list[str], wrapper: ModelWrapper, tokenizer: Any) -> Given:
     if tokenizer is None:
         raise ValueError("texts need a tokenizer: explain(model, texts, tokenizer=tokenizer)")
     found = dict(_tokenized(texts, tokenizer))
-    given = _ids(ModelInputs((), found), wrapper)
-    name = getattr(tokenizer, "convert_ids_to_tokens", None)
+    alone = len(found) == 1 and "input_ids" not in wrapper.parameters
+    inputs = ModelInputs([found["input_ids"]]) if alone else ModelInputs((), found)
+    given = _ids(inputs, wrapper)
     ids = host(found["input_ids"])
-    rows = [[name(int(i)) if name else str(i) for i in row] for row in ids]
     own = np.ones(ids.shape) * host(found.get("attention_mask", np.ones(ids.shape)))
     own[np.isin(ids, list(getattr(tokenizer, "all_special_ids", ())))] = 0
+    name = _names_of_ids(tokenizer)
+    rows = [[name(int(i)) for i in row] for row in ids]
     return dataclasses.replace(given, names={"tokens": rows}, tokens=own)
+
+
+def _names_of_ids(tokenizer: Any) -> Callable[[int], str]:
+    """Hugging Face's name of an id, that of a layer of Keras, or the number."""
+    name = getattr(tokenizer, "convert_ids_to_tokens", None)
+    known = getattr(tokenizer, "get_vocabulary", None)
+    if name is not None:
+        return name  # type: ignore[no-any-return]  # of the tokenizer's
+    words = list(known()) if known is not None else []
+    return lambda i: str(words[i]) if i < len(words) else str(i)
 
 
 def _tokenized(texts: list[str], tokenizer: Any) -> Mapping[str, Any]:
@@ -106,13 +118,19 @@ def _tokenized(texts: list[str], tokenizer: Any) -> Mapping[str, Any]:
         )
     else:
         found = tokenizer(texts)
+    if is_array(found) and len(found.shape) == 2:
+        return {"input_ids": host(found)}
     if not isinstance(found, Mapping) or "input_ids" not in found:
-        raise ValueError("the tokenizer gives no mapping with input_ids")
+        raise ValueError(
+            "the tokenizer gives no mapping with input_ids, nor an array of ids, (texts, tokens)"
+        )
     return found
 
 
 def _ids(inputs: ModelInputs, wrapper: ModelWrapper) -> Given:
     """Token ids are explained where they are embedded."""
+    if not wrapper.backend.has_gradients:
+        return Given(inputs)  # integers are numbers there
     held = [x for x in inputs.leaves if is_array(x.value)]
     chosen = [x for x in held if isinstance(x.name, int)] or held
     ids = [x for x in held if x.name == "input_ids"] or chosen  # beside them are masks
@@ -122,7 +140,7 @@ def _ids(inputs: ModelInputs, wrapper: ModelWrapper) -> Given:
     if not layers:
         raise CutError(
             "the inputs hold integers alone, and the model has no embedding layer; give numbers "
-            "that are no ids as floats"
+            "that are no ids, such as pixels, as floats"
         )
     layer = next((n for n in layers if "word" in n or "token" in n or "wte" in n), layers[0])
     return Given(inputs, at=Cut(layer), why=(f"at the embeddings {layer!r} of token ids",))

@@ -217,7 +217,8 @@ class AttributionResult(ResultFields):
         versions, and fingerprints. `load_result` reads it without any framework.
 
         Args:
-            path: of the file; an older one is replaced once the new one is complete.
+            path: of the file, ending in .safetensors; an older one is replaced once the new one
+                is complete.
             model: the model or its wrapper, of whose weights, as they are now, a fingerprint is
                 kept; None: none is.
             inputs: whether what was explained is written too. A fingerprint is, in any case.
@@ -225,7 +226,8 @@ class AttributionResult(ResultFields):
         Raises:
             ImportError: where safetensors is not installed.
             FileNotFoundError: where the folder does not exist.
-            ValueError: for arrays of a type that cannot be saved.
+            ValueError: for arrays of a type that cannot be saved, and a name that ends as files
+                of another format do.
         """
         from trulens_core.results.fingerprints import of_weights  # only when asked for
         from trulens_core.results.writing import saved

@@ -25,6 +25,7 @@ from trulens_core.results.plain import own_code, plain
 
 FORMAT, VERSION = "trulens-result", 1
 KEY, HEADER, DIGEST = "format", "header", "digest"
+SUFFIX = ".safetensors"
 KIND = "attributions"
 """The kind of result that an `AttributionResult` is; the results of texts have their own."""
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultFields))
@@ -34,6 +35,7 @@ APART = ("inputs", "method_arrays", "fingerprints")
 
 def saved(result: ResultFields, path: str | Path, weights: Mapping[str, str], inputs: bool) -> None:
     """Write the file whole or not at all, see `AttributionResult.save`."""
+    check_suffix(path)
     arrays: list[Any] = []
     fields = {
         name: plain(without_classes(getattr(result, name)), arrays)
@@ -67,6 +69,17 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Sequence[Any]) ->
     metadata = {KEY: FORMAT, "version": str(VERSION), HEADER: text}
     metadata[DIGEST] = fingerprints.of_bytes(text.encode())
     _written(Path(path), stored, metadata)
+
+
+def check_suffix(path: str | Path) -> None:
+    """Refuses a name that says another format than the one that is written."""
+    path = Path(path)
+    if path.suffix not in ("", SUFFIX):
+        raise ValueError(
+            f"{path.name!r} says another format than safetensors, the only one that results are "
+            f"kept in: save to {path.with_suffix(SUFFIX).name!r}, and for others to_html(path) "
+            "writes a page, to_frame() makes a table, and plot() a figure with savefig(path)"
+        )
 
 
 def without_classes(value: Any) -> Any:

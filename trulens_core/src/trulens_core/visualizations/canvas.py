@@ -37,6 +37,9 @@ def canvas(size: tuple[float, float], fig: Any = None, ax: Any = None) -> Iterat
     new = pyplot.figure(figsize=(width, height), FigureClass=_picture())
     try:
         yield new
+        engine = new.get_layout_engine()
+        if engine is not None:  # the first pass leaves some words over the edge; drawing adds one
+            engine.execute(new)
     except BaseException:
         pyplot.close(new)
         raise

@@ -10,9 +10,9 @@ import numpy as np
 
 from trulens_core.results.upsampling import upsampled
 from trulens_core.visualizations.canvas import arranged
-from trulens_core.visualizations.image_panels import Map, bar, panel
+from trulens_core.visualizations.image_panels import Map, bar, heading, panel
 from trulens_core.visualizations.images import Array
-from trulens_core.visualizations.look import SMALL, limit
+from trulens_core.visualizations.look import limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,23 +42,21 @@ class Channels:
         """Draw them all."""
         arranged(figure.figure)
         n = len(self.titles)
-        rows = np.atleast_1d(figure.subfigures(n, 1)) if n > 1 else [figure]
-        for row, maps, said, x in zip(
-            rows, self.maps, self.titles, [None] * n if self.x is None else self.x, strict=True
-        ):
-            row.suptitle(said, fontsize=SMALL + 1, x=0.01, ha="left")
-            self._row(row, maps.astype("float64"), x)
+        every = figure.subplots(n, self.panels, squeeze=False)
+        images = [None] * n if self.x is None else self.x
+        for panels, maps, said, x in zip(every, self.maps, self.titles, images, strict=True):
+            heading(panels[0], said)
+            self._row(panels, maps.astype("float64"), x)
 
-    def _row(self, row: Any, maps: Array, x: Array | None) -> None:
+    def _row(self, panels: Any, maps: Array, x: Array | None) -> None:
         top = limit(maps, self.clip)
         clipped = bool(np.nanmax(np.abs(maps), initial=0.0) > top)
         order = np.argsort(-np.abs(np.nan_to_num(maps)).sum(axis=(1, 2)), kind="stable")
-        panels = np.atleast_1d(row.subplots(1, self.panels))
         if x is not None:
             panel(panels[0], x, "input")
         for axes, channel in zip(panels[x is not None :], order, strict=False):
             picture = _over(Map(maps[channel], top, clipped), x)
-            panel(axes, picture, f"channel {channel}, sum {maps[channel].sum():+.2g}")
+            panel(axes, picture, f"channel {channel}\nsum {maps[channel].sum():+.2g}")
         bar(Map(maps.reshape(len(maps), -1), top, clipped), panels[-1])
 
 

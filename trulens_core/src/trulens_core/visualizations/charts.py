@@ -28,7 +28,7 @@ def bars(axes: Any, values: Array, names: Sequence[str], most: int) -> None:
     numbers, labels, _ = strongest(values, names, most)
     places = np.arange(len(numbers))
     axes.barh(places, numbers, color=[sign_color(v) for v in numbers])
-    rows(axes, labels, [f"{v:+.2g}" for v in numbers])
+    rows(axes, labels, _said(numbers))
     axes.axvline(0, color="0.5", linewidth=0.8)
     axes.set_xlabel("attribution", fontsize=SMALL, color=GREY)
 
@@ -59,11 +59,17 @@ def waterfall(
     axes.barh(places, np.abs(numbers), left=left, color=colors)
     for place, level in enumerate(levels[1:-1]):
         axes.plot([level, level], [place - 0.4, place + 1.4], color="0.6", linewidth=0.8)
-    rows(axes, labels, [f"{v:+.2g}" for v in numbers])
+    rows(axes, labels, _said(numbers))
     for level in ends:
         axes.axvline(level, color="0.5", linewidth=0.8, linestyle=":")
     said = f"score, from {first:.3g} at the baseline to {last:.3g}"
     axes.set_xlabel(said, fontsize=SMALL, color=GREY)
+
+
+def _said(numbers: Sequence[float]) -> list[str]:
+    """Numbers beside bars; what is lost in the rounding of the largest is 0."""
+    least = 1e-12 * max((abs(v) for v in numbers), default=0.0)
+    return [f"{v:+.2g}" if not abs(v) <= least else "0" for v in numbers]
 
 
 def strongest(

@@ -142,7 +142,8 @@ def _grid(
     wide, high = image_panels.size_of(len(chosen), columns, height / width)
     wide += 0.6 * len(maps)
     narrowed = min(1.0, WIDEST / wide)
-    with canvas((wide, high * narrowed + 0.3), fig) as figure:
+    letters = int(min(wide, WIDEST) / columns / 0.095)  # that a column has room for
+    with canvas((wide, high * narrowed + 0.3 + 0.15 * len(chosen)), fig) as figure:
         arranged(figure.figure)
         if fig is None:
             said = "blue lowers, orange raises"
@@ -154,7 +155,7 @@ def _grid(
             panels = iter(every[i])
             if shown is not None:
                 axes = next(panels)
-                said = title(first, record, 50).replace(" · score", "\nscore")
+                said = title(first, record, 26 + letters).replace(" · ", "\n")
                 image_panels.panel(axes, shown[i], said)
             for axes, (name, found) in zip(panels, maps.items(), strict=True):
                 picture = found[i].colors() if shown is None else found[i].over(shown[i])
@@ -164,7 +165,7 @@ def _grid(
                 image_panels.bar(found[i], axes)
                 if i == 0:
                     # in one line, above the powers of ten of the bars
-                    axes.set_title(label(name, 24), fontsize=SMALL + 1, y=1.0, pad=12)
+                    axes.set_title(label(name, min(24, letters)), fontsize=SMALL + 1, y=1.0, pad=12)
     return figure
 
 

@@ -10,18 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.results.arrays import host
 from trulens_core.results.fields import ResultFields
 from trulens_core.results.parts import Part, parts
-from trulens_core.results.records import count, named, rows_of
+from trulens_core.results.records import count, rows_of
 from trulens_core.visualizations import image_panels
 from trulens_core.visualizations.charts import MOST_CHANNELS, strongest
 from trulens_core.visualizations.explorer_page import SCRIPT, STYLE
+from trulens_core.visualizations.image_html import panels_of, source
 from trulens_core.visualizations.images import Array
-from trulens_core.visualizations.look import check_clip, limit, sign_color
-from trulens_core.visualizations.pictures import encoded, replace_file
+from trulens_core.visualizations.look import (
+    check_clip,
+    feature_names,
+    limit,
+    sign_color,
+    title_at_length,
+)
+from trulens_core.visualizations.pictures import replace_file
 from trulens_core.visualizations.result_parts import kind_of
-from trulens_core.visualizations.result_plots import chosen_records, explained_image
+from trulens_core.visualizations.result_plots import chosen_records
 from trulens_core.visualizations.result_texts import Texts, texts
 from trulens_core.visualizations.text_escapes import in_html
 from trulens_core.visualizations.text_html import legend, without_card
@@ -82,7 +88,8 @@ class Explorer:
     def page(self, records: Sequence[int], n: int) -> str:
         """The whole page, in ASCII."""
         first = next(iter(self.results.values()))
-        head = in_html(str((first.method or {}).get("text", "attributions")))
+        name, _, how = str((first.method or {}).get("text", "attributions")).partition(": ")
+        head, how = in_html(name), f"<p>{in_html(how)}</p>" if how else ""
         rows = "".join(self._record(r, i) for i, r in enumerate(records))
         more = f"{n:,} {'records' if rows_of(first) is None else 'rows'}"
         if len(records) < n:
@@ -92,7 +99,7 @@ class Explorer:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{head}</title><style>{STYLE}</style></head><body><header><h1>{head}</h1>"
-            f'<p>{more}</p><nav><button id="back" aria-label="record before">&#8592;</button>'
+            f'{how}<p>{more}</p><nav><button id="back" aria-label="record before">&#8592;</button>'
             '<select id="chosen" aria-label="record"></select>'
             '<button id="on" aria-label="next record">&#8594;</button></nav></header>'
             f"<main>{rows}</main><footer>{self._legend()}"
@@ -113,7 +120,7 @@ class Explorer:
             for name, result in self.results.items()
         )
         first = next(iter(self.results.values()))
-        said = in_html(_title(first, record))
+        said = in_html(title_at_length(first, record))
         hidden = " hidden" if place else ""
         return f'<article aria-label="{said}"{hidden}><h2>{said}</h2><div>{columns}</div></article>'
 
@@ -139,23 +146,15 @@ class Explorer:
         return without_card(shown.lines)
 
     def _image(self, result: ResultFields, values: Array, record: int) -> str:
-        x = explained_image(result)
-        own = values[record : record + 1]
-        shown = None if x is None else image_panels.pictures_of(x[record : record + 1], None)
-        known = (result.method or {}).get("channel_axis")
-        axis = image_panels.map_axis(values, known)
-        (found,) = image_panels.maps_of(own, shown, axis, self.clip)
-        panels = [("attributions", found.colors())]
-        if shown is not None:
-            panels = [("input", shown[0]), ("overlay", found.over(shown[0])), *panels]
-        numbers = np.rint(np.clip(np.nan_to_num(found.values) / found.limit, -2, 2) * 16383)
+        found = panels_of(result, values, record, self.clip)
+        shown = found.shown
+        numbers = np.rint(np.clip(np.nan_to_num(shown.values) / shown.limit, -2, 2) * 16383)
         data = base64.b64encode(numbers.astype("<i2").tobytes()).decode()
-        height, width = found.values.shape
-        pictures = "".join(_picture(name, p, width < 160) for name, p in panels)
+        height, width = shown.values.shape
         return (
-            f'<div class="maps" data-values="{data}" data-limit="{found.limit:.6g}" '
-            f'data-width="{width}" data-height="{height}">{pictures}'
-            f"<p>full colour is &#177;{found.limit:.3g}</p></div>"
+            f'<div class="maps" data-values="{data}" data-limit="{shown.limit:.6g}" '
+            f'data-width="{width}" data-height="{height}">{found.figures()}'
+            f"<p>full colour is &#177;{shown.limit:.3g}</p></div>"
         )
 
 
@@ -167,19 +166,6 @@ def _kind(result: ResultFields, part: Part) -> str:
     return "text" if kind == "series" and part.values.shape[2] > MOST_CHANNELS else kind
 
 
-def _picture(name: str, picture: Array, small: bool) -> str:
-    style = ' class="small"' if small else ""
-    return (
-        f'<figure><img{style} alt="{name}" src="{_source(picture)}">'
-        f"<figcaption>{name}</figcaption></figure>"
-    )
-
-
-def _source(picture: Array) -> str:
-    pixels = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
-    return f"data:image/png;base64,{base64.b64encode(encoded(pixels, 'png')).decode('ascii')}"
-
-
 def _strips(values: Array, names: Sequence[Any] | None, clip: float) -> str:
     """A strip of colour for each channel of (steps, channels), from the first step to the last."""
     top = limit(values, clip)
@@ -187,7 +173,7 @@ def _strips(values: Array, names: Sequence[Any] | None, clip: float) -> str:
     known = [f"channel {i}" for i in range(len(found))] if names is None else [*map(str, names)]
     rows = "".join(
         f'<div class="row strip"><span class="name">{in_html(name)}</span>'
-        f'<img alt="{in_html(name)}" src="{_source(own[np.newaxis])}">'
+        f'<img alt="{in_html(name)}" src="{source(own[np.newaxis])}">'
         f"<span>{np.nansum(numbers):+.3g}</span></div>"
         for name, own, numbers in zip(known, found, values.T, strict=True)
     )
@@ -199,7 +185,7 @@ def _strips(values: Array, names: Sequence[Any] | None, clip: float) -> str:
 
 def _bars(values: Array, names: Sequence[Any] | None) -> str:
     """The strongest features, each a bar from the middle of its row."""
-    known = [str(i) for i in range(len(values))] if names is None else [str(n) for n in names]
+    known = feature_names(names, len(values))
     numbers, _, top = strongest(values, known, _MOST_BARS)
     labels = [known[i] for i in top]
     labels += [f"{len(values) - len(top)} others"] if len(numbers) > len(labels) else []
@@ -216,20 +202,3 @@ def _bars(values: Array, names: Sequence[Any] | None) -> str:
             f"<span>{value:+.3g}</span></div>"
         )
     return f'<div class="bars">{rows}</div>'
-
-
-def _title(result: ResultFields, place: int) -> str:
-    """A record's number, its class and its score, at any length: a page has room."""
-    name, record = named(result, place)
-    if record is None:
-        return name
-    words = [name]
-    if result.target is not None:
-        names = (result.names or {}).get("classes") or ()
-        number = int(host(result.target)[record])
-        known = -len(names) <= number < len(names)
-        words.append(str(names[number]) if known else f"class {number}")
-    if result.quantity is not None:
-        scores = np.atleast_1d(host(result.quantity)[record]).reshape(-1)
-        words.append("score " + ", ".join(f"{s:.4g}" for s in scores))
-    return " · ".join(words)

@@ -17,10 +17,9 @@ article>div{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,4
 section{background:#fff;color:#111;border:1px solid #bbb;border-radius:4px;padding:8px 12px;
 color-scheme:light}
 section figcaption,.maps p{color:#595959}
-.maps{display:flex;flex-wrap:wrap;gap:8px;align-items:flex-start}
-.maps p{flex-basis:100%}figure{margin:0;flex:1 1 120px;max-width:320px}
+.maps{display:grid;grid-template-columns:repeat(auto-fit,minmax(90px,1fr));gap:8px}
+.maps p{grid-column:1/-1}figure{margin:0;max-width:320px}
 img{width:100%;display:block;border:1px solid #bbb;cursor:crosshair}
-img.small{image-rendering:pixelated}
 .row{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr) 72px;gap:8px;
 align-items:center;font-size:13px}
 .row>:first-child,.row>:last-child{text-align:right}.row:hover{background:#f0f0f0}

@@ -16,8 +16,10 @@ from trulens_core.visualizations.colors import check_drawable, displayable, on_w
 from trulens_core.visualizations.images import Array, Images
 from trulens_core.visualizations.look import GREY, SMALL, limit, signed_map, size_map, title
 
-PANEL = 2.5
-"""The width of a panel, in inches."""
+PANEL, NARROWEST = 2.5, 1.5
+"""The width of a panel, in inches: of a few, and of many."""
+_COMFORTABLE = 10.5
+"""The width of a figure whose letters can be read on a page."""
 _LEAST, _MOST = 0.25, 1.6
 _COVER = 0.9
 """How much the strongest attributions cover of what they lie over."""
@@ -88,7 +90,7 @@ def pictures_of(x: Any, axis: int | None) -> Array:
 
 def size_of(rows: int, panels: int, ratio: float) -> tuple[float, float]:
     """The figure's size for rows of panels whose height is `ratio` of their width."""
-    width = min(PANEL, (WIDEST - 1.1) / panels)
+    width = min(PANEL, max(NARROWEST, (_COMFORTABLE - 1.1) / panels), (WIDEST - 1.1) / panels)
     height = width * min(max(ratio, _LEAST), _MOST)
     return panels * width + 1.1, max(1.6, rows * (height + 0.62) + 0.2)
 
@@ -99,26 +101,28 @@ def rows(
     records: Sequence[int],
     maps: Sequence[Map],
     x: Array | None,
-    heading: str = "",
 ) -> None:
-    """A row for each record: the image, its overlay, the map and its scale."""
+    """A row for each record, on one grid: the image, its overlay, the map and its scale."""
     arranged(figure.figure)
-    parts = np.atleast_1d(figure.subfigures(len(records), 1)) if len(records) > 1 else [figure]
-    if heading and len(records) == 1:
-        parts = [figure.subfigures(1, 1)]
-    for place, (part, record, shown) in enumerate(zip(parts, records, maps, strict=True)):
+    count = 1 if x is None else 3
+    every = figure.subplots(len(records), count, squeeze=False)
+    for place, (record, shown) in enumerate(zip(records, maps, strict=True)):
         panels = [("attributions", shown.colors())]
         if x is not None:
             image = x[place]
             panels = [("input", image), ("overlay", shown.over(image)), *panels]
-        said = title(result, record, 22 + 22 * len(panels))
-        part.suptitle(said, fontsize=SMALL + 1, x=0.01, ha="left")
-        every = np.atleast_1d(part.subplots(1, len(panels)))
-        for axes, (name, picture) in zip(every, panels, strict=True):
+        heading(every[place, 0], title(result, record, 22 + 22 * count))
+        for axes, (name, picture) in zip(every[place], panels, strict=True):
             panel(axes, picture, name)
-        bar(shown, every[-1])
-    if heading:
-        figure.suptitle(heading, fontsize=SMALL + 2)
+        bar(shown, every[place, -1])
+
+
+def heading(axes: Any, said: str) -> None:
+    """Words above a row that begin with its first panel, and move no panel aside."""
+    axes.set_title(" ", fontsize=SMALL + 1, loc="left")  # keeps a line free, as wide as nothing
+    at = (0, 6)  # points above the corner
+    own = axes.annotate(said, (0, 1), at, "axes fraction", "offset points", fontsize=SMALL + 1)
+    own.set_in_layout(False)
 
 
 def panel(axes: Any, picture: Array, name: str) -> None:

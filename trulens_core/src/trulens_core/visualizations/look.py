@@ -122,6 +122,52 @@ def title(result: ResultFields, place: int, room: int = 60) -> str:
     return " · ".join(words)
 
 
+def title_at_length(result: ResultFields, place: int) -> str:
+    """A record's number, its class and its score, at any length: a page has room."""
+    name, record = named(result, place)
+    if record is None:
+        return name
+    words = [name]
+    if result.target is not None:
+        names = (result.names or {}).get("classes") or ()
+        number = int(host(result.target)[record])
+        known = -len(names) <= number < len(names)
+        words.append(str(names[number]) if known else f"class {number}")
+    if result.quantity is not None:
+        scores = np.atleast_1d(host(result.quantity)[record]).reshape(-1)
+        words.append("score " + ", ".join(f"{s:.4g}" for s in scores))
+    return " · ".join(words)
+
+
+def title_of_all(result: ResultFields) -> str:
+    """What all records were explained for: their class, or how many of each."""
+    if result.target is None:
+        return ""
+    names = (result.names or {}).get("classes")
+    found, counts = np.unique(host(result.target), return_counts=True)
+    if len(found) == 1:
+        return f"{class_name(names, int(found[0]), 50)}, {len(host(result.target)):,} records"
+    shown = 2 if len(found) > 3 else 3
+    order = np.argsort(-counts, kind="stable")[:shown]
+    said = [f"{class_name(names, int(found[i]), 12)} ({counts[i]:,})" for i in order]
+    more = [f"{len(found) - shown:,} more"] if len(found) > shown else []
+    return f"each record's class: {', '.join([*said, *more])}"
+
+
+def feature_names(names: Sequence[Any] | None, n: int) -> list[str]:
+    """The features' names, or their numbers.
+
+    Example:
+        >>> feature_names(None, 2), feature_names(["age", "income"], 2)
+        (['feature 0', 'feature 1'], ['age', 'income'])
+    """
+    if names is None:
+        return [f"feature {i}" for i in range(n)]
+    if len(names) != n:
+        raise ValueError(f"names has {len(names)} names, but there are {n} features")
+    return [str(name) for name in names]
+
+
 def class_name(names: Sequence[Any] | None, number: int, room: int = LONGEST) -> str:
     """What a class is called, or its number.
 

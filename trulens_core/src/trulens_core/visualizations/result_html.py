@@ -12,11 +12,13 @@ import numpy as np
 from trulens_core.results.parts import Part, parts
 from trulens_core.results.records import rows_of
 from trulens_core.visualizations.colors import on_white
+from trulens_core.visualizations.image_html import panels_of
 from trulens_core.visualizations.images import Array, Images, as_array
-from trulens_core.visualizations.look import class_name
+from trulens_core.visualizations.look import class_name, title_at_length
 from trulens_core.visualizations.maps import AttributionMap
 from trulens_core.visualizations.pictures import as_pixels, encoded
 from trulens_core.visualizations.result_parts import kind_of, summed
+from trulens_core.visualizations.result_plots import explained_image
 from trulens_core.visualizations.text_colors import INK, QUIET, css, ground
 from trulens_core.visualizations.text_escapes import in_html
 from trulens_core.visualizations.text_html import CARD, legend, without_card
@@ -25,6 +27,7 @@ from trulens_core.visualizations.text_lines import Column, TextLine, Token
 if TYPE_CHECKING:
     from trulens_core.results import AttributionResult
 
+MOST_IMAGES = 3
 MOST_RECORDS, MOST_COLUMNS, MOST_POSITIONS = 8, 12, 400
 
 
@@ -32,7 +35,7 @@ def result_as_html(result: AttributionResult) -> str:
     """A fragment of HTML, in ASCII."""
     names = (result.names or {}).get("features")
     of = "record" if rows_of(result) is None else "row"
-    body = "".join(_heading(part) + _picture(part, names, of) for part in parts(result))
+    body = "".join(_heading(part) + _picture(result, part, names, of) for part in parts(result))
     return f'<div class="trulens-result" style="{CARD}">{_quality(result)}{body}</div>'
 
 
@@ -42,11 +45,13 @@ def _heading(part: Part) -> str:
     return f'<div style="color:{css(QUIET)};font-size:12px">{name}attributions {shape}</div>'
 
 
-def _picture(part: Part, names: Sequence[Any] | None, of: str) -> str:
+def _picture(result: AttributionResult, part: Part, names: Sequence[Any] | None, of: str) -> str:
     """The picture, or the reason why there is none: a notebook's output must not fail."""
     table = functools.partial(_table, names=names, of=of)
     strip = functools.partial(_strip, of=of)
-    draw: dict[str, Callable[[Array], str]] = {"table": table, "series": strip, "image": _image}
+    over = explained_image(result) is not None and rows_of(result) is None
+    image = functools.partial(_overlays, result) if over else _image
+    draw: dict[str, Callable[[Array], str]] = {"table": table, "series": strip, "image": image}
     try:
         if not part.values.size:
             return ""
@@ -93,7 +98,7 @@ def _table(values: Array, names: Sequence[Any] | None, of: str) -> str:
     strongest = np.argsort(-np.abs(np.nan_to_num(flat)).max(axis=0), kind="stable")
     kept = np.sort(strongest[:MOST_COLUMNS])
     known = names is not None and len(names) == flat.shape[1]
-    heads = [str(names[i]) if names is not None and known else f"[{i}]" for i in kept]
+    heads = [str(names[i]) if names is not None and known else f"feature {i}" for i in kept]
     cells = [_cell(of, head=True), *(_cell(head, head=True) for head in heads)]
     for record, row in enumerate(flat):
         line = TextLine((Column(tuple(Token("", float(v)) for v in row)),))
@@ -120,6 +125,20 @@ def _strip(values: Array, of: str) -> str:
         cells = tuple(Token(str(i), float(v)) for i, v in enumerate(row))
         lines.append(TextLine((Column(cells),), f"{of} {record}"))
     return without_card(lines) + legend()
+
+
+def _overlays(result: AttributionResult, values: Array) -> str:
+    """The first records' images, the attributions over them and their map, as `plot` has them."""
+    rows = []
+    style = f"margin:0;flex:1 1 120px;max-width:220px;color:{css(QUIET)};font-size:12px"
+    for record in range(min(len(values), MOST_IMAGES)):
+        found = panels_of(result, values, record, 99)
+        said = in_html(f"{title_at_length(result, record)} · full colour ±{found.shown.limit:.3g}")
+        figures = found.figures(style, widest=320)
+        rows.append(f'<div>{said}</div><div style="display:flex;gap:8px">{figures}</div>')
+    more = len(values) - len(rows)
+    left = f'<div style="color:{css(QUIET)};font-size:12px">{more} more records</div>'
+    return "".join(rows) + (left if more else "") + legend("of each record", strong=True)
 
 
 def _image(values: Array) -> str:

@@ -19,7 +19,15 @@ from trulens_core.visualizations.canvas import arranged, canvas
 from trulens_core.visualizations.channel_panels import Channels, channels_first
 from trulens_core.visualizations.charts import bars, series, waterfall
 from trulens_core.visualizations.images import COLOR_COUNTS, Array, as_array
-from trulens_core.visualizations.look import GREY, SMALL, check_clip, plain, title
+from trulens_core.visualizations.look import (
+    GREY,
+    SMALL,
+    check_clip,
+    feature_names,
+    plain,
+    title,
+    title_of_all,
+)
 from trulens_core.visualizations.result_parts import kind_of
 from trulens_core.visualizations.result_texts import Texts, texts
 from trulens_core.visualizations.text_outputs import TextPicture
@@ -110,10 +118,13 @@ def _paint(given: Any, found: Sequence[Part], drawn: Sequence[_Drawing], axes: b
     if len(drawn) == 1:
         drawn[0].on_figure(given)
         return
-    heights = [d.size[1] for d in drawn]
+    heights, widest = [d.size[1] for d in drawn], max(d.size[0] for d in drawn)
     rows = given.subfigures(len(drawn), squeeze=False, height_ratios=heights)[:, 0]
-    for part, each, row in zip(found, drawn, rows, strict=True):
-        row.suptitle(plain(part.name), fontsize=SMALL + 2)
+    for part, each, whole in zip(found, drawn, rows, strict=True):
+        own, rest = each.size[0], widest - each.size[0]
+        # what is narrower stands on the left, as wide as it is alone
+        row = whole.subfigures(1, 2, width_ratios=[own, rest])[0] if rest > 0 else whole
+        row.suptitle(plain(part.name), fontsize=SMALL + 2, weight="bold", x=0.01, ha="left")
         each.on_figure(row)
 
 
@@ -165,23 +176,27 @@ class _Plot:
 
     def _summary(self, values: Array, kind: str, x: Array | None) -> _Drawing:
         flat = values.reshape(len(values), -1)
-        labels = _feature_names(self.names, flat.shape[1])
+        labels = feature_names(self.names, flat.shape[1])
         most = self.c.most or 20
         given = None if x is None else summaries.check_values(x, flat, kind)
+        said = title_of_all(self.result)
         if kind == "dependence":
             feature = _feature(self.c.feature, labels)
             against = summaries.check_values(x, flat, kind)[:, feature]
 
             def draw(axes: Any) -> None:
                 summaries.dependence(axes, flat[:, feature], against, labels[feature])
+                axes.set_title(said, fontsize=SMALL + 1)
         elif kind == "global":
 
             def draw(axes: Any) -> None:
                 summaries.spread(axes, flat, labels, most)
+                axes.set_title(said, fontsize=SMALL + 1)
         else:
 
             def draw(axes: Any) -> None:
                 summaries.beeswarm(axes, flat, given, labels, most)
+                axes.set_title(said, fontsize=SMALL + 1)
 
         rows = 10 if kind == "dependence" else min(most, flat.shape[1] - 1) + 1
         return _Drawing((7.0, 0.32 * rows + 1.3), lambda figure: draw(figure.subplots()), draw)
@@ -193,7 +208,7 @@ class _Plot:
         rows = -(-len(self.chosen) // columns)
         flat = values.reshape(len(values), -1)
         most = self.c.most or (15 if rows == 1 else 8)
-        labels = [] if over_time else _feature_names(self.names, flat.shape[1])
+        labels = [] if over_time else feature_names(self.names, flat.shape[1])
         ends = _ends(self.result) if kind == "waterfall" else None
 
         def draw(axes: Any, record: int) -> None:
@@ -281,14 +296,6 @@ def chosen_records(
 def _columns(own: Array) -> Array:
     """One record as (steps, channels)."""
     return own.reshape(len(own), -1)
-
-
-def _feature_names(names: Sequence[str] | None, n: int) -> list[str]:
-    if names is None:
-        return [str(i) for i in range(n)]
-    if len(names) != n:
-        raise ValueError(f"names has {len(names)} names, but there are {n} features")
-    return [str(name) for name in names]
 
 
 __all__ = ["Choices", "TextPicture", "chosen_records", "plotted"]

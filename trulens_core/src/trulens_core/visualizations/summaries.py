@@ -61,6 +61,8 @@ def spread(axes: Any, values: Array, names: Sequence[str], most: int) -> None:
 def beeswarm(axes: Any, values: Array, x: Array | None, names: Sequence[str], most: int) -> None:
     """A dot for each record and feature, at its attribution, in the colour of the feature's value.
 
+    Of its sign, where values are not known.
+
     Args:
         axes: of matplotlib.
         values: (records, features).
@@ -73,7 +75,8 @@ def beeswarm(axes: Any, values: Array, x: Array | None, names: Sequence[str], mo
     for place, column in enumerate(shown.T):
         kept = chosen_dots(column)
         heights = place + 0.4 * heaped(column[kept])
-        colors: dict[str, Any] = {"color": GREY if place == len(order) else sign_color(1)}
+        of_sign = [sign_color(v) for v in column[kept]]
+        colors: dict[str, Any] = {"color": GREY if place == len(order) else of_sign}
         if x is not None and place < len(order):
             part = _part_of_range(x[:, order[place]])[kept]
             colors = {"c": part, "cmap": _VALUES, "vmin": 0.0, "vmax": 1.0}
