@@ -23,9 +23,11 @@ from trulens_core import (
     Marginal,
     ShapleyValues,
     Sobol,
+    explain_dataset,
     get_model_wrapper,
+    load_result,
 )
-from trulens_core.errors import DoiError
+from trulens_core.errors import DoiError, ResumeError
 
 
 def function(f):
@@ -159,3 +161,26 @@ def test_columns_of_numbers_in_another_order_are_refused():
     of = Ablation(function(lambda t: t["a"]), baseline=frame[["c", "b", "a"]][:1], qoi=lambda y: y)
     with pytest.raises(DoiError, match=r"give them in this order, as table\[x.columns\]"):
         of.explain(frame)
+
+
+def test_a_run_over_a_table(mixed, tmp_path):
+    """Rows are told apart by all of their columns, and results are kept, saved and shown."""
+    table, pipeline = mixed
+    of = ShapleyValues(
+        function(pipeline.predict_proba), samples=4, baseline=Marginal(table[:50]), qoi=1
+    )
+    x = table[:10]
+    run = explain_dataset(of, x, tmp_path / "run.zarr", batch_size=4)
+    wanted = of.explain(x)
+    np.testing.assert_array_equal(run[:].attributions, wanted.attributions.to_numpy())
+    assert {name for name, _ in run.summary().top(6)} == set(table.columns)
+    other = x.assign(job=x["job"].to_numpy()[::-1])
+    with pytest.raises(ResumeError, match="the records 0 to 3 of the data are not those"):
+        explain_dataset(of, other, tmp_path / "run.zarr", batch_size=4)
+    wanted.save(tmp_path / "kept.safetensors")
+    kept = load_result(tmp_path / "kept.safetensors")
+    np.testing.assert_array_equal(np.asarray(kept.attributions), wanted.attributions.to_numpy())
+    assert kept.names["features"] == list(table.columns)
+    wanted.to_html(tmp_path / "shown.html")
+    assert "since" in (tmp_path / "shown.html").read_text()
+    wanted.plot()
