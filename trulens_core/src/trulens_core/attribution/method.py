@@ -293,7 +293,7 @@ class AttributionMethod(ABC):
             >>> from trulens_core.testing import small_model
             >>> model, x = small_model()
             >>> Saliency(model, qoi=0).asking(1).question().qoi
-            ClassQoI(1)
+            InternalChannelQoI(1)
         """
         new = copy.copy(self)
         new._asked = dataclasses.replace(self.question(), qoi=as_qoi(qoi))
