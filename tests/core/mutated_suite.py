@@ -19,7 +19,7 @@ from trulens_core.testing.conformance import Conformance, Harness
 from trulens_core.testing.plugin import Reference
 from trulens_core.testing.reference import ReferenceWrapper
 
-MUTANTS = runpy.run_path(str(Path(__file__).with_name("mutants.py")))
+MUTANTS = runpy.run_path(str(Path(__file__).with_name("mutants") / "every.py"))
 DEFECTS, SOUND = MUTANTS["DEFECTS"], MUTANTS["Defect"]
 TORCH = Path(__file__).parents[1] / "torch" / "test_conformance_torch.py"
 WHOLE = os.environ.get("TRULENS_MUTATED_WHOLE")

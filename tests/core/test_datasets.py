@@ -10,6 +10,7 @@ import pytest
 import zarr
 
 from trulens_core import (
+    Ablation,
     ClassQoI,
     InputAttribution,
     IntegratedGradients,
@@ -20,9 +21,11 @@ from trulens_core import (
     ResultFileError,
     ResumeError,
     Saliency,
+    Segments,
     TrulensError,
     TrulensWarning,
     explain_dataset,
+    get_backend,
     get_model_wrapper,
     open_run,
 )
@@ -665,3 +668,101 @@ def test_sums_over_the_records_or_twice(out, axes):
     model, x = small_model()
     with pytest.raises(ValueError, match="0 is that of records"):
         explain_dataset(InputAttribution(model, qoi=0), x, out, keep=Keep(sum=axes))
+
+
+# -- numbers for each record -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda: method(baseline=records(8, seed=3)),
+        lambda: Ablation(MODEL, Segments.of(np.tile(np.arange(5), (8, 1)) // 2), qoi=1),
+        lambda: Saliency(MODEL, qoi=LambdaQoI(lambda y: y[:, 0] * get_backend(y).xp.asarray(ROWS))),
+    ],
+    ids=["baseline", "segments", "a quantity of the caller's"],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_rows_for_the_records_of_a_batch_are_refused(out, options, stream):
+    """Every batch would have taken them for its own."""
+    of = options()
+    size = {} if stream else {"batch_size": 8}
+    with pytest.raises(ValueError, match="numbers for each record of a batch"):
+        explain_dataset(of, batches() if stream else records(), out, **size)
+    assert not list(out.glob("attributions/*"))
+    run = explain_dataset(of, records()[:8], out, batch_size=8)  # one batch
+    assert np.array_equal(run[:].attributions, of.attributions(records()[:8]))
+
+
+ROWS = np.arange(1.0, 9.0)
+Y = np.arange(N) % 3
+PAIRS = {"inputs": lambda b: b[0], "y": lambda b: b[1]}
+
+
+def pairs(y=Y, size=8):
+    return [(records()[i : i + size], y[i : i + size]) for i in range(0, N, size)]
+
+
+def test_the_classes_of_the_data_are_explained(out):
+    run = explain_dataset(method(), pairs(), out, shard=16, **PAIRS)
+    wanted = [method(qoi=ClassQoI(y)).explain(x) for x, y in pairs()]
+    assert np.array_equal(run[:].attributions, np.concatenate([r.attributions for r in wanted]))
+    assert np.array_equal(run[:].quantity, np.concatenate([r.quantity for r in wanted]))
+    assert np.array_equal(run[:].target, Y)
+    some = run[[4, 11, 30]]
+    assert some.replay(MODEL, records()[[4, 11, 30]])
+    assert not some.replay(MODEL, records()[[4, 11, 30]], qoi=ClassQoI([0, 0, 0]))
+    assert some.qoi == "<the class of each record by y=>"
+    assert sorted(run.summary("target").classes) == [0, 1, 2]
+    again = explain_dataset(method(qoi=0), pairs(), out, **PAIRS)  # which is not used
+    assert again.done == N
+
+
+def test_other_classes_of_the_data_are_refused(out):
+    explain_dataset(method(), pairs(), out, shard=16, **PAIRS)
+    with pytest.raises(ResumeError, match="the records 0 to 7 of the data are not those"):
+        explain_dataset(method(), pairs(1 - Y % 2), out, **PAIRS)
+    with pytest.raises(ResumeError, match="its qoi was <the class of each record by y=> and is"):
+        explain_dataset(method(), pairs(), out, inputs=PAIRS["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "said"),
+    [
+        (lambda b: b[1][:2], ValueError, r"the classes of y= are \(2,\) for 8 records"),
+        (lambda b: b[1] / 2, ValueError, "the classes of y= are float64; they must be integers"),
+        (lambda b: b[1] + 1, IndexError, "class 3"),
+    ],
+)
+def test_classes_of_the_data_that_are_none(out, y, error, said):
+    with pytest.raises(error, match=said):
+        explain_dataset(method(), pairs(), out, inputs=PAIRS["inputs"], y=y)
+
+
+def test_a_record_that_fails_takes_no_class_of_another(out):
+    """Record by record, each with its own class."""
+
+    def fragile(z):
+        if np.max(z.data[:, 0]) > 1.0:
+            raise RuntimeError("too large")
+        return z * 0.0
+
+    x = records()
+    run = explain_dataset(method(baseline=fragile), pairs(), out, max_failures=N, **PAIRS)
+    assert [f.record for f in run.failures] == list(np.flatnonzero(x[:, 0] > 1.0))
+    good = np.flatnonzero(x[:, 0] <= 1.0)
+    wanted = method(qoi=ClassQoI(Y[good])).explain(x[good])
+    assert np.allclose(run[good].attributions, wanted.attributions, rtol=1e-12)
+
+
+def test_files_with_classes_of_their_own(out):
+    def loader(i):
+        if i == 4:
+            raise OSError("not there")
+        return records()[i], Y[i]
+
+    options = {"loader": loader, "batch_size": 8, "max_failures": 1}
+    run = explain_dataset(method(), list(range(20)), out, **options, **PAIRS)
+    good = np.delete(np.arange(20), 4)
+    wanted = method(qoi=ClassQoI(Y[good])).explain(records()[good])
+    assert np.allclose(run[good].attributions, wanted.attributions, rtol=1e-12)

@@ -19,6 +19,7 @@ from trulens_core import (
     GradCAM,
     Infidelity,
     Insertion,
+    IntegratedGradients,
     Localization,
     Metric,
     Monotonicity,
@@ -361,12 +362,23 @@ def test_evaluate_takes_what_there_is():
     assert len({line.get_linestyle() for line in lines}) == 4
 
 
+def test_evaluate_takes_names_as_explain_does():
+    model, x = small_model()
+    found = evaluate(["ig", "Saliency"], model, x, [0, 1], metrics=[Deletion(model, qoi=0)])
+    assert list(found.scores) == ["ig", "Saliency", "random"]
+    kinds = [IntegratedGradients, Saliency]
+    same = evaluate(kinds, model, x, [0, 1], metrics=[Deletion(model, qoi=0)])
+    for name, kind in zip(("ig", "Saliency"), kinds, strict=True):
+        a, b = found.scores[name]["Deletion"], same.scores[kind.__name__]["Deletion"]
+        assert np.array_equal(a.values, b.values)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda m, x: evaluate([], m, x), "nothing to judge"),
         (lambda m, x: evaluate({"random": x}, m, x), "choose others"),
-        (lambda m, x: evaluate("saliency", m, x), "is a name"),
+        (lambda m, x: evaluate("salience", m, x), "it must be 'ig', .* or a class of a method"),
         (lambda m, x: evaluate(x, m, x, [0, 1], qoi=0), "not both"),
         (lambda m, x: evaluate(x, m, x, metrics=["Deletion"]), "such as"),
         (lambda m, x: Deletion(m).score(x), "give these too"),

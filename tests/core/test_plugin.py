@@ -17,7 +17,7 @@ from trulens_core.testing.plugin import suite
 
 SUITE = Path(__file__).with_name("mutated_suite.py")
 HARNESSES = Path(__file__).with_name("mutant_harnesses.py")
-DEFECTS = runpy.run_path(str(SUITE.with_name("mutants.py")))["DEFECTS"]
+DEFECTS = runpy.run_path(str(SUITE.with_name("mutants") / "every.py"))["DEFECTS"]
 FRAMEWORKS = "reference", "torch"
 DUTIES = """
 evaluation mode · eval restored · hooks removed, also after errors · order replace, tap, capture ·
@@ -27,7 +27,8 @@ not repeated · weights of points · dtype kept · float64 sums · device kept �
 gradients None where unconnected · total derivative of several layers · quantities in order ·
 per-record arrays of a quantity · seeds equal to other backends' · `through` pulls · caller's code
 not kept · buffers restored · errors named · gradients of sums over rows · ties go to the first ·
-containers in order · weights read at every call · arguments of every call · both sides of a layer
+containers in order · weights read at every call · arguments of every call · both sides of a layer ·
+masks applied to the right segment
 """
 
 

@@ -13,10 +13,11 @@ import dataclasses
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import optree
 
-Unflatten = Callable[[list[Any]], Any]
+from trulens_core import tables
+from trulens_core.tables import Unflatten as Unflatten
+
 TreeFlatten = Callable[[Any], tuple[Sequence[Any], Any, Unflatten]]
 """A framework's own flatten: leaves, a hashable description of the structure, its inverse.
 
@@ -76,39 +77,10 @@ def _only(leaves: list[Any]) -> Any:
     return leaves[0]
 
 
-class _Table:
-    """Makes tables of numbers with some columns, as pandas has them."""
-
-    def __init__(self, kind: type, columns: Any, index: Any) -> None:
-        self._kind, self._columns, self._index = kind, columns, index
-
-    def __call__(self, new: list[Any]) -> Any:
-        """A table of an array with these columns; tensors and other arrays as they are.
-
-        As many rows have the names of the rows that were given: pandas puts rows together by these.
-        """
-        values = new[0]
-        fits = isinstance(values, np.ndarray) and values.shape[1:] == (len(self._columns),)
-        if not fits:
-            return values
-        index = self._index if len(values) == len(self._index) else None
-        return self._kind(np.asarray(values), index=index, columns=self._columns)
-
-
 def numbers_of_table(value: Any) -> Any:
     """The array of a pandas DataFrame of numbers; None for everything else."""
-    found = _table(value)
-    return None if found is None else found[0][0]
-
-
-def _table(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
-    """A pandas DataFrame of numbers as an array; what has other columns stays a leaf."""
-    kind = type(value)
-    named = kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
-    if not named or any(getattr(t, "kind", "O") not in "fiub" for t in value.dtypes):
-        return None
-    key = kind, tuple(value.columns), tuple(map(str, value.dtypes))
-    return [value.to_numpy()], key, _Table(kind, value.columns, value.index)
+    found = tables.opened(value)
+    return None if found is None or found[0][0].dtype.hasobject else found[0][0]
 
 
 def _opened(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
@@ -119,7 +91,7 @@ def _opened(value: Any) -> tuple[Sequence[Any], Any, Unflatten] | None:
     if isinstance(value, tuple) and hasattr(kind, "_make"):
         return value, kind, kind._make
     if not isinstance(value, Mapping):
-        return _table(value)
+        return tables.opened(value)
     names = list(value.keys())
     put = _filled if isinstance(value, MutableMapping) else _made
     return [value[n] for n in names], (kind, *names), lambda new: put(value, names, new)

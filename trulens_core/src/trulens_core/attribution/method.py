@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import operator
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal, Never, TypedDict, final
+from typing import Any, Literal, Never, Self, TypedDict, final
 
 from trulens_core.attribution import habits, remarks
 from trulens_core.attribution.costs import Cost, Enough, Watch, sizes, waiting
@@ -25,6 +26,7 @@ from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.conversion import CallerKind
 from trulens_core.models.functions import refuse_gradients
+from trulens_core.quantities import as_qoi
 from trulens_core.results import AttributionResult
 from trulens_core.results.about import about
 from trulens_core.results.from_answers import Assembly
@@ -275,6 +277,27 @@ class AttributionMethod(ABC):
                 asked = dataclasses.replace(asked, contract=self.contract)
             self._asked = asked
         return self._asked
+
+    @final
+    def asking(self, qoi: Any) -> Self:
+        """The same method, which explains another quantity.
+
+        Args:
+            qoi: a quantity of interest or its short form.
+
+        Returns:
+            A copy, which shares the model.
+
+        Example:
+            >>> from trulens_core import Saliency
+            >>> from trulens_core.testing import small_model
+            >>> model, x = small_model()
+            >>> Saliency(model, qoi=0).asking(1).question().qoi
+            InternalChannelQoI(1)
+        """
+        new = copy.copy(self)
+        new._asked = dataclasses.replace(self.question(), qoi=as_qoi(qoi))
+        return new
 
     def _check_without_gradients(self) -> None:
         for name in ("return_grads", "contract", "rules"):

@@ -55,19 +55,18 @@ class Checks:
         )
 
 
-def check_rows(qoi: QoI, n_records: int | None, batch_size: int | None) -> None:
+def check_rows(qoi: QoI, batch_size: int | None) -> None:
     """Refuse a quantity with numbers for each record, which every batch would take for its own.
 
     Raises:
-        ValueError: for one, but where all records are one batch.
+        ValueError: for one.
     """
-    whole = n_records is not None and batch_size is not None and n_records <= batch_size
     rows = {
         int(d.value.shape[0]) for d in qoi.with_n_records(batch_size or -1).data() if d.per_record
     } - {1}
-    if rows and not whole:
+    if rows:
         raise ValueError(
             f"the quantity has {max(rows)} values, one for each record of a call, and a run has "
-            "many calls; choose it by what the batch has, such as qoi='predicted', or explain "
-            "each class in a run of its own"
+            "many calls; choose it by what the batch has: y=lambda batch: batch[1] for the "
+            "classes that the data says, or qoi='predicted'"
         )

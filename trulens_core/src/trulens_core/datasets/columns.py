@@ -75,7 +75,7 @@ def taken_apart(result: ResultFields) -> tuple[dict[str, Any], dict[str, Array]]
         axis = axis_of(result, field) if field in _AT_SOURCE else 0
         for i, x in enumerate(held):
             name = field if len(held) == 1 else f"{field}.{i}"
-            columns[name] = _storable(np.moveaxis(host(x), axis, 0))
+            columns[name] = _storable(np.moveaxis(host(x), axis, 0) if axis else host(x))
     return structures, columns
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trulens_core.attribution.method import AttributionMethod
+from trulens_core.datasets import classes
 from trulens_core.datasets.columns import Column, field_of
 from trulens_core.datasets.keep import Keep
 from trulens_core.datasets.work import Told
@@ -47,19 +48,25 @@ class Identity:
 
     @staticmethod
     def of(
-        method: AttributionMethod, keep: Keep, records: int | None, batch_size: int | None
+        method: AttributionMethod,
+        keep: Keep,
+        records: int | None,
+        batch_size: int | None,
+        of_data: bool,
     ) -> Identity:
-        """That of a run which is about to begin."""
+        """That of a run which is about to begin; `of_data`: whether the data says the classes."""
         question = method.question()
         parts, code = {}, []
         for field in dataclasses.fields(question):
             if field.name != "wrapper":
                 arrays: list[Any] = []
                 data = plain(getattr(question, field.name), arrays)
+                if field.name == "qoi" and of_data:
+                    data, arrays = classes.OF_DATA, []
                 held = [fingerprints.of_array("", host(x)) for x in arrays]
                 text = json.dumps(data, sort_keys=True)
                 parts[field.name] = [worded(data), fingerprints.together([text, *held])]
-                code += own_code(data)
+                code += [] if data is classes.OF_DATA else own_code(data)
         weights = fingerprints.of_weights(method.model)
         how = json.loads(json.dumps(dataclasses.asdict(keep)))
         return Identity(type(method).__name__, parts, weights, how, records, batch_size, code)

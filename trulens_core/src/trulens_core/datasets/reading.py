@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.datasets import manifest
+from trulens_core.datasets import classes, manifest
 from trulens_core.datasets.blocks import Block
 from trulens_core.datasets.columns import field_of, put_together
 from trulens_core.datasets.header import Header
@@ -266,11 +266,14 @@ class Run:
 
     def _result(self, columns: dict[str, Array]) -> AttributionResult:
         header = self._header
+        method, arrays = self.method, self._method_arrays
+        if classes.are_left_out(method) and "target" in columns:
+            method, arrays = classes.put_in(method, arrays, columns["target"])
         others = {
-            "method": field_of(header.method, []),
+            "method": method,
             "names": field_of(header.names, []),
             "qoi": header.qoi,
-            "method_arrays": self._method_arrays,
+            "method_arrays": arrays,
             "fingerprints": {"weights": dict(header.identity.weights), "inputs": None},
         }
         return put_together(header.structures, columns, others)

@@ -29,6 +29,7 @@ class Records(NamedTuple):
         inputs: of those that could be read; None where none could.
         size: how many there are, with those that could not.
         places: which of them could be read.
+        classes: those that are explained, of each of those that could; None: what the method says.
         marks: what else is known of each of those that could, by name: "id", "label".
         failed: the others, by their number in the data.
         print: the fingerprint of the inputs.
@@ -37,6 +38,7 @@ class Records(NamedTuple):
     inputs: ModelInputs | None
     size: int
     places: Array
+    classes: Array | None
     marks: Mapping[str, Array]
     failed: tuple[Failure, ...]
     print: str
@@ -49,6 +51,7 @@ class Reading:
     inputs: Callable[[Any], Any] | None = None
     ids: Callable[[Any], Any] | None = None
     labels: Callable[[Any], Any] | None = None
+    y: Callable[[Any], Any] | None = None
     loader: Callable[[Any], Any] | None = None
     tolerant: bool = False
 
@@ -59,8 +62,11 @@ class Reading:
         marks = {"id": self.ids, "label": self.labels}
         told = {k: _marks(k, f(raw), size) for k, f in marks.items() if f is not None}
         known = fingerprints.of_inputs(inputs) or ""
+        classes = None if self.y is None else _marks("class", self.y(raw), size)
+        if classes is not None:
+            known = fingerprints.together([known, fingerprints.of_array("y", classes)])
         del first
-        return Records(inputs, size, np.arange(size), told, (), known)
+        return Records(inputs, size, np.arange(size), classes, told, (), known)
 
     def items(self, items: Sequence[Any], first: int) -> Records:
         """The records of some items, each loaded by itself."""
@@ -78,7 +84,7 @@ class Reading:
         names = [str(item) for item in items]
         if not loaded:
             known = fingerprints.together(names)
-            return Records(None, len(items), np.array([], int), {}, tuple(failed), known)
+            return Records(None, len(items), np.array([], int), None, {}, tuple(failed), known)
         found = self.batch(_stacked(loaded), first)
         return found._replace(
             size=len(items),
@@ -106,14 +112,18 @@ def said(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
+_MANY = {"id": "ids", "label": "labels", "class": "the classes of y="}
+
+
 def _marks(name: str, given: Any, size: int) -> Array:
     found = host(given)
     if found.shape != (size,):
-        raise ValueError(f"{name}s are {found.shape} for {size} records; give one for each")
+        raise ValueError(f"{_MANY[name]} are {found.shape} for {size} records; give one for each")
     if found.dtype.kind in "iu":
         return found.astype("int64")
-    if name == "label":
-        raise ValueError(f"labels are {found.dtype}; they must be integers, those of the classes")
+    if name != "id":
+        many = _MANY[name]
+        raise ValueError(f"{many} are {found.dtype}; they must be integers, those of the classes")
     return np.array([str(x) for x in found], object)
 
 
@@ -124,11 +134,13 @@ def _stacked(loaded: list[Any]) -> Any:
     return flat[0].unflatten([np.stack([host(x) for x in each]) for each in leaves])
 
 
-def part(records: Records, i: int) -> Records:
-    """One of the records that could be read, by itself."""
+def part(records: Records, i: int, j: int) -> Records:
+    """The records i to j of those that could be read, by themselves."""
     assert records.inputs is not None
     inputs = records.inputs.map_tensors(
-        lambda leaf: leaf.value[i : i + 1] if leaf.role == BATCHED else leaf.value
+        lambda leaf: leaf.value[i:j] if leaf.role == BATCHED else leaf.value
     )
-    marks = {k: v[i : i + 1] for k, v in records.marks.items()}
-    return records._replace(inputs=inputs, places=records.places[i : i + 1], marks=marks)
+    marks = {k: v[i:j] for k, v in records.marks.items()}
+    classes = None if records.classes is None else records.classes[i:j]
+    places = records.places[i:j]
+    return records._replace(inputs=inputs, places=places, classes=classes, marks=marks)

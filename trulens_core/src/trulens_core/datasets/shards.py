@@ -33,6 +33,7 @@ class Assembly:
     def __init__(self, columns: Sequence[Column], shard: int, mine: Callable[[int], bool]) -> None:
         self._columns, self._shard, self._mine = columns, shard, mine
         self._held: dict[int, list[Explained]] = {}
+        self._count: dict[int, int] = {}
 
     def add(self, found: Explained) -> Iterator[Full]:
         """Take a batch; the shards that it makes full."""
@@ -41,18 +42,17 @@ class Assembly:
         for number in range(found.first // size, -(-(found.first + found.size) // size)):
             if self._mine(number):
                 self._held.setdefault(number, []).append(found)
-                if self._count(number) == size:
+                a, b = self._range(number, found)
+                self._count[number] = self._count.get(number, 0) + b - a
+                if self._count[number] == size:
                     yield self._full(number, size)
 
     def rest(self, n: int) -> Iterator[Full]:
         """The shard that the end of the data, after n records, makes full."""
         for number in sorted(self._held):
             missing = min(n - number * self._shard, self._shard)
-            if self._count(number) == missing:
+            if self._count[number] == missing:
                 yield self._full(number, missing)
-
-    def _count(self, number: int) -> int:
-        return sum(b - a for a, b in (self._range(number, e) for e in self._held[number]))
 
     def _range(self, number: int, found: Explained) -> tuple[int, int]:
         """Which of a shard's records a batch has."""
@@ -62,6 +62,7 @@ class Assembly:
 
     def _full(self, number: int, n: int) -> Full:
         parts = sorted(self._held.pop(number), key=lambda e: e.first)
+        del self._count[number]
         rows = {c.name: c.empty(n) for c in self._columns}
         start = number * self._shard
         for found in parts:

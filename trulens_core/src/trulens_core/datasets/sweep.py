@@ -37,6 +37,7 @@ def explain_dataset(  # noqa: PLR0913 - keyword options, of which a call has few
     inputs: Callable[[Any], Any] | None = None,
     ids: Callable[[Any], Any] | None = None,
     labels: Callable[[Any], Any] | None = None,
+    y: Callable[[Any], Any] | None = None,
     loader: Callable[[Any], Any] | None = None,
     batch_size: int | None = None,
     keep: Keep | None = None,
@@ -67,6 +68,8 @@ def explain_dataset(  # noqa: PLR0913 - keyword options, of which a call has few
             arguments. None: the batch itself.
         ids: of a batch what its records are called, strings or integers. Files have their paths.
         labels: of a batch the classes of its records, integers; summaries go by them.
+        y: of a batch the classes that are explained, integers, one for each record; the quantity
+            that the method was made with is then not used. None: that quantity.
         loader: gives one record, an array without an axis of records or a tree of them, for an
             item of `data`.
         batch_size: of data that gives any rows; 32 where it is not said.
@@ -87,7 +90,8 @@ def explain_dataset(  # noqa: PLR0913 - keyword options, of which a call has few
     Raises:
         ResumeError: where what is there was begun with another model, method or data.
         ResultFileError: where `out` is no run, or damaged.
-        ValueError: for a quantity that has numbers for the records of one batch.
+        ValueError: for a method that has numbers for the records of one batch: classes in its
+            quantity, a row of its baseline or segments for each.
         OSError: where the disk is full; what was written stays, and the same call goes on.
         ImportError: where zarr is not installed.
 
@@ -106,10 +110,13 @@ def explain_dataset(  # noqa: PLR0913 - keyword options, of which a call has few
     if shard is not None:
         positive_int(shard, "shard")
     tolerant = max_failures > 0
-    source = as_source(data, Reading(inputs, ids, labels, loader, tolerant), batch_size)
-    work = Work(method, keep or Keep(), tolerant)
-    identity = Identity.of(work.method, keep or Keep(), source.n_records, source.batch_size)
-    check_rows(work.method.question().qoi, source.n_records, source.batch_size)
+    source = as_source(data, Reading(inputs, ids, labels, y, loader, tolerant), batch_size)
+    whole = source.n_records is not None and source.n_records <= (source.batch_size or 0)
+    work = Work(method, keep or Keep(), tolerant, whole)
+    sizes = source.n_records, source.batch_size
+    identity = Identity.of(work.method, keep or Keep(), *sizes, of_data=y is not None)
+    if y is None and not whole:
+        check_rows(work.method.question().qoi, source.batch_size)
     path = Path(out)
     with Store(path, rank, identity) as store:
         sweep = Sweep(source, store, identity, (rank, world_size), shard, max_failures)

@@ -10,11 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trulens_core.attribution.method import AttributionMethod
+from trulens_core.datasets import classes
 from trulens_core.datasets.columns import taken_apart
 from trulens_core.datasets.keep import Keep
 from trulens_core.datasets.records import Failure, Records, part, said
 from trulens_core.datasets.sources import Batch
+from trulens_core.quantities import ClassQoI
+from trulens_core.results import AttributionResult
 from trulens_core.results.arrays import Array
+from trulens_core.results.plain import own_code, plain
 
 Said = tuple[type[Warning], str]
 
@@ -67,10 +71,14 @@ class Work:
         method: or what makes it, at first use.
         keep: how much is kept.
         tolerant: whether a record that fails is listed.
+        whole: whether all records are one batch.
     """
 
-    def __init__(self, method: AttributionMethod | Factory, keep: Keep, tolerant: bool) -> None:
+    def __init__(
+        self, method: AttributionMethod | Factory, keep: Keep, tolerant: bool, whole: bool
+    ) -> None:
         self._given, self._keep, self._tolerant = method, keep, tolerant
+        self._tried = whole
         self._made: AttributionMethod | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,28 +114,68 @@ class Work:
         if records.inputs is None:
             return [], []
         try:
-            return [self._one(records)], []
+            found = self._one(records)
         except Exception as error:
             if not self._tolerant:
                 last = batch.first + batch.size - 1
                 error.add_note(f"these were the records {batch.first} to {last} of the data")
                 raise
+            return self._each(batch, records)
+        if not self._tried and len(records.places) > 1:
+            self._check_rows(records)
+        return [found], []
+
+    def _each(
+        self, batch: Batch, records: Records
+    ) -> tuple[list[tuple[Array, Told, dict[str, Array]]], list[Failure]]:
         found, failed = [], []
         for i, place in enumerate(records.places):
             try:
-                found.append(self._one(part(records, i)))
+                found.append(self._one(part(records, i, i + 1)))
             except Exception as error:  # noqa: BLE001 - listed, whatever it is
                 failed.append(Failure(batch.first + int(place), said(error)))
         return found, failed
 
     def _one(self, records: Records) -> tuple[Array, Told, dict[str, Array]]:
-        result = self.method.explain(records.inputs)
+        result = self._explain(records)
         structures, whole = taken_apart(result)
         shapes = {n: self._keep.shape(x.shape[1:]) for n, x in whole.items()}
         names = {k: v for k, v in (result.names or {}).items() if k != "tokens"}
-        parts = (result.method, tuple(result.method_arrays), names or None, result.qoi)
+        method, qoi = result.method, result.qoi
+        if records.classes is not None and method is not None:
+            method, qoi = classes.left_out(method), classes.WORDS
+        parts = (method, tuple(result.method_arrays), names or None, qoi)
         columns = {**self._keep.of(whole), **records.marks}
         return records.places, Told(structures, shapes, *parts), columns
+
+    def _explain(self, records: Records) -> AttributionResult:
+        own = records.classes
+        method = self.method if own is None else self.method.asking(ClassQoI(own))
+        return method.explain(records.inputs)
+
+    def _check_rows(self, records: Records) -> None:
+        """Explain the first batch without its last record, where the method holds arrays or code.
+
+        What has a row for each record of a batch, such as a baseline, fits no other number of
+        records, and every batch would have taken its rows for its own.
+        """
+        self._tried = True
+        question = self.method.question()
+        held: list[Any] = []
+        data = [plain(p, held) for p in (question.doi, question.statistic, question.qoi)]
+        if not held and not own_code(data):
+            return
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._explain(part(records, 0, len(records.places) - 1))
+        except Exception as error:
+            raise ValueError(
+                "the method explains the first batch, but not without its last record: it has "
+                "numbers for each record of a batch, such as a baseline or segments, which every "
+                "batch would take for its own; give one for all records, or a function of the "
+                f"value: {said(error)}"
+            ) from error
 
 
 def as_method(given: AttributionMethod | Factory) -> AttributionMethod:

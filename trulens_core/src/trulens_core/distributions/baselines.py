@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trulens_core import tables
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.points import Records
 from trulens_core.distributions.quadrature import positive_int
@@ -175,7 +176,20 @@ def by_record(given: Any) -> bool:
     return not callable(given) or bool(getattr(given, "by_record", False))
 
 
+def check_columns(given: Any, records: Records) -> None:
+    """Raise where a table gives the columns of the records in another order."""
+    own = tables.columns_given(given)
+    for part in records.inputs.structure.parts:
+        wanted = tables.columns_of(part.key)
+        if own is not None and wanted is not None and own != wanted and set(own) == set(wanted):
+            raise DoiError(
+                f"the columns of baseline or data are {list(own)} and those of the records "
+                f"{list(wanted)}; give them in this order, as table[x.columns] does"
+            )
+
+
 def _like(part: Any, z: Tensor, records: Records) -> Tensor:
+    check_columns(part, records)
     backend = records.backend
     xp, shape = backend.xp, tuple(z.shape)
     if part is None or isinstance(part, numbers.Real):
@@ -220,6 +234,8 @@ def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
         array = array.astype("float64")
     found = array.dtype if hasattr(part, "dtype") else type(part).__name__
     message = f"baseline is {found}; give a number, an array of numbers or a function"
+    if getattr(z.dtype, "hasobject", False):  # a table with columns that are no numbers
+        return backend.from_numpy(np.asarray(part, object))
     if array.dtype.kind in "OSUTMm":  # anything is an array of objects
         raise DoiError(message)
     try:

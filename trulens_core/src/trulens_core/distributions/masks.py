@@ -24,6 +24,7 @@ from trulens_core.distributions.placements import (
 )
 from trulens_core.distributions.points import LazyPoints, Parts, Records
 from trulens_core.distributions.replacements import Replacement, replacement
+from trulens_core.errors import DoiError
 from trulens_core.inputs import ModelInputs
 from trulens_core.segments import Regions, Segments, resolved
 from trulens_core.segments.several import without
@@ -165,6 +166,7 @@ class MaskDoi(DoI):
         backend = records.backend
         put = replacement(self._baseline, records, self.design.random, self.seed)
         plan = self._masking(records, put)
+        _check_soft(plan)
         columns, made = zip(*plan.regions, strict=True), _Ahead(plan)
         places: list[Placement] = [
             placement(own, plan.kind_of, z, backend)
@@ -230,6 +232,16 @@ class MaskDoi(DoI):
         if not any(s.any() for s in still):
             return regions
         return [without(own, [s[r] for s in still]) for r, own in enumerate(regions)]
+
+
+def _check_soft(plan: Masking) -> None:
+    """Raise where masks would blend what are no numbers."""
+    objects = any(getattr(z.dtype, "hasobject", False) for z in plan.like)
+    if objects and any(masks(0, 1).dtype.kind != "b" for masks in plan.kinds):
+        raise DoiError(
+            "these masks blend the records with their baseline, and columns of strings cannot be "
+            "blended; Ablation, ShapleyValues, KernelSHAP and LIME keep or replace them whole"
+        )
 
 
 def _equal(a: Array, b: Array) -> Array:

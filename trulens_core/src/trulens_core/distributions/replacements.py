@@ -10,7 +10,7 @@ import numpy as np
 
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.base import asked
-from trulens_core.distributions.baselines import Baselines, Source, resolved
+from trulens_core.distributions.baselines import Baselines, Source, check_columns, resolved
 from trulens_core.distributions.designs import Array, Uniforms
 from trulens_core.distributions.marginal import Marginal
 from trulens_core.distributions.points import Records
@@ -84,7 +84,7 @@ class _Every(Replacement):
 
     def range(self) -> list[tuple[Array, Array]]:
         host = [self._backend.to_numpy(t) for t in self._stacked]
-        return [(a.min(axis=0), a.max(axis=0)) for a in host]
+        return [_other(a) if a.dtype.hasobject else (a.min(axis=0), a.max(axis=0)) for a in host]
 
 
 class _Drawn(_Every):
@@ -137,6 +137,14 @@ def replacement(given: Any, records: Records, random: bool, seed: int) -> Replac
     return _One(_one(given, records), backend)
 
 
+def _other(rows: Array) -> tuple[Array, Array]:
+    """The first row of objects, which have no order, and of each place another one if there is."""
+    first, other = rows[0], rows[0].copy()
+    for row in rows[1:]:
+        other = np.where(row != first, row, other)
+    return first, other
+
+
 def _one(given: Any, records: Records) -> list[Tensor]:
     if callable(given) and not records.backend.is_tensor(given):
         given = asked(given, records.z, records)
@@ -150,6 +158,7 @@ def _rows(source: Source, records: Records) -> list[Tensor]:
     parts: Sequence[Any] = source.parts * (len(records.z) if len(source.parts) == 1 else 1)
     found = []
     for part, z in zip(parts, records.z, strict=True):
+        check_columns(part, records)
         t = part if backend.is_tensor(part) else _tensor(part, z, backend.from_numpy)
         found.append(backend.xp.expand_dims(backend.cast(t, z), axis=1))
     return found
@@ -157,6 +166,8 @@ def _rows(source: Source, records: Records) -> list[Tensor]:
 
 def _tensor(part: Any, z: Tensor, made: Callable[..., Tensor]) -> Tensor:
     array = np.asarray(part)
+    if getattr(z.dtype, "hasobject", False):
+        return made(array.astype(object))
     if array.dtype.kind not in "biuf":
         raise DoiError(f"data is {array.dtype}; give numbers")
     return made(array.astype("float64") if array.dtype.kind in "biu" else array, like=z)

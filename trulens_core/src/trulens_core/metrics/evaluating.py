@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.attribution.method import AttributionMethod
+from trulens_core.attribution.names import named
 from trulens_core.inputs import ModelInputs
 from trulens_core.metrics.agreements import agreement
 from trulens_core.metrics.complexity import Sparseness
@@ -55,7 +56,8 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
 
     Args:
         methods: a method, which explains the quantity that it was made with; a class of methods,
-            which is made with this model and quantity; a function of the model's arguments; a
+            which is made with this model and quantity, or its name, as `explain` takes it: "ig",
+            "saliency", "smoothgrad", "input x gradient"; a function of the model's arguments; a
             result, or an array of attributions; or a list of them, or a mapping from names.
         model: a model of any framework, or its wrapper.
         x: the records: an array or tensor, a list of the model's arguments, or a `ModelInputs`.
@@ -99,8 +101,8 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
     value = _value(wrapper, inputs, doi_cut)
     axis = None if value.ndim != 4 else wrapper.channel_axis(at)
     options = {"qoi": of, "qoi_cut": qoi_cut}
-    named = {n: _made(m, wrapper, options) for n, m in _named(methods).items()}
-    judged = {n: Explained.read(m, inputs).fitted(value, axis) for n, m in named.items()}
+    made = {n: _made(m, wrapper, options) for n, m in _named(methods).items()}
+    judged = {n: Explained.read(m, inputs).fitted(value, axis) for n, m in made.items()}
     guesses = _guesses(value, axis, inputs, seed) if baselines else {}
     if metrics is None:
         common = {"baseline": baseline, "doi_cut": doi_cut, "seed": seed, **options}
@@ -137,7 +139,7 @@ def _named(methods: Any) -> dict[str, Any]:
         listed = list(methods) if isinstance(methods, list | tuple) else [methods]
         given = {}
         for m in listed:
-            name = getattr(m, "__name__", type(m).__name__)
+            name = m if isinstance(m, str) else getattr(m, "__name__", type(m).__name__)
             same = sum(n == name or n.startswith(f"{name} ") for n in given)
             given[f"{name} {same + 1}" if same else name] = m
     taken = [n for n in (RANDOM, EDGES) if n in given]
@@ -151,11 +153,11 @@ def _named(methods: Any) -> dict[str, Any]:
 
 
 def _made(given: Any, wrapper: ModelWrapper, options: dict[str, Any]) -> Any:
+    if isinstance(given, str):
+        given = named(given)
     if isinstance(given, type) and issubclass(given, AttributionMethod):
         kind: Any = given
         return kind(wrapper, **options)
-    if isinstance(given, str):
-        raise ValueError(f"{given!r} is a name; give the method itself, such as Saliency")
     return given
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, Tap, Tensor
-from trulens_core.errors import UnsupportedModelError
+from trulens_core.errors import DoiError, UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.models.wrapper import ModelWrapper
 from trulens_core.passes import Layer, Pass
@@ -17,10 +17,14 @@ from trulens_core.plugins import LoadedBackend, Values
 from trulens_core.slices import Cut
 
 _KINDS = "fiub"
+_ZERO = (
+    "the records hold what are no numbers, and these have no zero: give baseline= a row of such "
+    "values, as table.iloc[:1] is, or Marginal(table)"
+)
 
 
 class FunctionBackend(Backend):
-    """NumPy, forward only. Every real number may be masked, integers included."""
+    """NumPy, forward only. Every real number may be masked, integers and objects included."""
 
     name: ClassVar[str] = "function"
     xp = np
@@ -33,22 +37,24 @@ class FunctionBackend(Backend):
         return np.array(x)
 
     def from_numpy(self, a: np.ndarray[Any, Any], like: Tensor | None = None) -> Tensor:
-        if a.dtype.kind not in _KINDS:
+        if a.dtype.kind not in _KINDS + "O":
             raise TypeError(
-                f"has dtype {a.dtype}; numbers are explained: encode what is none inside the "
-                "function, or before it"
+                f"has dtype {a.dtype}; give strings and the like as objects, x.astype(object), or "
+                "a DataFrame"
             )
         floats = like is not None and a.dtype.kind == "f" and like.dtype.kind == "f"
         return a.astype(like.dtype, copy=False) if like is not None and floats else a
 
     def varies(self, x: Tensor) -> bool:
-        return x.dtype.kind in "fiu"
+        return x.dtype.kind in "fiuO"
 
     def cast(self, x: Tensor, like: Tensor) -> Tensor:
         """Nothing is cast to integers: 0.5 in the place of a count is 0.5."""
         return x if like.dtype.kind != "f" else x.astype(like.dtype, copy=False)
 
     def filled(self, like: Tensor, value: float) -> Tensor:
+        if like.dtype.hasobject:
+            raise DoiError(_ZERO)
         whole = like.dtype.kind in "iu" and float(value).is_integer()
         dtype = like.dtype if whole or like.dtype.kind == "f" else "float64"
         return np.full(like.shape, value, dtype)
@@ -80,7 +86,8 @@ BACKEND = FunctionBackend()
 class FunctionWrapper(ModelWrapper):
     """A function of arrays, which has an input and an output and no layers.
 
-    It is given what the caller gives: arrays, or a pandas DataFrame with the same columns. Lists,
+    It is given what the caller gives: arrays, or a pandas DataFrame with the same columns and types
+    of columns, of strings and categories too, which are kept or replaced whole. Lists,
     numbers of one axis, integers and truth values that it returns are taken as arrays.
     """
 

@@ -6,13 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trulens_core.attribution import (
-    AttributionMethod,
-    InputAttribution,
-    IntegratedGradients,
-    Saliency,
-    SmoothGrad,
-)
+from trulens_core.attribution import AttributionMethod, IntegratedGradients
+from trulens_core.attribution.names import name_of, named
 from trulens_core.errors import TrulensError
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.perturbation import KernelSHAP, ShapleyValues
@@ -22,14 +17,6 @@ from trulens_core.results import AttributionResult
 from trulens_core.results.arrays import is_array
 from trulens_core.slices import Cut, LogitCut, target_cut
 
-METHODS: dict[str, type[AttributionMethod]] = {
-    "ig": IntegratedGradients,
-    "integrated gradients": IntegratedGradients,
-    "saliency": Saliency,
-    "smoothgrad": SmoothGrad,
-    "input x gradient": InputAttribution,
-}
-"""The methods that need nothing but a model, by the names that `explain` takes."""
 _MOST_EXACT = 12
 """Features whose coalitions are all tried, 2^12 rows for each record."""
 
@@ -99,8 +86,7 @@ def explain(
         parts |= {"doi_cut": given.at, "contract": -1}
     made = kind(wrapper, **{**parts, **options})
     result = made.explain(given.inputs)
-    name = next((n for n, k in METHODS.items() if k is kind and len(n) > 2), kind.__name__)
-    why = ", ".join([name, what, *given.why, *_baseline(kind, options)])
+    why = ", ".join([name_of(kind), what, *given.why, *_baseline(kind, options)])
     names = {**given.names, **_classes(wrapper)}
     found = dataclasses.replace(result, method={**(result.method or {}), "why": why})
     return found.named(**names) if names else found
@@ -114,13 +100,7 @@ def _is_pipeline(model: Any) -> bool:
 def _kind(method: str | type[AttributionMethod]) -> type[AttributionMethod]:
     if isinstance(method, type) and issubclass(method, AttributionMethod):
         return method
-    name = "ig" if method == "auto" else str(method).lower()
-    if name not in METHODS:
-        raise ValueError(
-            f"method is {method!r}; it must be 'auto', {', '.join(map(repr, METHODS))}, or a class "
-            "of a method"
-        )
-    return METHODS[name]
+    return named("ig" if method == "auto" else str(method), "'auto', ")
 
 
 def _without_gradients(given: Given) -> type[AttributionMethod]:

@@ -28,7 +28,7 @@ from trulens_core.datasets.sweep import explain_dataset
 from trulens_core.errors import SpecError
 
 _KEYS = ("method", "model", "data", "out", "options")
-_CODE = ("inputs", "ids", "labels", "loader")
+_CODE = ("inputs", "ids", "labels", "y", "loader")
 _PLAIN = (
     *("batch_size", "shard", "max_failures", "prefetch", "progress", "engine"),
     *("rank", "world_size"),

@@ -34,7 +34,7 @@ def about(
     kind = type(wrapper.model)
     method = {
         "name": name,
-        "text": _text(name, parts),
+        "text": in_words(name, parts),
         "model": f"{kind.__module__}.{kind.__qualname__}",
         "backend": wrapper.backend.name,
         "channel_axis": wrapper.channel_axis(question.source),
@@ -56,7 +56,8 @@ def about(
     }
 
 
-def _text(name: str, parts: dict[str, Any]) -> str:
+def in_words(name: str, parts: dict[str, Any]) -> str:
+    """A method with its parts, which are plain data, in words."""
     words = [f"from {_place(parts['source'])} to {_place(parts['target'])}"]
     words += [f"{k}={worded(parts[k])}" for k in ("qoi", "doi", "statistic")]
     return f"{name}: {', '.join(words)}"

@@ -35,7 +35,6 @@ APART = ("inputs", "method_arrays", "fingerprints")
 
 def saved(result: ResultFields, path: str | Path, weights: Mapping[str, str], inputs: bool) -> None:
     """Write the file whole or not at all, see `AttributionResult.save`."""
-    check_suffix(path)
     arrays: list[Any] = []
     fields = {
         name: plain(without_classes(getattr(result, name)), arrays)
@@ -63,6 +62,7 @@ def saved(result: ResultFields, path: str | Path, weights: Mapping[str, str], in
 
 def write(path: str | Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
     """Write a header of JSON, and the arrays that it numbers, whole or not at all."""
+    check_suffix(path)
     stored = {array_name(i): _storable(host(x)) for i, x in enumerate(arrays)}
     digests = {name: fingerprints.of_array(name, x) for name, x in stored.items()}
     text = json.dumps({**header, "arrays": digests}, allow_nan=False)

@@ -35,6 +35,7 @@ from trulens_core.testing.conformance.places import Places as Places
 from trulens_core.testing.conformance.quantities import Quantities as Quantities
 from trulens_core.testing.conformance.results import Results as Results
 from trulens_core.testing.conformance.rules import Rules as Rules
+from trulens_core.testing.conformance.runs import Runs as Runs
 from trulens_core.testing.conformance.state import NoTrace as NoTrace
 from trulens_core.testing.conformance.statistics import Statistics as Statistics
 from trulens_core.testing.conformance.through import Through as Through
@@ -58,6 +59,7 @@ class Conformance(
     Metrics,
     Results,
     Kept,
+    Runs,
     NoTrace,
     OwnLayers,
     Rules,
