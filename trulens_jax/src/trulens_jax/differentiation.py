@@ -13,6 +13,7 @@ import numpy as np
 from trulens_core.backends import Gradients, Tap
 from trulens_core.errors import QoiError
 from trulens_jax import _compat
+from trulens_jax.half import halved, scaled
 from trulens_jax.jaxprs import dependencies
 from trulens_jax.recorder import Recorder, minus_zeros
 
@@ -102,8 +103,10 @@ def differentiate(
     quantities, pull, seen = jax.vjp(lambda e: step([], e), minus_zeros(step.eps), has_aux=True)
     n = len(quantities)
 
+    half = halved(step.closed.jaxpr)
+
     def back(cotangents: list[Any]) -> list[Any]:
-        found = pull(cotangents)[0]
+        found = scaled(pull, cotangents) if half else pull(cotangents)[0]
         return found if each is None else each(found)
 
     if n == 1:

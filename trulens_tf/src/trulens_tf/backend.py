@@ -21,9 +21,10 @@ from trulens_core.backends import (
     StepArguments,
     Tap,
     Want,
+    half,
 )
 from trulens_core.errors import NotDifferentiableError
-from trulens_tf import namespace, rows
+from trulens_tf import halved, namespace, rows
 from trulens_tf.blocks import TracedBlock, of_rows
 from trulens_tf.compiling import Compiled
 from trulens_tf.halves import TwoGraphs
@@ -197,8 +198,19 @@ class TensorFlowBackend(Backend):
             # a graph does not say in which order: one after the other, so that few are held
             done = [g for gs in found[-1:] for g in gs if g is not None] if each is not list else []
             with tf.control_dependencies(done):
-                found.append(each(self.pulled([q], leaves)))
+                found.append(each(self._derived(q, leaves)))
         return Gradients(quantities, leaves, found)
+
+    def _derived(self, q: tf.Tensor, leaves: list[tf.Tensor]) -> list[tf.Tensor | None]:
+        """The gradients of a quantity in a graph; of float16, by passes with several factors."""
+        known = halved.between(q, leaves)
+        if known is None:
+            return self.pulled([q], leaves)
+
+        def derived(factor: float) -> list[tf.Tensor | None]:
+            return self.pulled([q], leaves, [tf.fill(tf.shape(q), tf.cast(factor, q.dtype))])
+
+        return half.scaled(derived, known, self)
 
     def _by_tape(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import inspect
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -15,7 +14,6 @@ from torch import nn
 
 from trulens_core.backends import Tap
 from trulens_core.cache import StepCache
-from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.owners import Rows
 from trulens_core.inputs.structure import STATIC
@@ -26,7 +24,7 @@ from trulens_core.passes.scores import probabilities
 from trulens_core.passes.trace import Trace
 from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
-from trulens_torch import arguments, state
+from trulens_torch import arguments, runners, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
 from trulens_torch.graph_kept import KEEPING
@@ -78,15 +76,16 @@ class TorchModelWrapper(ModelWrapper):
         layers: Given | None = None,
         rows: Rows | None = None,
     ) -> None:
-        runner = _runner(model, layers)
+        runner = runners.runner(model, layers)
         if device is not None:
-            _check_device(device)
+            runners.check_device(device)
             runner.to(device)
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.force_eval, self.rows = force_eval, rows
         self._runner = unwrapped(runner)
         self._layers = Layers(self._runner, self._owner)
-        self.parameters = _parameters(getattr(self._runner, "function", self._runner.forward))
+        called = getattr(self._runner, "function", self._runner.forward)
+        self.parameters = runners.parameters(called)
         self._skip_prefix = skip_prefix
         self._graphs = Graphs() if graphs else None
         self._revisions = Revisions()
@@ -278,6 +277,10 @@ class TorchModelWrapper(ModelWrapper):
                 raise
             raise ValueError(str(error)) from error  # an exported program's guard of its shapes
 
+    def whole(self, inputs: ModelInputs) -> Any:
+        self._unhook()
+        return self._runner(*inputs.args, **inputs.kwargs)
+
     def ruled(
         self,
         inputs: ModelInputs,
@@ -351,48 +354,3 @@ class TorchModelWrapper(ModelWrapper):
 
 _SQUASHING = nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Sigmoid, nn.LogSigmoid, nn.Hardsigmoid
 """Modules that give probabilities, or their logarithms."""
-
-
-def _runner(model: Any, layers: Given | None) -> nn.Module:
-    """What is called: the model, or a module that calls a function."""
-    if isinstance(model, nn.Module):
-        if layers is not None:
-            raise TypeError("layers= names the modules of a function; an nn.Module tells its own")
-        return model
-    if isinstance(model, torch.export.ExportedProgram):
-        raise UnsupportedModelError(
-            "an ExportedProgram is no model yet: give program.module(), to explain inputs, or "
-            "torch.export.unflatten(program), which has layers to cut at"
-        )
-    if isinstance(model, type) or not callable(model):
-        raise UnsupportedModelError(
-            f"a PyTorch model is an nn.Module or a function, found {type(model).__name__}"
-            + ("; pass an instance of the class" if isinstance(model, type) else "")
-        )
-    return FunctionModel(model, layers)
-
-
-def _check_device(device: Any) -> None:
-    """Raise, before the model is moved, for a device that cannot hold it."""
-    try:
-        found = torch.empty(0, device=device)
-    except Exception as error:
-        raise ValueError(
-            f"device={device!r} cannot be used here: {error}; name another, or leave device= out "
-            "to keep the model where it is"
-        ) from error
-    if found.is_meta:
-        raise ValueError(
-            f"device={device!r} holds no values, and the model's weights would be lost; name a "
-            "real one, or leave device= out to keep the model where it is"
-        )
-
-
-def _parameters(called: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of its positional parameters."""
-    try:
-        parameters = inspect.signature(called).parameters.values()
-    except (TypeError, ValueError):  # scripted
-        return ()
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(p.name for p in parameters if p.kind in positional)

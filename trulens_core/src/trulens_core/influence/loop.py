@@ -8,6 +8,7 @@ with the number of points, unless single points' gradients are asked for.
 
 from __future__ import annotations
 
+from trulens_core.influence import plain_calls
 from trulens_core.influence.division import Division
 from trulens_core.influence.forward_group import ForwardGroup
 from trulens_core.influence.order import check_apart
@@ -49,6 +50,8 @@ def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> lis
             continue
         first = part.last
     division.verdict.settled = True
+    if len(found) == 1:
+        plain_calls.keep(question, inputs, request, division.verdict)
     return found
 
 

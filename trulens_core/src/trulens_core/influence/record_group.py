@@ -17,6 +17,7 @@ from trulens_core.influence.blocks import in_blocks, weights_type
 from trulens_core.influence.collecting import Collected
 from trulens_core.influence.dependent_layers import check_independent
 from trulens_core.influence.division import Part
+from trulens_core.influence.judging import judged
 from trulens_core.influence.order import check_order, known_order
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer, Question, Request
@@ -387,14 +388,7 @@ class RecordGroup:
 
     def _judged(self, total: list[list[Tensor]]) -> tuple[list[int], bool]:
         """The records whose gradients are not finite, and whether all gradients are zero."""
-        backend, xp = self._backend, self._backend.xp
+        backend = self._backend
         if self._question.wrapper.keeps_graph and backend.traces:
             return [], False  # there may be no numbers yet
-        sizes = [(g, backend.magnitude(g)) for gs in total for g in gs if math.prod(g.shape)]
-        bad: set[int] = set()
-        for g in [g for g, size in sizes if not math.isfinite(size)]:
-            axes = tuple(range(1, len(g.shape)))
-            finite = backend.to_numpy(xp.all(xp.isfinite(g), axis=axes))
-            bad |= {int(i) for i in np.flatnonzero(~finite)}
-        zero = bool(sizes) and all(size == 0 for _, size in sizes)
-        return sorted(i for i in bad if i < self._last - self._first), zero
+        return judged(total, self._last - self._first, backend)

@@ -97,6 +97,17 @@ class CutModel(ABC):
             want: the cuts whose values are returned, in this order.
         """
 
+    def runs_whole(self) -> bool:
+        """Whether `whole` is implemented: where tensors are evaluated as they come."""
+        return type(self).whole is not CutModel.whole
+
+    def whole(self, inputs: ModelInputs) -> Any:
+        """What the model itself gives for its own arguments, with no cut inside; inside `opened`.
+
+        Its graph goes back to the tensors among them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no call of the whole: {inputs!r}")
+
     def serves_rules(self) -> bool:
         """Whether `ruled` is implemented for this model."""
         return type(self).ruled is not CutModel.ruled

@@ -129,6 +129,11 @@ class QoI(ABC):
         """The names in `arrays` of what is not None."""
         return tuple([name for name in self.arrays if getattr(self, name) is not None])
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be evaluated as it is, with no array to be made a tensor first."""
+        return not self.data()
+
     def data(self) -> list[Datum]:
         """The arrays, in a fixed order."""
         found = []

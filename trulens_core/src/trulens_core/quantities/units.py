@@ -89,6 +89,10 @@ class InternalChannelQoI(QoI):
         axis, xp = self._axis(len(y.shape)), backend.xp
         total = None
         for channel in self.channels:
+            if type(channel) is int:
+                q = self._aggregated(y[(*(slice(None),) * axis, channel)], xp)
+                total = q if total is None else total + q
+                continue
             known = backend.is_tensor(channel)
             c = channel if known else backend.from_numpy(np.asarray(channel, "int32"), like=y)
             index = xp.reshape(backend.places(c, y, axis, "channel"), (1,))
@@ -124,6 +128,10 @@ class InternalChannelQoI(QoI):
                 "an axis of channels (axis 0 is that of the records)"
             )
         return axis % rank
+
+    @property
+    def is_ready(self) -> bool:
+        return not self._given() and all([type(c) is int for c in self.channels])
 
     def data(self) -> list[Datum]:
         channels = [np.asarray(c, "int32") if isinstance(c, int) else c for c in self.channels]
