@@ -56,7 +56,11 @@ def test_a_table_has_the_names_of_its_columns():
 class Forest:
     """As scikit-learn's models are: no framework's, and not to be called."""
 
+    columns = ()
+
     def predict_proba(self, x):
+        self.columns = tuple(getattr(x, "columns", ()))
+        x = np.asarray(x)
         p = 1 / (1 + np.exp(x[:, 1] - 2 * x[:, 0]))
         return np.stack([1 - p, p], 1)
 
@@ -64,13 +68,15 @@ class Forest:
 def test_a_function_has_shapley_values_of_its_table():
     with pytest.raises(NoBackendError, match=r"model\.predict_proba, backend=\"function\""):
         explain(Forest(), X)
-    wrapper = get_model_wrapper(Forest().predict_proba, backend="function")
+    forest = Forest()
+    wrapper = get_model_wrapper(forest.predict_proba, backend="function")
     table = pandas.DataFrame(X, columns=["age", "income", "b", "c", "d"])
     found = explain(wrapper, table).named(classes=["no", "yes"])
     assert found.method["why"].startswith("ShapleyValues, of the class predicted, from a baseline")
     assert found.names["features"][:2] == ["age", "income"]
+    assert forest.columns == ("age", "income", "b", "c", "d")
     np.testing.assert_array_equal(found.target, Forest().predict_proba(X).argmax(1))
-    assert np.abs(found.residual).max() < 1e-6
+    assert np.abs(found.residual).max() < 1e-12
     wide = np.tile(X, 3)
     assert explain(wrapper, wide, samples=90).method["name"] == "KernelSHAP"
     assert explain(wrapper, (X * 4).astype(int)).attributions.shape == X.shape

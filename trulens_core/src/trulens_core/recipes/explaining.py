@@ -14,7 +14,6 @@ from trulens_core.perturbation import KernelSHAP, ShapleyValues
 from trulens_core.quantities import PredictedClassQoI, RegressionQoI
 from trulens_core.recipes.given import Given, read, read_pictures
 from trulens_core.results import AttributionResult
-from trulens_core.results.arrays import is_array
 from trulens_core.slices import Cut, LogitCut, target_cut
 
 _MOST_EXACT = 12
@@ -105,7 +104,7 @@ def _kind(method: str | type[AttributionMethod]) -> type[AttributionMethod]:
 
 def _without_gradients(given: Given) -> type[AttributionMethod]:
     """What fits a function: Shapley values of a table's features."""
-    shapes = [tuple(x.value.shape) for x in given.inputs.leaves if is_array(x.value)]
+    shapes = [tuple(getattr(x, "shape", ())) for x in given.inputs.args]
     if len(shapes) != 1 or len(shapes[0]) != 2:
         raise ValueError(
             "the model has no gradients, and what it is given is no table, so no method is chosen: "

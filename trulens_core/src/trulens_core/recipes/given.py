@@ -41,7 +41,10 @@ def read(x: Any, wrapper: ModelWrapper, tokenizer: Any) -> Given:
     if _are_texts(x):
         return _texts([x] if isinstance(x, str) else list(x), wrapper, tokenizer)
     if hasattr(x, "columns") and hasattr(x, "to_numpy"):
-        return _table(x)
+        given = _table(x)
+        # a function is called with the columns that it was fitted to
+        own = dataclasses.replace(given, inputs=ModelInputs([x]))
+        return given if wrapper.backend.has_gradients else own
     if isinstance(x, ModelInputs):
         inputs = x
     elif isinstance(x, Mapping):
