@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,6 +47,7 @@ class Masking:
         kind_of: of each record, the place of its masks among the kinds.
         copies: how many points each mask has: with what takes the place of removed segments.
         like: the value, a list of tensors (b, …).
+        shared: whether all records are known to have the same regions.
     """
 
     regions: tuple[Record, ...]
@@ -54,6 +55,7 @@ class Masking:
     kind_of: Array
     copies: int
     like: list[Tensor]
+    shared: bool = False
 
     def masks(self, i: int, j: int) -> list[Array]:
         """Of each kind the masks i to j; what it does not have keeps everything."""
@@ -167,13 +169,16 @@ class MaskDoi(DoI):
         put = replacement(self._baseline, records, self.design.random, self.seed)
         plan = self._masking(records, put)
         _check_soft(plan)
-        columns, made = zip(*plan.regions, strict=True), _Ahead(plan)
+        each_own = plan.regions[:1] if plan.shared else plan.regions
+        columns, made = zip(*each_own, strict=True), _Ahead(plan)
         places: list[Placement] = [
             placement(own, plan.kind_of, z, backend)
             for own, z in zip(columns, records.z, strict=True)
         ]
 
-        def parts(i: int, j: int) -> tuple[list[Tensor], list[Function], list[Array]]:
+        def parts(
+            i: int, j: int, bases: Callable[..., list[Any]]
+        ) -> tuple[list[Any], list[Function], list[Array]]:
             """What takes the place of removed segments, and how points are made with it."""
             first, last = i // plan.copies, (j - 1) // plan.copies + 1
             masks = made(first, last)
@@ -182,17 +187,17 @@ class MaskDoi(DoI):
                 masks = [m[at] for m in masks]
             draws = plan.draws(i, j) if put.drawn else None
             functions, numbers = zip(*[p.laid_out(masks) for p in places], strict=True)
-            return put.values(i, j, draws), list(functions), list(numbers)
+            return bases(i, j, draws), list(functions), list(numbers)
 
         def stack(i: int, j: int) -> list[Tensor]:
-            each = zip(records.z, *parts(i, j), places, strict=True)
+            each = zip(records.z, *parts(i, j, put.values), places, strict=True)
             return [
                 backend.pure(f)(z, base, backend.from_numpy(m, like=z), *p.held)
                 for z, base, f, m, p in each
             ]
 
         def given(i: int, j: int) -> Parts:
-            bases, functions, numbers = parts(i, j)
+            bases, functions, numbers = parts(i, j, put.held)
             held = [[base, *p.held] for base, p in zip(bases, places, strict=True)]
             return Parts(Masked(tuple(functions)), held, numbers)
 
@@ -212,13 +217,16 @@ class MaskDoi(DoI):
         if self._drops:
             regions = self._moved(regions, records, put)
         made: dict[int, Masks] = {}
-        for own in regions[: 1 if one_object(regions) else None]:
+        shared = one_object(regions)
+        for own in regions[: 1 if shared else None]:
             if own[0].n not in made:
                 made[own[0].n] = self.design.masks(own, put.drawn)
         places = {n: i for i, n in enumerate(made)}
-        kind_of = np.array([places[own[0].n] for own in regions])
+        kind_of = np.zeros(len(regions), int)
+        if not shared:
+            kind_of = np.array([places[own[0].n] for own in regions])
         parts = tuple(regions), tuple(made.values()), kind_of, put.copies, records.z
-        return Masking(*parts)
+        return Masking(*parts, shared=shared)
 
     def _moved(self, regions: list[Record], records: Records, put: Replacement) -> list[Record]:
         """The regions without those that nothing is done to by removing them."""

@@ -150,7 +150,7 @@ class Masked:
         found = []
         for f, t, own, m in zip(self.functions, z, held, numbers, strict=True):
             like = backend.cast(m, t) if backend.is_floating(m) else m
-            found.append(f(backend, t, own[0], like, *own[1:]))
+            found.append(f(backend, t, backend.cast(own[0], t), like, *own[1:]))
         return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,6 +41,10 @@ class Replacement(ABC):
         `draws` are those of the points, (j − i,) or one per record, (j − i, records).
         """
 
+    def held(self, i: int, j: int, draws: Array | None) -> list[Any]:
+        """The same for a compiled program, to which numbers of the host may be given."""
+        return self.values(i, j, draws)
+
     @abstractmethod
     def range(self) -> list[tuple[Array, Array]]:
         """Of each tensor, the least and greatest values there may be, (records or 1, …)."""
@@ -57,6 +63,33 @@ class _One(Replacement):
 
     def range(self) -> list[tuple[Array, Array]]:
         host = [self._backend.to_numpy(t) for t in self._base]
+        return [(a, a) for a in host]
+
+
+class _Number(Replacement):
+    """The same number everywhere."""
+
+    def __init__(self, value: float, records: Records) -> None:
+        self._value, self._records = value, records
+
+    @functools.cached_property
+    def _base(self) -> list[Tensor]:
+        return resolved(self._value, self._records)
+
+    def values(self, i: int, j: int, draws: Array | None) -> list[Tensor]:
+        del i, j, draws
+        return self._wide
+
+    @functools.cached_property
+    def _wide(self) -> list[Tensor]:
+        return [self._records.backend.xp.expand_dims(t, axis=0) for t in self._base]
+
+    def held(self, i: int, j: int, draws: Array | None) -> list[Any]:
+        del i, j, draws
+        return [np.full([1] * (len(t.shape) + 1), self._value) for t in self._records.z]
+
+    def range(self) -> list[tuple[Array, Array]]:
+        host = [self._records.backend.to_numpy(t) for t in self._base]
         return [(a, a) for a in host]
 
 
@@ -134,6 +167,8 @@ def replacement(given: Any, records: Records, random: bool, seed: int) -> Replac
             )
         each = [_one(member, records) for member in given.members]
         return _Every([backend.xp.stack(list(ts)) for ts in zip(*each, strict=True)], backend)
+    if given is None or isinstance(given, numbers.Real):
+        return _Number(float(given or 0), records)
     return _One(_one(given, records), backend)
 
 

@@ -140,7 +140,7 @@ class Solving:
         for t, like in enumerate(self._plan.like):
             whole = np.zeros(tuple(int(n) for n in like.shape))
             for members, own in zip(self._members, values, strict=True):
-                if one_object([regions[r] for r in members]):
+                if self._plan.shared or one_object([regions[r] for r in members]):
                     whole[members] = regions[members[0]][t].spread(own)
                 else:
                     for r, value in zip(members, own, strict=True):
