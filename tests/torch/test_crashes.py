@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.torch.writers import writer
 from torch import nn
 
 from trulens_core import (
@@ -17,6 +18,7 @@ from trulens_core import (
     InternalInfluence,
     LinearDoi,
     UnsupportedModelError,
+    explain_generation,
     get_model_wrapper,
 )
 from trulens_core.errors import TrulensWarning
@@ -137,6 +139,21 @@ class TestOffloaded:
         now = model.state_dict(keep_vars=True)
         assert all(now[n] is t and t.requires_grad == needs for n, t, needs in held)
         assert all(now[f"{i}.weight"].is_meta for i in which if hasattr(model[i], "weight"))
+
+    @pytest.mark.filterwarnings("ignore:completeness fails")
+    def test_a_language_model(self):
+        """Its embeddings are on the meta device while a baseline is made of them."""
+        whole, ids = writer("gpt2"), torch.tensor([[5, 9, 12, 7]])
+
+        def explained(model):
+            (found,) = explain_generation(model, None, ids, [[8, 11]], method="ig", resolution=3)
+            return torch.as_tensor(found.attributions)
+
+        model = copy.deepcopy(whole)
+        for layer in [m for m in model.modules() if not list(m.children())]:
+            Offload(layer)
+        assert model.transformer.wte.weight.is_meta
+        assert relative_error(explained(model), explained(whole)) <= 1e-10
 
     def test_an_error_inside(self):
         model = offloaded(small())

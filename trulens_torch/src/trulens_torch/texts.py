@@ -116,8 +116,10 @@ def _window(text: Any) -> int | None:
     return int(size) if size and _of(text, "use_sliding_window") is not False else None
 
 
-def _device(table: nn.Module) -> torch.device:
-    return next(table.parameters()).device
+def _beside(ids: torch.Tensor, table: nn.Module) -> torch.Tensor:
+    """Ids on the table's device; where it is offloaded, its hooks move them to where it comes."""
+    at = next(table.parameters()).device
+    return ids if at.type == "meta" else ids.to(at)
 
 
 def _embedded(table: nn.Module, ids: torch.Tensor) -> Any:
@@ -126,7 +128,7 @@ def _embedded(table: nn.Module, ids: torch.Tensor) -> Any:
     A sharded table that no hook of its own gathers, as the model's does when it runs, is gathered
     here: every process asks for the same.
     """
-    ids = ids.to(_device(table))
+    ids = _beside(ids, table)
     sharded = {n: w for n, w in table.named_parameters() if hasattr(w, "full_tensor")}
     if not sharded or table._forward_pre_hooks:
         return table(ids)

@@ -54,9 +54,7 @@ class PatchingResult(KeptText):
         fingerprints: of weights and texts, and the versions, from the file it was loaded from.
 
     Example:
-        >>> from trulens_core.text.agreement import Agreement, agreement
-    from trulens_core.text.kept import KeptText, shaped
-    from trulens_core.text.tokens import Tokens
+        >>> from trulens_core.text.tokens import Tokens
         >>> a, b = (Tokens.of_ids([0, i], ["the", w]) for i, w in ((1, " cat"), (2, " dog")))
         >>> r = PatchingResult(np.array([[0.0, 2.0]]), a, b, ("h",), 3.0, 1.0, "layers", 1)
         >>> r.top(1)[0].token, r.changed
