@@ -81,6 +81,8 @@ UNSEEN = {
     "while": lambda x: jax.lax.while_loop(
         lambda c: c[0] < 2, lambda c: (c[0] + 1, 2 * c[1]), (0, x)
     )[1],
+    "a long scan": lambda x: jax.lax.scan(lambda c, _: (c * 0.9, None), x, None, 600)[0],
+    "a long fori_loop": lambda x: jax.lax.fori_loop(0, 600, lambda _, c: c * 0.9, x),
     "cond": lambda x: jax.lax.cond(jnp.asarray(1.0) > 0, jnp.tanh, jnp.sin, x),
     "sort": lambda x: jnp.sort(x, axis=-1),
     "top_k": lambda x: jax.lax.top_k(x, 6)[0],

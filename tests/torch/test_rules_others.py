@@ -11,7 +11,19 @@ from torch import nn
 from torch.nn import functional
 
 from trulens_core import LRP, Deconvolution, DeepLIFT, DeepSHAP, GuidedBackprop
-from trulens_core.rules import AlphaBeta, Epsilon, Gradient, Identity, RuleSet, composites
+from trulens_core.rules import (
+    AlphaBeta,
+    Box,
+    Epsilon,
+    Flat,
+    Gamma,
+    Gradient,
+    Identity,
+    RuleSet,
+    WSquare,
+    ZPlus,
+    composites,
+)
 from trulens_core.testing import relative_error
 
 with warnings.catch_warnings():
@@ -108,6 +120,32 @@ def test_a_sum_in_place_conserves_where_captum_does_not():
     theirs = captum(attr.LRP(model).attribute, x.clone(), target=0).sum(1) / q
     assert torch.allclose(ours, torch.ones_like(q), atol=1e-8)
     assert (theirs - 1).abs().max() > 0.1
+
+
+TINY = 1e-12
+CONSERVING = {
+    "epsilon": (Epsilon(TINY), None),
+    "z+": (ZPlus(TINY), None),
+    "gamma": (Gamma(0.25, TINY), None),
+    "flat": (ZPlus(TINY), Flat(TINY)),
+    "w²": (ZPlus(TINY), WSquare(TINY)),
+    "box": (Gamma(0.25, TINY), Box(-2.0, 2.0, TINY)),
+}
+
+
+@pytest.mark.parametrize("case", CONSERVING)
+def test_without_biases_relevance_is_conserved_to_rounding(case, x):
+    rule, first = CONSERVING[case]
+    model = ZENNIT["network"]()
+    for layer in model:
+        if getattr(layer, "bias", None) is not None:
+            nn.init.zeros_(layer.bias)
+    rules = [("conv|linear", rule), ("relu", Identity()), ("avg_pool", Epsilon(TINY))]
+    pair = [] if first is None else [("conv", first)]
+    found = LRP(model, RuleSet([*rules, ("max_pool", Gradient())], first=pair), qoi=1).explain(x)
+    total = found.attributions.sum((1, 2, 3))
+    assert ((total - found.quantity).abs() < 1e-9 * found.quantity.abs()).all()
+    assert found.residual is None  # with biases it would not be an error's measure
 
 
 class Pooled(nn.Module):

@@ -41,6 +41,15 @@ def gated(x):
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     scripted = torch.jit.script(gated)
+    traced = torch.jit.trace(gated, X)
+
+
+@torch.library.custom_op("trulens_tests::doubled", mutates_args=())
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+doubled.register_autograd(lambda ctx, g: g * 2)
 
 
 class Net(nn.Module):
@@ -77,6 +86,8 @@ def branches(x):
 UNSEEN = {
     "an autograd.Function": (Square.apply, "SquareBackward"),
     "a scripted function": (scripted, "comes from"),
+    "a traced function": (traced, "comes from"),
+    "a custom operator": (doubled, "doubled|comes from"),
     "topk": (lambda x: x.topk(4, -1).values, "'topk'"),
     "sort": (lambda x: x.sort(-1).values, "'sort'"),
     "a special function": (torch.special.i0, "i0"),

@@ -15,7 +15,7 @@ class LRP(InternalInfluence):
 
     The quantity's value is handed back, operation by operation, in proportion to what contributed
     to it: R = x ⊙ g, g passed back by the rules. In a network without biases relevance is
-    conserved, Σ R = q(x); a bias keeps its share.
+    conserved, Σ R = q(x); a bias keeps its share, so that `explain` gives no `residual`.
 
     Args:
         model: a model or its wrapper.
