@@ -254,3 +254,35 @@ def test_loops_of_a_layer_are_named():
     model = keras.Sequential([keras.Input((3,), dtype="float64"), Looped(name="around")])
     with pytest.raises(UncoveredOperationError, match=r"While.*'around'"):
         AttnLRP(model, qoi=1).attributions(RNG.normal(size=(2, 3)))
+
+
+# -- tf_keras -------------------------------------------------------------------------------------
+
+
+def test_tf_keras_is_served_with_its_fused_normalisation():
+    """In float32, as that is."""
+    old = pytest.importorskip("tf_keras")
+    x = old.Input((6, 6, 2))
+    y = old.layers.Conv2D(3, 3, padding="same", name="conv")(x)
+    y = old.layers.BatchNormalization(name="norm")(y)
+    y = old.layers.GlobalAveragePooling2D()(old.layers.ReLU()(y))
+    model = drawn(old.Model(x, old.layers.Dense(3, name="head")(y)))
+    model.get_layer("norm").moving_variance.assign([0.5, 1.0, 2.0])
+    given = RNG.normal(size=(2, 6, 6, 2)).astype("float32")
+    result = LRP(model, "alpha2_beta1", qoi=1).explain(given)
+    w, b = (t.double() for t in of(model, "conv"))
+    gamma, beta, mean, variance = (t.double() for t in of(model, "norm"))
+    head = [t.double() for t in of(model, "head")]
+    functional = torch.nn.functional
+
+    def forward(x):
+        y = functional.conv2d(x, w.permute(3, 2, 0, 1), b, padding=1)
+        y = functional.batch_norm(y, mean, variance, gamma, beta, eps=1e-3).relu()
+        return functional.linear(y.mean((2, 3)), head[0].T, head[1])
+
+    same = get_model_wrapper(forward, backend="torch")
+    expected = last(LRP(same, "alpha2_beta1", qoi=1).attributions(first(given).double()))
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(result.attributions / scale, expected / scale, atol=1e-4)
+    assert result.coverage.complete
+    assert result.coverage.by_kind()["affine", "Identity(eps=1e-10)"] == 1
