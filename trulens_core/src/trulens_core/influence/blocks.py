@@ -37,12 +37,11 @@ def in_blocks(
         yield Block(cut, [], _ONE), n
         return
     weights = np.asarray(points.weights, weights_type(model, inputs))
-    most = 1 if part.way == "alone" else max(1, part.rows // inputs.n_records)
-    k = -(-n // -(-n // most))
+    ranges = part.ranges(n, inputs.n_records)
+    k = ranges[0][1]
     if backend.static_shapes:  # what a block has beyond the points weighs nothing
         weights = np.concatenate([weights, np.zeros(k, weights.dtype)])
-    for i in range(0, n, k):
-        j = min(i + k, n)
+    for i, j in ranges:
         more = k - (j - i) if backend.static_shapes else 0
         stacked = [last_again(t, more, backend) for t in points.stack(i, j)]
         held = [] if references is None else references(i, j)

@@ -50,6 +50,12 @@ class Part(NamedTuple):
     way: Way
     exact: bool
 
+    def ranges(self, points: int, records: int) -> list[tuple[int, int]]:
+        """The points of each block of so many records, as equal in number as can be."""
+        most = 1 if self.way == "alone" else max(1, self.rows // records)
+        k = -(-points // -(-points // most)) if points else 1
+        return [(i, min(i + k, points)) for i in range(0, points, k)]
+
 
 class Division:
     """The work for all records, divided as far as is known to be right.

@@ -104,72 +104,78 @@ class RecordGroup:
             )
         )
 
-    # -- everything in one pass --------------------------------------------------------------
+    # -- no pass before the points' -----------------------------------------------------------
 
     def _fits_one_pass(self) -> bool:
-        """Whether one narrow pass, known to be right, gives all that is wanted.
-
-        It makes the points of the value that it meets at the cut.
-        """
+        """Whether blocks known to be right, of which the first makes its points, give all."""
         q, request, b = self._question, self._request, self._inputs.n_records
-        n = len(q.doi.weights or ())
+        n, verdict, way = len(q.doi.weights or ()), self._verdict, self.part.way
         more = q.qoi.binds or request.quantities or request.gradients or request.points
+        ranges = self.part.ranges(n, b)
+        no_graph = way == "full" or len(ranges) > 1 or q.doi.recipe is None
+        same = way == "narrow" or (way == "full" and not (verdict.random or verdict.writes))
         return (
-            self.part.way == "narrow"
-            and 1 < n <= self.part.rows // b
-            and not more
+            n > 1
+            and same
+            and not (more or q.wrapper.backend.traces or self._pad or self._owners)
             and not (q.statistic.want or q.statistic.prepares or q.contract or q.rules)
             and len(q.doi_cut.parts()) == 1
+            and not isinstance(q.doi_cut, InputCut)
             and (q.source == q.doi_cut or not q.multiply)
-            and not (q.wrapper.repeats() and q.doi.recipe is None)
-            and self._verdict.proved("narrow", b, n)
-            and known_order(q, self._inputs, self._verdict)
+            and not (q.wrapper.repeats() and no_graph)
+            and all([verdict.proved(way, b, j - i) for i, j in ranges])
+            and known_order(q, self._inputs, verdict)
         )
 
     def _in_one_pass(self) -> Answer:
         q, backend = self._question, self._backend
         weights = np.asarray(q.doi.weights, weights_type(q.wrapper, self._inputs))
-        qoi = self._qoi({})
-        cuts = q.source, q.target, q.doi_cut
+        qoi, cuts, n = self._qoi({}), (q.source, q.target, q.doi_cut), len(weights)
+        ranges = self.part.ranges(n, self._inputs.n_records)
+        first, records = weights[slice(*ranges[0])], self._last - self._first
+        rest: Any = None
         if Repeatable.allows(q.wrapper, self._inputs, qoi, cuts):
             placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
-            once = Repeatable(q.wrapper, self._inputs, placed, q.target, len(weights))
-            key = "one pass", *cuts, q.doi.recipe, tuple(weights.tolist())
+            once = Repeatable(q.wrapper, self._inputs, placed, q.target, n)
+            key = "one pass", *cuts, q.doi.recipe, tuple(first.tolist())
 
             def run(inputs: ModelInputs, qoi: QoI, _: list[Tensor]) -> Any:
-                return self._narrow_pass(inputs, qoi, weights)
+                return self._first_pass(inputs, qoi, first)[:3]
 
             got, z, baseline = once(key, run)
         else:
-            got, z, baseline = self._narrow_pass(self._inputs, qoi, weights)
-        group, n = self._group({q.doi_cut: z}), len(weights)
+            got, z, baseline, rest = self._first_pass(self._inputs, qoi, first)
         running = q.statistic.start(backend, LazyPoints(tuple(weights.tolist()), None))
-        running.add(got, Evaluated(0, weights))
+        running.add(got, Evaluated(0, first))
+        self._request.advance(len(first) * records)
+        over = ProvedBlocks(q, self._inputs, qoi, [], self.part.way, self._verdict)
+        for i, j in ranges[1:]:
+            block = Block(q.doi_cut, rest(i, j), weights[i:j])
+            running.add(over(block), Evaluated(i, weights[i:j]))
+            self._request.advance((j - i) * records)
         total = running.finish().total
-        self._request.advance(n * (self._last - self._first))
-        ends = {} if baseline is None else {q.doi_cut: baseline}
+        group, ends = self._group({q.doi_cut: z}), {} if baseline is None else {q.doi_cut: baseline}
         multiplier = self._multiplier(group, {q.source: group.z}, ends)
-        not_finite, zero = self._judged(total)
-        total = multiplied(total, multiplier, backend)
-        return Answer(total, n_points=n, not_finite=not_finite, zero=zero)
+        bad, zero = self._judged(total)
+        return Answer(multiplied(total, multiplier, backend), n_points=n, not_finite=bad, zero=zero)
 
-    def _narrow_pass(
+    def _first_pass(
         self, inputs: ModelInputs, qoi: QoI, weights: np.ndarray[Any, Any]
-    ) -> tuple[Gradients, list[Tensor], list[Tensor] | None]:
-        """What all points give, the value at the cut, and the baseline there."""
-        q, backend, n = self._question, self._backend, len(weights)
-        held: list[tuple[list[Tensor], list[Tensor] | None]] = []
+    ) -> tuple[Gradients, list[Tensor], list[Tensor] | None, Stack]:
+        """What the first points give, the value at the cut, the baseline there, and all points."""
+        q, backend, n, b = self._question, self._backend, len(weights), inputs.n_records
+        held: list[tuple[list[Tensor], list[Tensor] | None, Stack]] = []
 
-        def made(z: list[Tensor]) -> list[Tensor]:
-            at_cut = [backend.fresh(backend.stop_gradient(t)) for t in z]
+        def made(z: list[Tensor]) -> list[Tensor]:  # of b rows, or as often as there are points
+            at_cut = [backend.fresh(backend.stop_gradient(t[:b])) for t in z]
             group = self._group({q.doi_cut: at_cut})
             baseline = q.doi.baseline_values(group)
-            held.append((at_cut, baseline))
             stack = q.doi.points(group, baseline).stack
             assert stack is not None
+            held.append((at_cut, baseline, stack))
             return [backend.merge_points(p) for p in stack(0, n)]
 
-        blocks = ProvedBlocks(q, inputs, qoi, [], "narrow", self._verdict)
+        blocks = ProvedBlocks(q, inputs, qoi, [], self.part.way, self._verdict)
         got = blocks(Block(q.doi_cut, [], weights, made))
         return got, *held[-1]
 

@@ -142,11 +142,11 @@ def values(
 def _given(model: CutModel, inputs: ModelInputs, block: Block, narrow: bool) -> Given:
     """The inputs of a pass, point by point, and what replaces the values at inner cuts."""
     backend, k = model.backend, len(block.weights)
-    if block.made is not None:
-        return Given(inputs.for_points(k), {block.cut: block.made})
     points = [backend.merge_points(p) for p in block.points]
     if points and isinstance(block.cut, InputCut):
         at = inputs.at(block.cut, backend, model.parameters)
         return Given(inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {})
     rows = inputs.for_points(k) if narrow else inputs.repeat(k, backend)
+    if block.made is not None:
+        return Given(rows, {block.cut: block.made})
     return Given(rows, model.spread({block.cut: points}) if points else {})
