@@ -145,10 +145,10 @@ def test_of_many_quantities_one_has_its_gradients_at_a_time(monkeypatch):
     given, alive = [], []
     contracted = Contraction.of
 
-    def of(self, gradients, *rest):
+    def of(self, gradients, *rest, **more):
         given.extend(weakref.ref(g) for g in gradients)
         alive.append(sum(g() is not None for g in given))
-        return contracted(self, gradients, *rest)
+        return contracted(self, gradients, *rest, **more)
 
     monkeypatch.setattr(Contraction, "of", of)
     many = nn.Sequential(nn.Linear(10, 8), nn.Tanh(), nn.Linear(8, 20))

@@ -345,3 +345,34 @@ def test_a_list_of_prompts_has_a_list_of_results():
     pictures = {"input_ids": [IDS, IDS], "pixel_values": np.zeros((3, 2))}
     with pytest.raises(ValueError, match="3 rows for 2 prompts"):
         explain_segments(model, None, pictures, [OUT, OUT])
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_what_all_texts_begin_with_is_read_once(family):
+    """The same numbers as texts that are read whole, from fewer tokens."""
+    model, ids = writer(family), [3 + 7 * i % 50 for i in range(64)]
+    wrapper, sizes = get_model_wrapper(model), []
+    offsets = read_prompts(torch.tensor(ids)).texts[0].offsets
+    spans = [(a, a + 6) for a in range(24, 60, 6)]
+    parts = [(offsets[a][0], offsets[b - 1][1]) for a, b in spans]
+
+    def asked():
+        return explain_segments(wrapper, None, torch.tensor(ids), torch.tensor(OUT), segments=parts)
+
+    asked()  # what it finds out of the model stays
+    hook = model.register_forward_pre_hook(
+        lambda _, given, more: sizes.append(more["input_ids"].shape), with_kwargs=True
+    )
+    try:
+        found = asked()
+    finally:
+        hook.remove()
+    rows, tokens = sizes[-1]
+    assert tokens == 65 - 24
+    assert rows == 7  # all, and all but each
+    whole = sum(answered(model, ids))
+    left = [[t for i, t in enumerate(ids) if not a <= i < b] for a, b in spans]
+    expected = [whole - sum(answered(model, each)) for each in left]
+    np.testing.assert_allclose(
+        found.attributions, expected, rtol=0, atol=1e-12 if family == "gpt2" else 1e-6
+    )

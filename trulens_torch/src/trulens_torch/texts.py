@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -43,10 +44,11 @@ def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
     embedding = Cut(_named(table, names))
     if merging is not None:
         embedding = Cut(_named(merging, names), "in", accessor=_embeddings_given)
+    takes = frozenset(inspect.signature(model.forward).parameters)
     return TextModel(
         embedding,
         decoder,
-        accepts=frozenset(inspect.signature(model.forward).parameters),
+        accepts=takes,
         start=_of(config, "decoder_start_token_id") if several else None,
         ends=_ends(model, text),
         window=_window(text),
@@ -57,6 +59,9 @@ def of_transformers(model: nn.Module, opened: Opened) -> TextModel:
         pad=_of(text, "pad_token_id"),
         pictures=_pictures(config),
         width=int(table.weight.shape[1]),
+        remember=_Remembering(model, opened)
+        if "past_key_values" in takes and not several
+        else None,
         at_once=_AT_ONCE if table.weight.device.type == "cpu" else None,
     )
 
@@ -151,3 +156,26 @@ class _Writing:
             found = self._model.generate(given, attention_mask=mask, **more)  # type: ignore[operator]
         written: list[int] = found[0].tolist()
         return written[1:] if self._several else written[len(ids) :]
+
+
+class _Remembering:
+    """The keys and values of a text, read once, for what follows the beginnings of it."""
+
+    def __init__(self, model: nn.Module, opened: Opened) -> None:
+        self._model, self._opened = model, opened
+
+    def __call__(self, ids: Sequence[int]) -> Callable[[int, int], Mapping[str, Any]] | None:
+        device = next(self._model.parameters()).device
+        with self._opened(), torch.no_grad():
+            found = self._model(input_ids=torch.tensor([list(ids)], device=device), use_cache=True)
+        whole: Any = getattr(found, "past_key_values", None)
+        if not all(hasattr(whole, name) for name in ("crop", "batch_repeat_interleave")):
+            return None
+
+        def of(tokens: int, rows: int) -> Mapping[str, Any]:
+            cache = copy.deepcopy(whole)
+            cache.crop(tokens - len(ids))
+            cache.batch_repeat_interleave(rows)
+            return {"past_key_values": cache}
+
+        return of

@@ -12,6 +12,8 @@ from trulens_core.passes import CutModel
 from trulens_core.slices import Cut
 
 Embed = Callable[[Tensor], Tensor]
+Remembered = Callable[[int, int], Mapping[str, Any]]
+"""From how many tokens of a text count, and of how many rows, to arguments of the model."""
 Generate = Callable[[Sequence[int], Mapping[str, Any]], Sequence[int]]
 
 
@@ -37,6 +39,8 @@ class TextModel:
         pad: the id that fills up what is shorter than others.
         pictures: the ids in whose places something else is put.
         width: of an embedding, where it is known.
+        remember: what the model keeps of a text that it has read, for what follows the beginnings
+            of it; None where it keeps nothing.
         at_once: how many numbers of embeddings a pass had best hold that is gone back through once
             for each target; None: it does not matter.
 
@@ -59,6 +63,7 @@ class TextModel:
     pictures: tuple[int, ...] = ()
     width: int | None = None
     at_once: int | None = None
+    remember: Callable[[Sequence[int]], Remembered | None] | None = None
 
     def rows(self, tokens: int, records: int) -> int | None:
         """How many rows a pass had best have that is gone back through once for each target.
