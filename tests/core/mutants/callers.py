@@ -12,8 +12,8 @@ DEFECTS = BASE["DEFECTS"]
 
 @neglects(
     "caller's code not kept",
-    "test_what_a_quantity_reads_elsewhere[closure]",
-    r"class 2, by closure: relative error",
+    "test_functions_of_one_code",
+    r"class 1 of a loop: relative error",
 )
 class KeptByCode(Defect):
     """What was computed with a function is kept by its code."""

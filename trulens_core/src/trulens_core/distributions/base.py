@@ -168,6 +168,12 @@ class DoI(ABC):
         return None
 
     @property
+    def custom(self) -> bool:
+        """Whether making its points runs code of the caller's, which may ask the model itself."""
+        own = type(self).__module__.startswith("trulens_core.")
+        return not own or any(map(callable, vars(self).values()))
+
+    @property
     def at_value(self) -> bool:
         """Whether the one point is known to be the value itself, though there is a baseline."""
         return False

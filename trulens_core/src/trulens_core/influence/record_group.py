@@ -119,8 +119,8 @@ class RecordGroup:
             and same
             and not (more or q.wrapper.backend.traces or self._pad or self._owners)
             and not (q.statistic.want or q.statistic.prepares or q.contract or q.rules)
+            and not (q.doi.custom or isinstance(q.doi_cut, InputCut))
             and len(q.doi_cut.parts()) == 1
-            and not isinstance(q.doi_cut, InputCut)
             and (q.source == q.doi_cut or not q.multiply)
             and not (q.wrapper.repeats() and no_graph)
             and all([verdict.proved(way, b, j - i) for i, j in ranges])

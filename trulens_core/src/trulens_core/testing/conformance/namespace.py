@@ -52,6 +52,7 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "where of one row": (lambda xp, x: xp.where(xp.abs(x[0]) > 0.5, x, xp.zeros_like(x)), (X,)),
     "isfinite": (lambda xp, x: xp.isfinite(x), (np.asarray([1.0, np.nan, np.inf, -np.inf]),)),
     "all": (lambda xp, x: xp.all(xp.isfinite(x), axis=(1, 2)), (np.where(X > 1.5, np.nan, X),)),
+    "all kept": (lambda xp, x: xp.all(x > 0, axis=(1, 2), keepdims=True), (X,)),
     "zeros_like": (lambda xp, x: xp.zeros_like(x), (X,)),
     "full_like": (lambda xp, x: xp.full_like(x, 0.5), (X,)),
     "take": (lambda xp, x, i: xp.take(x, i, axis=1), (X, INDEX)),
