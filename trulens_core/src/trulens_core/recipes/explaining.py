@@ -54,6 +54,7 @@ def explain(
 
     Raises:
         ValueError: for a method that is not known, and for texts without a tokenizer.
+        DoiError: for a table with columns of strings and no `baseline=`: zeros are none of theirs.
         TypeError: for an option that the method does not have.
         TrulensError: as the method raises it.
 
