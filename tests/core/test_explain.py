@@ -16,6 +16,7 @@ from trulens_core import (
     OutputCut,
     PredictedClassQoI,
     Saliency,
+    UnknownLayerError,
     explain,
     get_model_wrapper,
 )
@@ -74,6 +75,11 @@ def test_a_table_of_words_is_compared_with_rows_of_its_own():
 def test_what_is_no_integer_is_no_token(kind):
     with pytest.raises(Exception, match=r"(?s)^(?!.*the inputs hold integers alone)"):
         explain(MODEL, X.astype(kind))
+
+
+def test_a_layer_of_scores_that_there_is_not_is_an_error():
+    with pytest.raises(UnknownLayerError, match="no layer 'logit'"):
+        explain(get_model_wrapper(MODEL, logit_layer="logit"), X)
 
 
 class Forest:
