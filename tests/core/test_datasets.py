@@ -624,6 +624,7 @@ def test_folders_that_hold_no_run(out, tmp_path):
         ({"data": iter([])}, ValueError, "the data has no records"),
         ({"method": 5}, TypeError, "method is int"),
         ({"method": lambda: 5}, TypeError, "method is int"),
+        ({"method": lambda x: x}, TypeError, "method is function; it must be an attribution"),
         ({"method": method(return_grads=True)}, ValueError, "leave return_grads="),
         ({"engine": "spark"}, ValueError, "must be 'local', 'ray'"),
         ({"shard": 0}, ValueError, "shard"),

@@ -7,13 +7,16 @@ import pytest
 from trulens_core import (
     ClassQoI,
     CutError,
+    DoiError,
     InputAttribution,
     IntegratedGradients,
+    Marginal,
     ModelInputs,
     NoBackendError,
     OutputCut,
     PredictedClassQoI,
     Saliency,
+    UnknownLayerError,
     explain,
     get_model_wrapper,
 )
@@ -51,6 +54,32 @@ def test_a_table_has_the_names_of_its_columns():
     table["age"] = "old"
     with pytest.raises(ValueError, match="the columns age hold no numbers"):
         explain(MODEL, table)
+
+
+def test_a_table_of_words_is_compared_with_rows_of_its_own():
+    def counts(table):
+        return np.stack([table["city"] == "Oslo", table["age"] > 40], 1).astype(float)
+
+    table = pandas.DataFrame({"city": ["Oslo", "Rome", "Lima"], "age": [50.0, 20.0, 30.0]})
+    wrapper = get_model_wrapper(counts, backend="function")
+    with pytest.raises(DoiError, match=r"have no zero: give baseline= a row .* or Marginal"):
+        explain(wrapper, table)
+    found = explain(wrapper, table, qoi=0, baseline=table.iloc[1:2])
+    assert found.attributions["city"].tolist() == [1.0, 0.0, 0.0]
+    assert found.names["features"] == ["city", "age"]
+    marginal = explain(wrapper, table, qoi=0, baseline=Marginal(table))
+    np.testing.assert_allclose(marginal.attributions["city"], [2 / 3, -1 / 3, -1 / 3])
+
+
+@pytest.mark.parametrize("kind", ["complex128", "object"])
+def test_what_is_no_integer_is_no_token(kind):
+    with pytest.raises(Exception, match=r"(?s)^(?!.*the inputs hold integers alone)"):
+        explain(MODEL, X.astype(kind))
+
+
+def test_a_layer_of_scores_that_there_is_not_is_an_error():
+    with pytest.raises(UnknownLayerError, match="no layer 'logit'"):
+        explain(get_model_wrapper(MODEL, logit_layer="logit"), X)
 
 
 class Forest:

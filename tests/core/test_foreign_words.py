@@ -35,7 +35,7 @@ MODEL, X = small_model()
         (lambda: KernelSHAP(MODEL, nsamples=100, l1_reg="aic"), "samples=.*left out"),
         (lambda: LIME(MODEL, num_samples=100), "samples="),
         (lambda: GradCAM(MODEL, "hidden", operator=None), "qoi="),
-        (lambda: IntegratedGradients(MODEL, qio=1), r"takes no qio=$"),
+        (lambda: IntegratedGradients(MODEL, qio=1), r"takes no qio=: did you mean qoi=\?$"),
     ],
 )
 def test_in_the_constructor(make, said):

@@ -362,6 +362,17 @@ def test_evaluate_takes_what_there_is():
     assert len({line.get_linestyle() for line in lines}) == 4
 
 
+def test_the_classes_may_be_those_predicted():
+    model, x = small_model()
+    metrics = [Deletion(model, qoi="predicted")]
+    asked = evaluate(["ig"], model, x, "predicted", metrics=metrics, baselines=False)
+    left = evaluate(["ig"], model, x, metrics=metrics, baselines=False)
+    a, b = (found.scores["ig"]["Deletion"].values for found in (asked, left))
+    assert np.array_equal(a, b)
+    with pytest.raises(ValueError, match="qoi is 'dog'; it must be a QoI, 'max', 'predicted'"):
+        evaluate(["ig"], model, x, "dog")
+
+
 def test_evaluate_takes_names_as_explain_does():
     model, x = small_model()
     found = evaluate(["ig", "Saliency"], model, x, [0, 1], metrics=[Deletion(model, qoi=0)])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -182,6 +182,35 @@ def test_panels_stand_below_one_another_however_wide_their_scales_are():
         places = [a.get_position() for a in figure.axes if a.images]
         for column in range(3):
             assert len({(round(p.x0, 6), round(p.x1, 6)) for p in places[column::3]}) == 1
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, 80), (80, 5)])
+def test_a_scale_is_as_large_as_can_be_read_beside_any_picture(rows, columns):
+    values = np.random.default_rng(0).standard_normal((1, 3, rows, columns))
+    figure = AttributionResult(values).plot(fig=Figure((8, 4)))
+    figure.draw_without_rendering()
+    (bar,) = figure.axes[0].child_axes
+    own = bar.get_window_extent()
+    assert own.width > 5
+    assert own.height > 20 * len(bar.get_yticklabels()) / 2
+    shown = [t.get_window_extent() for t in bar.get_yticklabels() if t.get_text()]
+    assert all(a.y1 <= b.y0 for a, b in pairwise(shown))
+
+
+@pytest.mark.parametrize("kind", ["beeswarm", "global"])
+def test_the_sum_of_many_features_does_not_press_the_others_together(kind):
+    values = np.random.default_rng(0).standard_normal((50, 1000)) + 0.2
+    figure = AttributionResult(values).plot(kind, fig=Figure())
+    (axes,) = figure.axes
+    strongest = np.abs(values).max() if kind == "beeswarm" else np.abs(values).mean(0).max()
+    assert max(map(abs, axes.get_xlim())) < 1.5 * strongest
+    assert "▶" in [t.get_text() for t in axes.texts]
+
+
+def test_the_mean_of_one_record_has_no_error_that_is_known():
+    (axes,) = AttributionResult(TABLE[:1]).plot("global", fig=Figure()).axes
+    assert not any("±" in t.get_text() for t in axes.texts)
+    assert "over 1 record;" in axes.get_xlabel()
 
 
 def test_a_narrow_array_stands_on_the_left_as_wide_as_it_is_alone():

@@ -258,6 +258,14 @@ def test_tokens_make_it_a_text():
     assert repr(second) == "so(+2) so  [±2]\n"
 
 
+def test_a_notebook_shows_a_text_s_tokens():
+    found = AttributionResult(np.array([[0.5, -2.0, 1.0]])).named(tokens=[["not", "a", "<film>"]])
+    page = found._repr_html_()
+    assert "&lt;film&gt;" in page
+    assert "feature 0" not in page
+    assert "0 more" not in page
+
+
 def test_a_text_without_tokens_shows_positions_and_parts_side_by_side():
     shown = AttributionResult([np.ones((1, 2, 3)), -np.ones((1, 2, 3))]).plot("text")
     assert repr(shown) == "0: 0(+3) 1(+3)  [±3]\n1: 0(-3) 1(-3)  [±3]\n"

@@ -425,3 +425,11 @@ def test_gradients_of_one_target_are_gone_before_the_next(monkeypatch):
     explain_generation(writer("gpt2"), None, IDS, OUT)
     assert len(alive) == 3
     assert max(alive) == 1
+
+
+def test_a_classifier_writes_no_text():
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.BertConfig(vocab_size=12, intermediate_size=8, **sizes)
+    model = transformers.BertForSequenceClassification(config).eval()
+    with pytest.raises(ValueError, match=r"no scores of a next token .*explains classifiers"):
+        explain_generation(model, None, [1, 2, 3], generate={"max_new_tokens": 2})

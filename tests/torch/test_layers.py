@@ -237,6 +237,8 @@ def test_the_table_of_layers(wrapper):
         ["stem", "Linear", "20"],
         ["layer4", "Sequential", "40"],
     ]
+    assert shown[-1].startswith("shapes and calls: print(wrapper.table(x))")
+    assert "table(x)" not in wrapper.table(X)
     folded = wrapper.table(X, depth=1).splitlines()
     assert folded[0] == shown[0]
     assert folded[1].split() == ["layer", "kind", "output", "calls", "parameters"]

@@ -110,7 +110,8 @@ def test_what_rules_cannot_see_raises(case, asked):
 
 def test_an_operation_without_a_rule_names_itself_and_its_layer():
     model = Net(nn.Softmax(-1))
-    with pytest.raises(UncoveredOperationError, match=r"'softmax' \(kind 'softmax'\).*'function'"):
+    said = r"'softmax' \(kind 'softmax'\).*'function'.*explain the scores"
+    with pytest.raises(UncoveredOperationError, match=said):
         LRP(model, "epsilon").attributions(X)
     rules = RuleSet([("linear", Epsilon())], uncovered="gradient")
     found = LRP(model, rules).explain(X)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
+from inspect import Parameter, signature
 
 _OURS = {
     "target": "Captum's target= is qoi= here",
@@ -47,6 +49,7 @@ _OURS = {
 }
 
 
+_NAMED = Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY
 _OWN = frozenset({"qoi", "doi", "baseline", "resolution", "rebatch_size", "samples", "tolerance"})
 
 
@@ -64,9 +67,12 @@ def answers(names: Iterable[str]) -> list[str]:
     return [_OURS[name] for name in names if name in _OURS]
 
 
-def refused(method: str, names: Iterable[str]) -> TypeError:
-    """The error for options that a method does not have."""
+def refused(kind: type, names: Iterable[str]) -> TypeError:
+    """The error for options that a class of methods does not have."""
     given = list(names)
+    makers = [signature(vars(k)["__init__"]) for k in kind.__mro__[:-1] if "__init__" in vars(k)]
+    known = {n for m in makers for n, p in m.parameters.items() if p.kind in _NAMED} - {"self"}
     shown = ", ".join(f"{name}=" for name in given)
-    hints = "; ".join(answers(given))
-    return TypeError(f"{method} takes no {shown}" + (f": {hints}" if hints else ""))
+    near = [m for n in given if n not in _OURS for m in get_close_matches(n, sorted(known), 1)]
+    hints = "; ".join([*answers(given), *(f"did you mean {name}=?" for name in near)])
+    return TypeError(f"{kind.__name__} takes no {shown}" + (f": {hints}" if hints else ""))

@@ -111,7 +111,7 @@ class AttributionMethod(ABC):
         **others: Never,
     ) -> None:
         if others:
-            raise habits.refused(type(self).__name__, others)
+            raise habits.refused(type(self), others)
         self.model: ModelWrapper = (
             model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -185,7 +186,9 @@ def as_method(given: AttributionMethod | Factory) -> AttributionMethod:
         TypeError: for what is neither a method nor makes one.
         ValueError: for a method that gives more than a run keeps.
     """
-    found = given() if callable(given) and not isinstance(given, AttributionMethod) else given
+    found: Any = given
+    if not isinstance(given, AttributionMethod) and _makes(given):
+        found = given()
     if not isinstance(found, AttributionMethod):
         raise TypeError(
             f"method is {type(found).__name__}; it must be an attribution method, such as "
@@ -197,6 +200,15 @@ def as_method(given: AttributionMethod | Factory) -> AttributionMethod:
             "return_doi= out"
         )
     return found
+
+
+def _makes(given: Any) -> bool:
+    """Whether it can be called without arguments, as a model cannot."""
+    try:
+        inspect.signature(given).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _joined(many: list[dict[str, Array]]) -> dict[str, Array]:

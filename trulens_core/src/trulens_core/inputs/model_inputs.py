@@ -171,7 +171,7 @@ class ModelInputs:
         raise TypeError(
             f"the inputs hold no array or tensor with a batch axis (found: {found or 'nothing'}); "
             "give NumPy arrays (numpy.asarray(x)) or the framework's tensors, records along their "
-            "first axis"
+            "first axis, scaled and with its axes as the model takes them"
         )
 
     def first_floating(self, backend: Backend) -> Tensor | None:

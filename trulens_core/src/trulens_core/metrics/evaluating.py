@@ -61,7 +61,8 @@ def evaluate(  # noqa: PLR0913 - keyword options, of which a call has few
             result, or an array of attributions; or a list of them, or a mapping from names.
         model: a model of any framework, or its wrapper.
         x: the records: an array or tensor, a list of the model's arguments, or a `ModelInputs`.
-        y: their classes, whose scores are looked at; None is the class predicted, or `qoi`.
+        y: their classes, whose scores are looked at; None and "predicted" are the class
+            predicted, or `qoi` is asked.
         metrics: which; None: `Deletion`, `Insertion`, `FaithfulnessCorrelation`, `Sensitivity`
             (of methods and functions), `Sparseness`, and with masks `PointingGame` and
             `RelevanceMass`.
@@ -127,6 +128,8 @@ def _check(metrics: Sequence[Any]) -> None:
 
 
 def _classes(y: Any) -> QoI:
+    if isinstance(y, str):
+        return as_qoi(y)
     found = np.asarray(host(y) if hasattr(y, "shape") else y)
     return ClassQoI(int(found) if found.ndim == 0 else found)
 

@@ -28,6 +28,9 @@ from trulens_core.steps.blocks import over_blocks, values_over_blocks
 from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.values import activations
 
+_SHAPES = "\nshapes and calls: print(wrapper.table(x)), for an input x"
+"""What is said where only a pass of the model can tell them."""
+
 
 class ModelWrapper(CutModel):
     """A model seen through its cuts, made by `get_model_wrapper`; printed, a table of its layers.
@@ -56,7 +59,7 @@ class ModelWrapper(CutModel):
     # -- core: names and cuts ----------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return table_of(self._owner, self.backend.name, self.layers())
+        return self.table()
 
     def _repr_html_(self) -> str:
         return tree_of(self._owner, self.backend.name, self.layers())
@@ -85,9 +88,12 @@ class ModelWrapper(CutModel):
             logits  dense  1
         """
         look: Any = self.layers
-        told = (args or kwargs) and signature(look).parameters  # else shapes need no pass
+        by_pass = bool(signature(look).parameters)  # else shapes need no pass
+        told = by_pass and bool(args or kwargs)
         layers = look(*args, **kwargs) if told else look()
-        return table_of(self._owner, self.backend.name, layers, depth)
+        shown = table_of(self._owner, self.backend.name, layers, depth)
+        known = told or any(x.shape is not None or x.calls is not None for x in layers)
+        return shown + ("" if known or not (by_pass and layers) else _SHAPES)
 
     @final
     def print_layer_names(self) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from trulens_core.attribution import AttributionMethod, IntegratedGradients
 from trulens_core.attribution.names import name_of, named
-from trulens_core.errors import TrulensError
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.perturbation import KernelSHAP, ShapleyValues
 from trulens_core.quantities import PredictedClassQoI, RegressionQoI
@@ -54,6 +53,7 @@ def explain(
 
     Raises:
         ValueError: for a method that is not known, and for texts without a tokenizer.
+        DoiError: for a table with columns of strings and no `baseline=`: zeros are none of theirs.
         TypeError: for an option that the method does not have.
         TrulensError: as the method raises it.
 
@@ -128,10 +128,7 @@ def _scores(wrapper: ModelWrapper) -> LogitCut | None:
     """Where the scores are, for a model that ends in probabilities, where that is known."""
     if wrapper.logit_layer is None:
         return None
-    try:
-        wrapper.logit_cut()
-    except TrulensError:
-        return None
+    wrapper.logit_cut()  # a layer that is none, or gives no scores, is an error and not left out
     return LogitCut()
 
 

@@ -41,10 +41,7 @@ def read(x: Any, wrapper: ModelWrapper, tokenizer: Any) -> Given:
     if _are_texts(x):
         return _texts([x] if isinstance(x, str) else list(x), wrapper, tokenizer)
     if hasattr(x, "columns") and hasattr(x, "to_numpy"):
-        given = _table(x)
-        # a function is called with the columns that it was fitted to
-        own = dataclasses.replace(given, inputs=ModelInputs([x]))
-        return given if wrapper.backend.has_gradients else own
+        return _table(x, wrapper.backend.has_gradients)
     if isinstance(x, ModelInputs):
         inputs = x
     elif isinstance(x, Mapping):
@@ -77,15 +74,19 @@ def _are_texts(x: Any) -> bool:
     )
 
 
-def _table(x: Any) -> Given:
-    """A DataFrame as numbers, with the names of its columns."""
-    wrong = [str(c) for c, t in zip(x.columns, x.dtypes, strict=True) if t.kind not in "biuf"]
-    if wrong:
+def _table(x: Any, as_numbers: bool) -> Given:
+    """A DataFrame, with the names of its columns.
+
+    As numbers, or as it is: a function is called with the columns that it was fitted to.
+    """
+    kinds = zip(x.columns, x.dtypes, strict=True)
+    wrong = [str(c) for c, t in kinds if getattr(t, "kind", "O") not in "biuf"]
+    if wrong and as_numbers:
         raise ValueError(
             f"the columns {', '.join(wrong)} hold no numbers; encode them as the model takes them"
         )
-    values = np.asarray(x.to_numpy(), "float32")
-    return Given(ModelInputs([values]), {"features": [str(c) for c in x.columns]})
+    held = np.asarray(x.to_numpy(), "float32") if as_numbers else x
+    return Given(ModelInputs([held]), {"features": [str(c) for c in x.columns]})
 
 
 def _texts(texts: list[str], wrapper: ModelWrapper, tokenizer: Any) -> Given:
@@ -130,6 +131,11 @@ def _tokenized(texts: list[str], tokenizer: Any) -> Mapping[str, Any]:
     return found
 
 
+def _integers(value: Any) -> bool:
+    kind = str(value.dtype)
+    return "int" in kind or "bool" in kind
+
+
 def _ids(inputs: ModelInputs, wrapper: ModelWrapper) -> Given:
     """Token ids are explained where they are embedded."""
     if not wrapper.backend.has_gradients:
@@ -137,7 +143,7 @@ def _ids(inputs: ModelInputs, wrapper: ModelWrapper) -> Given:
     held = [x for x in inputs.leaves if is_array(x.value)]
     chosen = [x for x in held if isinstance(x.name, int)] or held
     ids = [x for x in held if x.name == "input_ids"] or chosen  # beside them are masks
-    if not ids or any("float" in str(x.value.dtype) for x in ids):
+    if not ids or not all(_integers(x.value) for x in ids):
         return Given(inputs)
     layers = wrapper.embeddings()
     if not layers:

@@ -102,7 +102,7 @@ class AttributionResult(ResultFields):
                 "tokens", a list for each record. Those that were there stay, unless given anew.
 
         Raises:
-            TypeError: for names of anything else.
+            TypeError: for names of anything else, and for one name in place of a list.
 
         Example:
             >>> import numpy as np
@@ -113,6 +113,8 @@ class AttributionResult(ResultFields):
         unknown = set(names) - set(_NAMED)
         if unknown:
             raise TypeError(f"names are of {', '.join(_NAMED)}, not of {', '.join(unknown)}")
+        for kind in [k for k, v in names.items() if isinstance(v, str)]:
+            raise TypeError(f"{kind}={names[kind]!r} is one name; give a list of them")
         given = {k: list(v) for k, v in names.items()}
         return dataclasses.replace(self, names={**(self.names or {}), **given})
 

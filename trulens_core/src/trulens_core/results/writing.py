@@ -116,7 +116,10 @@ def _storable(array: Array) -> Array:
     if array.dtype.kind == "V":  # such as bfloat16, all of whose numbers float32 has
         return array.astype("float32")
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise ValueError(f"arrays of {array.dtype} cannot be saved; numbers of up to 64 bits can")
+        raise ValueError(
+            f"arrays of {array.dtype} cannot be saved, numbers of up to 64 bits can; to_frame() "
+            "makes a table of the attributions, and to_html(path) a page"
+        )
     return np.asarray(array.astype(array.dtype.newbyteorder("="), copy=False), order="C")
 
 

@@ -17,6 +17,11 @@ _SIGMOIDS = frozenset({"sigmoid", "logistic"})
 _EXACT = frozenset({"structural", "avg_pool"})
 """Kinds that are linear in what depends on the source, so that their derivative conserves."""
 
+_AT_END = (
+    "; a softmax that ends a model is left out: explain the scores before it, on Keras those of "
+    "get_model_wrapper(model, replace_softmax=True)"
+)
+
 
 class Applied:
     """The rules of one evaluation, and what they were applied to.
@@ -146,7 +151,7 @@ class Applied:
         if self.rules.uncovered == "error":
             raise UncoveredOperationError(
                 f"no rule for {op.where}; give it one, or accept its derivative with "
-                "uncovered='gradient'"
+                "uncovered='gradient'" + (_AT_END if op.kind == "softmax" else "")
             )
         return op()
 

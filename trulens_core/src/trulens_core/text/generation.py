@@ -166,7 +166,14 @@ class _Work:
         return self._read(ids, prompt)
 
     def _scores(self, ids: Ids) -> Any:
-        return host(self.wrapper.fprop([ids[None]]))[0]
+        found = host(self.wrapper.fprop([ids[None]]))[0]
+        if found.shape[:-1] != ids.shape:
+            raise ValueError(
+                f"the model gives no scores of a next token for each of {len(ids)} tokens, but "
+                f"{found.shape}: it writes no text; explain(model, texts, tokenizer=) explains "
+                "classifiers"
+            )
+        return found
 
     def compared(
         self, quantity: Any, forced: Forced, prompts: Prompts

@@ -17,13 +17,13 @@ article>div{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,4
 section{background:#fff;color:#111;border:1px solid #bbb;border-radius:4px;padding:8px 12px;
 color-scheme:light}
 section figcaption,.maps p{color:#595959}
-.maps{display:grid;grid-template-columns:repeat(auto-fit,minmax(90px,1fr));gap:8px}
-.maps p{grid-column:1/-1}figure{margin:0;max-width:320px}
+.maps{display:flex;flex-wrap:wrap;gap:8px}
+.maps p{flex-basis:100%}figure{margin:0;flex:1 1 90px;max-width:320px}
 img{width:100%;display:block;border:1px solid #bbb;cursor:crosshair}
 .row{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr) 72px;gap:8px;
 align-items:center;font-size:13px}
 .row>:first-child,.row>:last-child{text-align:right}.row:hover{background:#f0f0f0}
-.strips{display:block}.strip{grid-template-columns:minmax(0,1fr) minmax(0,5fr) 72px;margin:2px 0}
+.strips{display:block}.strip{grid-template-columns:minmax(5em,1fr) minmax(0,5fr) 72px;margin:2px 0}
 .strip img{height:22px;image-rendering:pixelated;cursor:default}
 .bar{position:relative;height:14px;background:linear-gradient(#999,#999) center/1px 100% no-repeat}
 .bar i{position:absolute;top:0;bottom:0}

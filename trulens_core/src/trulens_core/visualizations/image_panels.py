@@ -139,10 +139,14 @@ def panel(axes: Any, picture: Array, name: str) -> None:
 def bar(shown: Map, axes: Any) -> None:
     """The scale beside a panel; its ends are pointed where numbers go on beyond."""
     extend = ("both" if shown.signed else "max") if shown.clipped else "neither"
-    beside = axes.inset_axes((1.04, 0.0, 0.05, 1.0))
+    rows, columns = axes.images[0].get_array().shape[:2]
+    # no narrower beside a tall picture, nor lower beside a wide one, than can be read
+    wide, high = 0.05 * max(1.0, rows / columns / _MOST), max(1.0, 0.3 * columns / rows)
+    beside = axes.inset_axes((1.0 + 0.8 * wide, 0.5 - high / 2, wide, high))
     drawn = axes.figure.colorbar(shown.mappable(), cax=beside, extend=extend)
     drawn.outline.set_edgecolor("0.7")
-    drawn.locator = require("matplotlib.ticker", "viz").MaxNLocator(4)
+    ticks = 4 if rows > 0.4 * columns else 2
+    drawn.locator = require("matplotlib.ticker", "viz").MaxNLocator(ticks)
     drawn.formatter.set_powerlimits((-2, 4))
     drawn.update_ticks()
     beside.tick_params(labelsize=SMALL - 1)

@@ -146,7 +146,8 @@ def title_of_all(result: ResultFields) -> str:
     names = (result.names or {}).get("classes")
     found, counts = np.unique(host(result.target), return_counts=True)
     if len(found) == 1:
-        return f"{class_name(names, int(found[0]), 50)}, {len(host(result.target)):,} records"
+        n = int(counts[0])
+        return f"{class_name(names, int(found[0]), 50)}, {n:,} record{'s' * (n != 1)}"
     shown = 2 if len(found) > 3 else 3
     order = np.argsort(-counts, kind="stable")[:shown]
     said = [f"{class_name(names, int(found[i]), 12)} ({counts[i]:,})" for i in order]

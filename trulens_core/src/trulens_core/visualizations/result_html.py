@@ -19,6 +19,7 @@ from trulens_core.visualizations.maps import AttributionMap
 from trulens_core.visualizations.pictures import as_pixels, encoded
 from trulens_core.visualizations.result_parts import kind_of, summed
 from trulens_core.visualizations.result_plots import explained_image
+from trulens_core.visualizations.result_texts import Texts, texts
 from trulens_core.visualizations.text_colors import INK, QUIET, css, ground
 from trulens_core.visualizations.text_escapes import in_html
 from trulens_core.visualizations.text_html import CARD, legend, without_card
@@ -55,6 +56,8 @@ def _picture(result: AttributionResult, part: Part, names: Sequence[Any] | None,
     try:
         if not part.values.size:
             return ""
+        if (result.names or {}).get("tokens") is not None and rows_of(result) is None:
+            return _texts(result, part.values)
         return draw[kind_of(part.values, None)](part.values)
     except (ValueError, ImportError) as error:
         return f"<div>{in_html(str(error))}</div>"
@@ -116,6 +119,14 @@ def _left_out(values: Array, columns: int, of: str) -> str:
     if total > columns:
         more.append(f"{total - columns} weaker features")
     return f'<div style="color:{css(QUIET)};font-size:12px">{", ".join(more)}</div>' if more else ""
+
+
+def _texts(result: AttributionResult, values: Array) -> str:
+    """The first records' tokens in their colours, as `plot` has them."""
+    how = Texts(result, (result.names or {})["tokens"], False, frozenset())
+    shown = range(min(len(values), MOST_RECORDS))
+    found = without_card(texts(how, [Part("", values)], shown).lines)
+    return found + _left_out(values[:, :0], 0, "record") + legend()
 
 
 def _strip(values: Array, of: str) -> str:

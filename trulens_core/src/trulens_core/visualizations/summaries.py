@@ -46,7 +46,7 @@ def spread(axes: Any, values: Array, names: Sequence[str], most: int) -> None:
         names: of the features.
         most: how many bars there is room for.
     """
-    shown, _, labels = _rows(values, names, most)
+    shown, order, labels = _rows(values, names, most)
     n = len(values)
     sizes = np.abs(shown)
     means = sizes.mean(axis=0)
@@ -54,8 +54,14 @@ def spread(axes: Any, values: Array, names: Sequence[str], most: int) -> None:
     places = np.arange(len(means))
     axes.barh(places, means, color=[sign_color(v) for v in shown.mean(axis=0)])
     axes.errorbar(means, places, xerr=errors, fmt="none", ecolor="0.2", elinewidth=1)
-    rows(axes, labels, [f"{m:.2g} ± {e:.1g}" for m, e in zip(means, errors, strict=True)])
-    _below(axes, f"mean |attribution| over {n:,} records; orange raises on average, blue lowers")
+    said = [f"{m:.2g}" for m in means]
+    if n > 1:  # one record's mean has an error, which is not known
+        said = [f"{m} ± {e:.1g}" for m, e in zip(said, errors, strict=True)]
+    rows(axes, labels, said)
+    if len(means) > len(order):
+        ends = means[:-1] + errors[:-1]
+        _kept_in_scale(axes, [0.0, float(ends.max())], [float(means[-1])])
+    _below(axes, f"mean |attribution| over {_records(n)}; orange raises on average, blue lowers")
 
 
 def beeswarm(axes: Any, values: Array, x: Array | None, names: Sequence[str], most: int) -> None:
@@ -88,9 +94,11 @@ def beeswarm(axes: Any, values: Array, x: Array | None, names: Sequence[str], mo
         bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.12, ticks=[0, 1])
         bar.ax.set_yticklabels(["low", "high"], fontsize=SMALL - 1)
         bar.set_label("the feature's value", fontsize=SMALL, color=GREY)
+    if shown.shape[1] > len(order):
+        _kept_in_scale(axes, shown[:, :-1], shown[:, -1])
     n = len(values)
     some = f" ({MOST_DOTS:,} drawn)" if n > MOST_DOTS else ""
-    _below(axes, f"attribution, {n:,} records{some}; on the right the mean size")
+    _below(axes, f"attribution, {_records(n)}{some}; on the right the mean size")
 
 
 def dependence(axes: Any, values: Array, x: Array, name: str) -> None:
@@ -147,6 +155,28 @@ def _part_of_range(x: Array) -> Array:
     if high <= low:
         low, high = float(np.nanmin(x)), float(np.nanmax(x))
     return np.asarray(np.clip((x - low) / ((high - low) or 1.0), 0.0, 1.0))
+
+
+def _kept_in_scale(axes: Any, features: Any, others: Any) -> None:
+    """Ends the axis where features end, and says on it where the sum of the others goes on.
+
+    Of a thousand features the sum of those left out can be many times the largest one shown.
+    """
+    low, high = min(0.0, float(np.min(features))), max(0.0, float(np.max(features)))
+    room = 0.04 * ((high - low) or 1.0)
+    beyond = float(np.min(others)) < low - room, float(np.max(others)) > high + room
+    if high == low or not any(beyond):
+        return
+    axes.set_xlim(low - room if low or beyond[0] else 0.0, high + room)
+    place, at = axes.get_ylim()[0] - 0.5, axes.get_yaxis_transform()
+    for part, goes_on, side in ((0.0, beyond[0], "left"), (1.0, beyond[1], "right")):
+        if goes_on:
+            arrow = "◀" if side == "left" else "▶"
+            axes.text(part, place, arrow, transform=at, va="center", ha=side, fontsize=SMALL + 2)
+
+
+def _records(n: int) -> str:
+    return "1 record" if n == 1 else f"{n:,} records"
 
 
 def _below(axes: Any, said: str) -> None:
