@@ -1,8 +1,10 @@
 """Calls like one before, of the plainest kind: one pass of the model, and the same in all else."""
 
 import cProfile
+import gc
 import pstats
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -185,6 +187,20 @@ def test_errors_are_those_of_the_first_call(model, given):
     fine.append(1)
     with pytest.raises(ValueError, match="does not depend"):
         method.attributions(torch.rand(3, 4))
+
+
+def test_a_model_goes_with_the_last_that_holds_it():
+    """At once, as does what it holds on a GPU: not when Python looks for circles."""
+    model = nn.Linear(4, 3)
+    method, held = Saliency(model, qoi=0), weakref.ref(model)
+    gc.disable()
+    try:
+        for _ in range(3):
+            method.attributions(torch.rand(2, 4))
+        del model, method
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_it_takes_few_calls_of_python():
