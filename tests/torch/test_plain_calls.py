@@ -1,8 +1,11 @@
 """Calls like one before, of the plainest kind: one pass of the model, and the same in all else."""
 
 import cProfile
+import gc
 import pstats
+import sys
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -187,7 +190,22 @@ def test_errors_are_those_of_the_first_call(model, given):
         method.attributions(torch.rand(3, 4))
 
 
+def test_a_model_goes_with_the_last_that_holds_it():
+    """At once, as does what it holds on a GPU: not when Python looks for circles."""
+    model = nn.Linear(4, 3)
+    method, held = Saliency(model, qoi=0), weakref.ref(model)
+    gc.disable()
+    try:
+        for _ in range(3):
+            method.attributions(torch.rand(2, 4))
+        del model, method
+        assert held() is None
+    finally:
+        gc.enable()
+
+
 def test_it_takes_few_calls_of_python():
+    """The whole way takes 1170. Where torch._dynamo is loaded, a switch of its own is held, too."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 4), nn.ReLU())
     method, x = Saliency(net, qoi=1), torch.rand(1, 1, 8, 8)
     with warnings.catch_warnings():
@@ -196,4 +214,4 @@ def test_it_takes_few_calls_of_python():
             method.attributions(x)
         profile = cProfile.Profile()
         profile.runcall(method.attributions, x)
-    assert pstats.Stats(profile).total_calls <= 700
+    assert pstats.Stats(profile).total_calls <= (720 if "torch._dynamo" in sys.modules else 700)

@@ -17,6 +17,7 @@ from trulens_core import (
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
+    Saliency,
     get_model_wrapper,
 )
 from trulens_core.testing import relative_error
@@ -354,3 +355,23 @@ def test_weights_that_forward_turns_over_are_turned_back():
     x = torch.from_numpy(X).requires_grad_()
     model(x)[:, 0].sum().backward()
     assert torch.equal(found, x.grad)
+
+
+def test_a_list_that_grows_is_no_news_for_the_records_of_the_next_pass():
+    """As where a model keeps keys and values of what it read before."""
+
+    class Remembers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.past = []
+
+        def forward(self, x):
+            self.past.append(x)
+            return x * len(self.past)
+
+    x, model = torch.rand(3, 4), Remembers()
+    method = Saliency(model, qoi=1, rebatch_size=1)
+    for _ in range(3):
+        found = method.attributions(x)
+        assert torch.equal(found, torch.eye(4)[1].expand(3, 4))
+        assert model.past == []

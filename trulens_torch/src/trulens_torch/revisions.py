@@ -112,11 +112,14 @@ class Written:
     """What modules hold now, to tell whether evaluations write what later ones may read.
 
     Tensors that a module merely keeps as attributes do not count: they are written anew each time.
+    A list that has become longer does: it is of what came before.
     """
 
     def __init__(self, survey: Survey) -> None:
         self._buffers = [(m, n, b, _version(b)) for m, n, b in survey.buffers]
         self._held = survey.held
+        values = [v for held in survey.held for v in held.before.values()]
+        self._lists = [(v, len(v)) for v in values if isinstance(v, list | deque)]
 
     def changed(self) -> bool:
         """Whether anything is another now."""
@@ -124,7 +127,9 @@ class Written:
             getattr(module, name, None) is not held or _version(held) != version
             for module, name, held, version in self._buffers
         )
-        return any(buffers) or any(_counts(held.attributes, held.before) for held in self._held)
+        lists = (len(held) != length for held, length in self._lists)
+        others = (_counts(held.attributes, held.before) for held in self._held)
+        return any(buffers) or any(lists) or any(others)
 
 
 def _version(t: torch.Tensor) -> int:

@@ -6,6 +6,7 @@ questions, and tells what there is to be told; those after it ask the model, and
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,7 +33,8 @@ def keep(question: Question, inputs: ModelInputs, request: Request, verdict: Ver
     if _is_plain(question, request):
         key = kind(question, inputs, request)
         if key is not None and key not in question.repeats:
-            again = PlainCall(question).answer
+            # a copy of it, without what it keeps: the model goes when the last of its users lets go
+            again = PlainCall(dataclasses.replace(question)).answer
             question.repeats.put(key, Known(again, options(question.qoi), verdict))
 
 
