@@ -168,6 +168,11 @@ class DoI(ABC):
         return None
 
     @property
+    def asks(self) -> bool:
+        """Whether code of the caller's makes points or baseline, which may call the model."""
+        return True
+
+    @property
     def at_value(self) -> bool:
         """Whether the one point is known to be the value itself, though there is a baseline."""
         return False
