@@ -241,9 +241,7 @@ class KerasModelWrapper(ModelWrapper):
         """`forward`, in which each layer runs in the context that its name gives."""
         rows = self.declared_rows()
         if rows is not None:
-            replace = {
-                cut: [self._flavour.of_rows(t, rows) for t in ts] for cut, ts in replace.items()
-            }
+            replace = {cut: self._sized(new, rows) for cut, new in replace.items()}
         p = Pass(self, replace=replace, tap=tap, want=want)
         saturated: list[tuple[str, Any]] = []
         watched = self._watched(saturated) if tap else {}
@@ -302,6 +300,12 @@ class KerasModelWrapper(ModelWrapper):
                 f"merge=True is not served for Keras on PyTorch, which computes {held[0]!r} in "
                 "several operations; leave it out, or fold the scale into the layer before it"
             )
+
+    def _sized(self, new: Any, rows: int) -> Any:
+        """What replaces a value, told of its rows; a function, what it makes of the value."""
+        if callable(new):
+            return lambda now: self._sized(new(now), rows)
+        return [self._flavour.of_rows(t, rows) for t in new]
 
     def _with_rows(self, leaf: Leaf, rows: int) -> Tensor:
         return self._flavour.of_rows(leaf.value, rows) if leaf.role == BATCHED else leaf.value

@@ -168,10 +168,9 @@ class DoI(ABC):
         return None
 
     @property
-    def custom(self) -> bool:
-        """Whether making its points runs code of the caller's, which may ask the model itself."""
-        own = type(self).__module__.startswith("trulens_core.")
-        return not own or any(map(callable, vars(self).values()))
+    def asks(self) -> bool:
+        """Whether code of the caller's makes points or baseline, which may call the model."""
+        return True
 
     @property
     def at_value(self) -> bool:

@@ -166,6 +166,13 @@ def for_records(given: Any, take: Callable[[Any], Any], total: int, ranks: Seque
     return take(given) if rows and total > 1 else given
 
 
+def asked_for(given: Any) -> bool:
+    """Whether a function gives a baseline, or any of several."""
+    if isinstance(given, Baselines):
+        given = given.members
+    return any(map(asked_for, given)) if isinstance(given, list | tuple) else callable(given)
+
+
 def by_record(given: Any) -> bool:
     """Whether a record's baseline is known to depend on no other record.
 

@@ -70,6 +70,10 @@ class GaussianDoi(DoI):
     def by_record(self) -> bool:
         return True
 
+    @property
+    def asks(self) -> bool:
+        return type(self) is not GaussianDoi
+
     def formula(self) -> Formula | None:
         own = type(self) is GaussianDoi
         return Formula(_with_noise, self._drawn, by_shape=True) if own else None
@@ -151,6 +155,10 @@ class RelativeGaussianDoi(GaussianDoi):
         cut = "" if self._cut is None else f", cut={self._cut!r}"
         name = type(self).__name__
         return f"{name}(noise={self.noise}, resolution={self.resolution}, seed={self.seed}{cut})"
+
+    @property
+    def asks(self) -> bool:
+        return type(self) is not RelativeGaussianDoi
 
     def formula(self) -> Formula | None:
         own = type(self) is RelativeGaussianDoi

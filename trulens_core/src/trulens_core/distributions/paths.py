@@ -172,6 +172,10 @@ class LinearDoi(DoI):
         return (LinearDoi, given, self._nodes) if known else None
 
     @property
+    def asks(self) -> bool:
+        return type(self) is not LinearDoi or baselines.asked_for(self._baseline)
+
+    @property
     def at_value(self) -> bool:
         own = type(self).points is LinearDoi.points
         return own and self.resolution == 1 and self.rule == "endpoints"

@@ -115,11 +115,11 @@ class RecordGroup:
         no_graph = way == "full" or len(ranges) > 1 or q.doi.recipe is None
         same = way == "narrow" or (way == "full" and not (verdict.random or verdict.writes))
         return (
-            n > 1
-            and same
+            (n > 1 and same)
+            and not q.doi.asks  # inside a pass of the model it would be seen as part of it
             and not (more or q.wrapper.backend.traces or self._pad or self._owners)
             and not (q.statistic.want or q.statistic.prepares or q.contract or q.rules)
-            and not (q.doi.custom or isinstance(q.doi_cut, InputCut))
+            and not isinstance(q.doi_cut, InputCut)
             and len(q.doi_cut.parts()) == 1
             and (q.source == q.doi_cut or not q.multiply)
             and not (q.wrapper.repeats() and no_graph)
