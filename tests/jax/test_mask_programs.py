@@ -1,5 +1,7 @@
 """Quantities over a block of masks as one program: equal to blocks of steps, and never stale."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from trulens_core import (
     ClassQoI,
     KernelSHAP,
     Marginal,
+    MaskDoi,
     Occlusion,
     Segments,
     ShapleyValues,
@@ -99,3 +102,30 @@ def test_what_is_the_callers_runs_at_every_call(model):
     for i in (1, 2, 3):
         method.attributions(X)
         assert len(asked) >= i
+
+
+class Halved(MaskDoi):
+    """Masks whose points are made into others."""
+
+    def points(self, records, baseline):
+        found = super().points(records, baseline)
+        return found._replace(stack=lambda i, j: [0.5 * t for t in found.stack(i, j)])
+
+
+class OfHalved(Ablation):
+    """Ablation at the points of a subclass."""
+
+    def _question(self):
+        asked = super()._question()
+        doi = Halved(asked.doi.design, asked.doi.segments, 0.0, cut=asked.doi_cut, drops=True)
+        return dataclasses.replace(asked, doi=doi)
+
+
+def test_points_of_a_subclass_are_those_that_it_makes(model, close):
+    p = model._adapter._params
+    y = np.asarray(net(p, 0.5 * X))[:, 1]  # the first point, of which nothing is removed
+    without = [net(p, 0.5 * np.where(np.arange(6) == i, 0, X))[:, 1] for i in range(6)]
+    expected = y[:, None] - np.stack(without, axis=1)
+    found = OfHalved(model, qoi=1).attributions(X)
+    kept = X != 0
+    close(found * kept, expected * kept, 1e-5)

@@ -59,6 +59,13 @@ class Flattened(LinearDoi):
         return [z * 0.5, z * 0.25]
 
 
+class Based(PointDoi):
+    """The value itself, and a baseline in core's own form."""
+
+    def baseline_values(self, records):
+        return [0.5 * z for z in records.z]
+
+
 class OtherPoints(LinearDoi):
     """A line of other points, in core's own form."""
 
@@ -98,6 +105,7 @@ def cases():
     yield "noise by range", (None, None), {"doi": RelativeGaussianDoi(0.1, 6)}
     yield "points of the caller's", (None, None), {"doi": Flattened(resolution=2)}
     yield "points of a subclass", (None, None), {"doi": OtherPoints(resolution=2)}
+    yield "a point with a baseline", (None, None), {"doi": Based()}
     yield "noise of a subclass", (None, None), {"doi": OtherNoise(0.1, 6)}
     yield "absolute", (None, None), {"doi": line, "statistic": AbsoluteMean()}
     yield "variance", (None, None), {"doi": line, "statistic": "variance"}
@@ -113,7 +121,12 @@ def cases():
 
 
 CASES = {name: rest for name, *rest in cases()}
-BESIDE = {"points of the caller's", "points of a subclass", "noise of a subclass"}
+BESIDE = {
+    "points of the caller's",
+    "points of a subclass",
+    "a point with a baseline",
+    "noise of a subclass",
+}
 """Cases whose points no program makes."""
 QUANTITIES = {
     "max": MaxClassQoI(),

@@ -70,7 +70,7 @@ class DoI(ABC):
                 for form in forms:
                     _forget(cls, form, first)
                 cls.is_point = False
-        if "points" in vars(cls) and "is_point" not in vars(cls):
+        if {"points", "baseline_values"} & vars(cls).keys() and "is_point" not in vars(cls):
             cls.is_point = False
         if "get_activation_multiplier" in vars(cls):
             cls.multiplier_is_standard = vars(cls).get("multiplier_is_standard", False)

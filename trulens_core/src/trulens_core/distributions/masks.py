@@ -202,7 +202,8 @@ class MaskDoi(DoI):
             return Parts(Masked(tuple(functions)), held, numbers)
 
         n = max(masks.n for masks in plan.kinds) * plan.copies
-        return LazyPoints((1 / n,) * n, stack, plan=plan, parts=given)
+        own = type(self).points is MaskDoi.points  # else a subclass may make others of `stack`
+        return LazyPoints((1 / n,) * n, stack, plan=plan, parts=given if own else None)
 
     def _masking(self, records: Records, put: Replacement) -> Masking:
         mine = records.last - records.first
