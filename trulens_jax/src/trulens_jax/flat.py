@@ -139,11 +139,11 @@ def _enter(running: list[str], site: Site | None) -> None:
         del running[len(running) - 1 - running[::-1].index(site.name) :]
 
 
-def _channels(eqn: JaxprEqn) -> dict[int, tuple[int, int]]:
+def _channels(eqn: JaxprEqn) -> dict[int, tuple[int, Sequence[int]]]:
     """Of a linear operation, the channels' axes in what it gives and in weights on either side."""
     numbers: Any = eqn.params.get("dimension_numbers")
     if eqn.primitive.name == "conv_general_dilated":
-        return {1: (numbers.out_spec[1], numbers.rhs_spec[0])}
+        return {1: (numbers.out_spec[1], (numbers.rhs_spec[0],))}
     if eqn.primitive.name != "dot_general":
         return {}
     contracted, batched = numbers
@@ -151,7 +151,7 @@ def _channels(eqn: JaxprEqn) -> dict[int, tuple[int, int]]:
     free = [[a for a in range(ranks[i]) if a not in contracted[i]] for i in (0, 1)]
     if any(batched):
         return {}
-    return {i: ((0, ranks[2] - 1)[i], axes[0]) for i, axes in enumerate(free) if len(axes) == 1}
+    return {i: ((0, ranks[2] - 1)[i], axes) for i, axes in enumerate(free) if len(axes) == 1}
 
 
 def _kind_of(eqn: JaxprEqn) -> str:

@@ -92,7 +92,7 @@ class Program:
 
         plan = Plan(flat, sources, is_tapped, rules.stops)
         if rules.merge:
-            plan.merge(is_tapped)
+            rules.left(plan.merge(is_tapped))
         arrays = evaluated(plan, args, rules, visit)
         leaves = list(self._output.leaves)
         for i, x in zip(self._arrays, arrays, strict=True):

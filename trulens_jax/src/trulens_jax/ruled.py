@@ -52,6 +52,6 @@ def after_taps(
     flat = flatten(closed.jaxpr, closed.consts)
     plan = Plan(flat, flat.inputs, lambda _: False, rules.stops)
     if rules.merge:
-        plan.merge(lambda _: False)
+        rules.left(plan.merge(lambda _: False))
     outputs = iter(evaluated(plan, tapped, rules))
     return [[next(outputs) for _ in range(n)] for n in sizes]

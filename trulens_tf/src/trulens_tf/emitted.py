@@ -125,10 +125,19 @@ def _sum_of_several(op: Any) -> list[tf.Tensor]:
     return [total]
 
 
+def _channels_first(op: Any) -> list[tf.Tensor] | None:
+    """A bias that is not added to the last axis, as a sum that broadcasts."""
+    x, b = op.inputs
+    if op.get_attr("data_format").decode().endswith("C"):
+        return None
+    return [x + tf.reshape(b, [-1, *[1] * (x.shape.rank - 2)])]
+
+
 _SPELLED: dict[str, Callable[[Any], list[tf.Tensor] | None]] = {
     **dict.fromkeys(CALLS, _called),
     "Identity": _handed_on,
     "IdentityN": _handed_on,
     "SquaredDifference": _squared_difference,
     "AddN": _sum_of_several,
+    "BiasAdd": _channels_first,
 }

@@ -6,12 +6,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from trulens_core.rules.programs import Flat, Key, Node, Shaped
 from trulens_tf.emitted import again, has_own_derivative, spelled_out
-from trulens_tf.primitives import KINDS, OF_CONSTANTS, channels, name_of
+from trulens_tf.primitives import KINDS, OF_CONSTANTS, PLAIN, channels, name_of
 
+_LIKE = {"ZerosLike": 0.0, "OnesLike": 1.0}
 _TRANSPOSED = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2"})
 
 
@@ -33,7 +35,7 @@ def flatten(
     for t in targets:
         builder.walk(t)
     outputs = [builder.key(t) for t in targets]
-    return Flat(builder.nodes, range(len(sources)), outputs, builder.constants, tf.get_static_value)
+    return Flat(builder.nodes, range(len(sources)), outputs, builder.constants, static)
 
 
 class _Builder:
@@ -54,7 +56,7 @@ class _Builder:
     def _note(self, operations: Iterable[Any]) -> None:
         """Note what depends on the sources."""
         for op in operations:
-            if any(t.ref() in self._depends for t in op.inputs):
+            if op.type not in PLAIN and any(t.ref() in self._depends for t in op.inputs):
                 self._depends.update(t.ref() for t in op.outputs)
 
     def _layer_of(self, op: Any) -> str:
@@ -150,3 +152,11 @@ def _shaped(t: tf.Tensor) -> Shaped:
     shape = None if t.shape.rank is None else tuple(t.shape.as_list())
     carries = t.dtype.is_floating or t.dtype.is_complex or t.dtype in (tf.variant, tf.resource)
     return Shaped(shape, carries)
+
+
+def static(t: tf.Tensor) -> Any:
+    """The value of a constant, of one that is filled with a number this; None: not known."""
+    kind, given = t.op.type, t.op.inputs
+    if kind in _LIKE:
+        return np.asarray(_LIKE[kind])
+    return tf.get_static_value(given[1] if kind == "Fill" else t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 SAME = {
@@ -40,6 +41,14 @@ SAME = {
 """Types that do what a primitive of `trulens_core.rules.planned` does, and its name."""
 
 _TRANSPOSES = {"MatMul": "transpose_b", "BatchMatMul": "adj_y", "BatchMatMulV2": "adj_y"}
+_OUTPUTS = {
+    "Conv2D": (3,),
+    "Conv3D": (4,),
+    "DepthwiseConv2dNative": (2, 3),
+    "Conv2DBackpropInput": (2,),
+    "Conv3DBackpropInputV2": (3,),
+}
+"""The axes of what a convolution gives in its weights."""
 _MOVES = (
     "StridedSlice Slice Concat ConcatV2 Pad PadV2 MirrorPad Tile Gather GatherV2 GatherNd Pack "
     "Unpack Split SplitV Select SelectV2 Reverse ReverseV2 Roll EnsureShape CheckNumerics Snapshot "
@@ -89,25 +98,25 @@ PLAIN = frozenset(_PLAIN.split())
 """Types that tell of a tensor what does not depend on its numbers."""
 
 
-def channels(operation: Any) -> dict[int, tuple[int, int]]:
+def channels(operation: Any) -> dict[int, tuple[int, Sequence[int]]]:
     """The axes of channels in what a linear operation gives and in its weights, by their place.
 
-    Of convolutions with their channels last, and of products with a matrix.
+    Of convolutions and of products with a matrix; of normalisations, by the place of what they
+    normalise, and without weights.
     """
     kind, rank = str(operation.type), operation.outputs[0].shape.rank
-    if kind in ("Conv2D", "Conv3D"):
+    if kind in _OUTPUTS or kind.startswith("FusedBatchNorm"):
         last = operation.get_attr("data_format").decode().endswith("C")
-        return {1: (rank - 1, rank - 1)} if last else {}
+        axis = rank - 1 if last else 1
+        return {1: (axis, _OUTPUTS[kind])} if kind in _OUTPUTS else {0: (axis, ())}
     if kind not in _TRANSPOSES or rank is None or operation.inputs[1].shape.rank != 2:
         return {}
-    return {1: (rank - 1, 0 if operation.get_attr(_TRANSPOSES[kind]) else 1)}
+    return {1: (rank - 1, (0 if operation.get_attr(_TRANSPOSES[kind]) else 1,))}
 
 
 def name_of(operation: Any) -> str:
     """What a plan calls an operation of a graph."""
     kind = str(operation.type)
-    if kind in PLAIN:
-        return "stop_gradient"
     if kind in MOVES:
         return "slice"
     if kind in SUMS:

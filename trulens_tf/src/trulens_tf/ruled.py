@@ -55,6 +55,6 @@ def by_rules(
     flat = flatten(sources, [t for ts in found for t in ts], layer, rules.merge)
     plan = Plan(flat, flat.inputs, lambda _: False, rules.stops)
     if rules.merge:
-        plan.merge(lambda _: False)
+        rules.left(plan.merge(lambda _: False))
     outputs: Iterator[tf.Tensor] = iter(evaluated(plan, [at(t) for t in sources], rules))
     return [[next(outputs) for _ in ts] for ts in found]

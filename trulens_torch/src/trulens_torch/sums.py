@@ -253,8 +253,10 @@ def batch_norm(call: Call) -> Any:
         return unknown(call)
     held, function = call.value(x), call.of_first()
     linear = None if held is None else held.linear
-    if call.mode.rules.merge and linear is not None and linear.mergeable:
-        return _merged(call, x, linear, function)
+    if call.mode.rules.merge:
+        if linear is not None and linear.mergeable:
+            return _merged(call, x, linear, function)
+        call.mode.rules.left([call.mode.layer or "batch_norm"])
     return call.apply("affine", function, [x])
 
 

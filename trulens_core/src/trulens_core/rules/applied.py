@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import fnmatch
+import warnings
+from collections.abc import Callable, Sequence
 
 from trulens_core.backends import Backend, Tensor
-from trulens_core.errors import UncoveredOperationError
-from trulens_core.rules.operation import LEFT, AtReference, Operation
+from trulens_core.errors import TrulensWarning, UncoveredOperationError
+from trulens_core.rules.operation import LEFT, MERGED, AtReference, Operation
 from trulens_core.rules.parts import Splits
 from trulens_core.rules.report import Entry, Report
 from trulens_core.rules.rule import Rule
@@ -55,6 +57,7 @@ class Applied:
         self._reference = reference
         self.last: Entry | None = None
         self._first_fired = False
+        self._alone: list[str] = []
         self._gates: dict[int, Tensor] = {}  # held, so that no other tensor gets a number of theirs
         self._splits = Splits(backend)
 
@@ -115,6 +118,10 @@ class Applied:
         """
         self._splits.moved(x, y, step)
 
+    def left(self, layers: Sequence[str]) -> None:
+        """Tell of normalisations that should be merged and are not, by their layers."""
+        self._alone += layers
+
     def report(self) -> Report:
         """What the rules were applied to."""
         return Report(tuple(self._entries))
@@ -133,9 +140,30 @@ class Applied:
                 f"no operation took the source's value by one of first={list(self.rules.first)!r}; "
                 "name the kind of the operation that does"
             )
+        if self.merge:
+            self._say_what_is_alone()
         return self.report()
 
+    def unmatched(self) -> list[str]:
+        """The selectors of layers that no operation is of, by their patterns."""
+        layers = {e.layer for e in self._entries}
+        return [p for p in self.rules.patterns() if not fnmatch.filter(layers, p)]
+
     # -- inside ------------------------------------------------------------------------------
+
+    def _say_what_is_alone(self) -> None:
+        if not self._alone and any(e.name.endswith(MERGED) for e in self._entries):
+            return
+        layers = list(dict.fromkeys(self._alone))
+        which = f" ({', '.join(layers[:4])}{', …' if layers[4:] else ''})" if layers else ""
+        found = f"left {len(self._alone)} normalisations by themselves{which}"
+        warnings.warn(
+            f"merge=True {found if layers else 'found no batch normalisation'}: it merges one with "
+            "the convolution or linear operation right before it, whose only reader it is, where "
+            "its scale is seen to be made by a square root; the others have a rule of their own",
+            TrulensWarning,
+            stacklevel=2,
+        )
 
     def _note(self, outcome: str, op: Operation, rule: str = "") -> None:
         self.last = Entry(outcome, op.kind, op.name, op.layer, rule)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from trulens_core.backends import Backend
@@ -18,6 +18,8 @@ _SCALES = frozenset({"add", "sub", "mul", "div"})
 _SHAPES = frozenset({"reshape", "squeeze", "expand_dims"})
 _MOVES = _SHAPES | {"broadcast_in_dim", "convert_element_type", "copy"}
 _ROOTS = frozenset({"rsqrt", "sqrt"})
+_OPEN = 1_000_003
+"""What stands for a length that is not known: a prime, so that products tell how many there are."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,14 +31,14 @@ class Merged:
         after: the places of those that come after it.
         axis: of the channels in what it gives.
         weight: which of its operands holds weights.
-        weight_axis: of the channels in these.
+        weight_axes: of the channels in these.
     """
 
     linear: int
     after: Sequence[int]
     axis: int
     weight: int
-    weight_axis: int
+    weight_axes: Sequence[int]
 
     def operands(
         self, flat: Flat, env: dict[Key, Any], backend: Backend
@@ -47,7 +49,8 @@ class Merged:
         x, w = given[1 - self.weight], given[self.weight]
 
         def linear(x: Any, w: Any) -> Any:
-            (y,) = node.run(*([w, x] if self.weight == 0 else [x, w]))
+            pair = [w, x] if self.weight == 0 else [x, w]
+            (y,) = node.run(*pair, *given[2:])  # of a transposed convolution, the size comes after
             return y
 
         def moved(y: Any) -> Any:
@@ -58,7 +61,7 @@ class Merged:
         lengths = tuple(-1 if n is None else n for n in nothing.shape)
         scale = xp.reshape(self._run(flat, env, nothing + 1.0) - shift, lengths)
         one = scale[tuple(slice(None) if a == self.axis else 0 for a in range(scale.ndim))]
-        shape = [-1 if a == self.weight_axis else 1 for a in range(w.ndim)]
+        shape = [n if a in self.weight_axes else 1 for a, n in enumerate(w.shape)]
         return lambda x, w, b: moved(linear(x, w)) + b, [x, w * xp.reshape(one, shape), shift]
 
     def _run(self, flat: Flat, env: dict[Key, Any], y: Any, only: frozenset[str] = _MOVES) -> Any:
@@ -101,6 +104,22 @@ class Merging:
             if axes is not None and after:
                 yield Merged(i, after, axes[0], 1 - given[0], axes[1])
 
+    def alone(self, within: Container[int]) -> Iterator[str]:
+        """What normalises channels and is not among the places of what is merged."""
+        for i, node in enumerate(self._flat.nodes):
+            given = [j for j, k in enumerate(node.ins) if k in self._active]
+            if i not in within and len(given) == 1 and self._normalises(node, given[0]):
+                yield node.layer or node.name
+
+    def _normalises(self, node: Node, at: int) -> bool:
+        """Whether an equation scales the channels of one of its operands by a square root."""
+        if _is_whole(node):
+            return True
+        if node.name not in ("mul", "div") or (node.name == "div" and at == 1):
+            return False
+        other = node.ins[1 - at]
+        return math.prod(self._shape(other)) > 1 and self._is_root(other)
+
     def _after(self, i: int, axis: int) -> list[int]:
         """What follows an operation and scales or moves its channels; empty without a root."""
         found: list[int] = []
@@ -120,6 +139,11 @@ class Merging:
                     break
                 normalised |= node.name in ("mul", "div") and self._is_root(others[0])
                 ends = len(found) + 1 if normalised else 0
+            elif _is_whole(node):
+                (at, _) = node.channels[0]
+                if math.prod(self._shape(out)[:at]) != before or self._active.intersection(others):
+                    break
+                normalised, ends = True, len(found) + 1
             elif others or not self._passes(node):
                 break
             found.append(j)
@@ -133,9 +157,10 @@ class Merging:
     def _shape(self, k: Key) -> tuple[int, ...]:
         i = self._producer.get(k)
         if i is None:
-            return tuple(n or 0 for n in getattr(self._flat.constants.get(k), "shape", ()))
+            return _lengths(getattr(self._flat.constants.get(k), "shape", ()))
         node = self._flat.nodes[i]
-        return tuple(n or 0 for n in node.avals[node.outs.index(k)].shape or ())
+        shape = node.avals[node.outs.index(k)].shape
+        return (0,) if shape is None else _lengths(shape)
 
     def _by_channel(self, k: Key, of: Key, size: int, before: int) -> bool:
         """Whether a constant differs by channel alone, or not at all."""
@@ -161,3 +186,12 @@ class Merging:
             return False
         node = self._flat.nodes[i]
         return node.name in _ROOTS or any(self._is_root(k, deepest - 1) for k in node.ins)
+
+
+def _is_whole(node: Node) -> bool:
+    """Whether an equation is a normalisation by stored moments, as one."""
+    return node.kind is not None and 0 in node.channels and node.kind() == "affine"
+
+
+def _lengths(shape: Iterable[int | None]) -> tuple[int, ...]:
+    return tuple(_OPEN if n is None else n for n in shape)

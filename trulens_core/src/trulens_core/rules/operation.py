@@ -40,6 +40,9 @@ weighted sum, as one. structural: moves, repeats, scales or sums entries.
 LEFT = "1 - x"
 """The name of an operation that gives what of 1 is left, as of a gate: 1 − x."""
 
+MERGED = "(merged)"
+"""What the name of an operation ends with that a normalisation is a part of."""
+
 Parts = Callable[[], tuple[Tensor, Tensor]]
 """What adds to the change of a value, and what takes away, as tensors that are differentiated."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.rules.merging import Merged, Merging
-from trulens_core.rules.operation import LEFT
+from trulens_core.rules.operation import LEFT, MERGED
 from trulens_core.rules.programs import Flat, Key, Node
 
 _MOVES = (
@@ -101,15 +101,22 @@ class Plan:
             self.layers.append(node.layer)
             self._follow(i, node, tapped, stops)
 
-    def merge(self, tapped: Callable[[Any], bool]) -> None:
-        """Take batch normalisations for a part of the linear operations before them."""
-        for found in Merging(self.flat, self.active, tapped).found():
+    def merge(self, tapped: Callable[[Any], bool]) -> list[str]:
+        """Take batch normalisations for a part of the linear operations before them.
+
+        Returns:
+            Those that are not, by their layers.
+        """
+        merging, places = Merging(self.flat, self.active, tapped), set()
+        for found in merging.found():
             linear, *_, last = within = [found.linear, *found.after]
             heads = [self.heads.pop(j) for j in within if j in self.heads]
             self.inside.update(within[:-1])
+            places.update(within)
             ins = [self.flat.nodes[linear].ins[1 - found.weight]]
-            name = "batch normalisation (merged)"
+            name = f"batch normalisation {MERGED}"
             self.heads[last] = Head(heads[0].kind, ins, within, 1, 2, name, found)
+        return list(merging.alone(places))
 
     # -- what depends on what ------------------------------------------------------------------
 
@@ -278,8 +285,7 @@ class Plan:
             k = self.flat.nodes[i].ins[0]
         value = self.flat.constants[k]
         try:
-            found = self.flat.static(value)
-            return found if found is not None and np.size(found) == 1 else None
+            return self.flat.static(value)
         except Exception:  # noqa: BLE001 - it is being traced
             return None
 

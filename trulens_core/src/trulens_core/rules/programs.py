@@ -39,7 +39,7 @@ class Node:
         kind: asked for the kind of operation that it is of one value that depends on the source,
             where its name does not tell.
         channels: of a linear operation, by the place of its weights, the axis of the channels in
-            what it gives and in them.
+            what it gives and their axes in the weights; of a normalisation, of no weights.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Node:
     site: Any = None
     layer: str = ""
     kind: Callable[[], str] | None = None
-    channels: Mapping[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    channels: Mapping[int, tuple[int, Sequence[int]]] = dataclasses.field(default_factory=dict)
 
     @property
     def floats(self) -> list[Key]:

@@ -48,7 +48,8 @@ class RevealCancel(Rule):
 
     Δy⁺ = ½ (f(x₀ + Δx⁺) − f(x₀)) + ½ (f(x) − f(x₀ + Δx⁻)), Δy⁻ in the same way (Shrikumar et al.,
     2017); Δx⁺ gets Δy⁺ / Δx⁺, Δx⁻ gets Δy⁻ / Δx⁻. They are the Shapley values of the two parts.
-    The change of what is no sum is one part, of which this is the rescale rule.
+    The change of what is no sum is one part, of which this is the rescale rule; it is that, too,
+    where f is not defined for one part without the other, such as the root of a sum of squares.
 
     Args:
         near: differences below it take the derivative.
@@ -83,11 +84,16 @@ class RevealCancel(Rule):
         parts = _by_sign(op.x - x0, backend) if op.parts is None else op.parts()
         alone = [sg(op(x=x0 + sg(part))) for part in parts]
         zero, one = xp.zeros_like(x), xp.full_like(x, 1.0)
+        whole = x - x0
+        same = xp.abs(whole) < self.near
+        mean = xp.where(same, zero, (v - y0) / xp.where(same, one, whole))
+        defined = xp.isfinite(alone[0] + alone[1])  # a part alone may leave a root's domain
         found = []
         for part, with_it, without in zip(parts, alone, alone[::-1], strict=True):
             moves = sg(part)
             small = xp.abs(moves) < self.near
             change = ((with_it - y0) + (v - without)) / 2
+            change = xp.where(defined, change, moves * mean)
             slope = xp.where(small, zero, change / xp.where(small, one, moves))
             still = op(x=x + xp.where(small, part - moves, zero))
             found.append(carry(change, [(part, slope), (still, 1.0)], backend))

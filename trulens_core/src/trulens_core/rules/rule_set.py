@@ -86,6 +86,12 @@ class RuleSet:
             return None
         return self.first, self.rules, self.uncovered, self.merge
 
+    def patterns(self) -> list[str]:
+        """Those of the selectors of layers."""
+        pairs = (*self.first, *self.rules)
+        named = [where for where, _ in pairs if isinstance(where, str) and where.startswith(_LAYER)]
+        return [where[len(_LAYER) :] for where in named]
+
     def find(self, op: Operation) -> Rule | None:
         """The rule for an operation."""
         for where, rule in (*(self.first if op.first else ()), *self.rules):

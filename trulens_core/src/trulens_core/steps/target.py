@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import fnmatch
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from trulens_core.backends import Gradients, LoopTap, Tap, Tensor
 from trulens_core.errors import (
     LayerNotReachedError,
     NotConnectedError,
+    TrulensWarning,
     UncoveredOperationError,
+    UnknownLayerError,
 )
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import CutModel, selection
+from trulens_core.passes.names import suggestions
 from trulens_core.passes.selection import Whole
 from trulens_core.rules import Applied, RuleSet
 from trulens_core.slices import Cut
@@ -138,8 +143,29 @@ class ModelPart:
                 f"no operation was seen between {self._wrt} and {self._of}, so that the rules "
                 "would change nothing; what the model runs there is not visible to them"
             )
+        for pattern in applied.unmatched():
+            self._check_pattern(pattern, {e.layer for e in report.entries if e.layer})
         rules.noted(report)
         return found
+
+    def _check_pattern(self, pattern: str, seen: Collection[str]) -> None:
+        """Raise where a rule is for layers that there are not; say where these do nothing."""
+        names = [x.name for x in self._model.layers()]
+        if not fnmatch.filter(names, pattern):
+            near = suggestions(pattern, [*seen, *names])
+            meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+            raise UnknownLayerError(
+                f"a rule is for 'layer:{pattern}', and no layer has such a name{meant} An "
+                "operation is of the innermost layer that runs it"
+            )
+        there = ", ".join(sorted(seen)[:8]) or "none"
+        warnings.warn(
+            f"the rule for 'layer:{pattern}' met no operation between {self._wrt} and {self._of}: "
+            "an operation is of the innermost layer that runs it, so that those inside a layer "
+            f"are '{pattern}.*' or '{pattern}/*'; the layers there are {there}",
+            TrulensWarning,
+            stacklevel=2,
+        )
 
     def differentiated(
         self, run: Callable[[Tap], list[Tensor]], contraction: Contraction | None
