@@ -150,9 +150,12 @@ def _check_left(found: Stretches, removal: Any, follows: bool) -> None:
 
 
 def _probes(found: Stretches, length: int) -> Array:
-    """Rows that tell whether a mask is as good as a shorter text: none, and every second one."""
+    """Rows that tell whether a mask is as good as a shorter text: none, every second one, all.
+
+    All is among them since what is read beside the whole text may be read as one of its length.
+    """
     n = len(found)
-    keep = np.stack([np.zeros(n), np.arange(n) % 2, 1 - np.arange(n) % 2])
+    keep = np.stack([np.zeros(n), np.arange(n) % 2, np.ones(n)])
     kept = found.kept(keep)
     return np.concatenate([kept, np.ones((3, length - kept.shape[1]), bool)], axis=1)
 
