@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from tests.torch.writers import IDS, OUT, talking, writer
 
-from trulens_core import QoiError, TrulensWarning, explain_generation, explain_segments
+from trulens_core import (
+    ExpectedGradients,
+    QoiError,
+    TrulensWarning,
+    explain_generation,
+    explain_segments,
+)
 from trulens_core.text.padding import check_padding
 from trulens_torch.testing import trained_language_model
 
@@ -125,3 +131,68 @@ class Padding:
     """A tokenizer that pads as texts end, as that of GPT-2 often does."""
 
     pad_token_id = eos_token_id = bos_token_id = 2
+
+
+SPANS = {"segments": [(2, 4), (4, 6)]}
+FEW = {"input_ids": [IDS]}
+PLACES = {**FEW, "position_ids": np.arange(5)[None]}
+TOLD = [
+    (lambda m: explain_generation(m, None, PLACES, [OUT]), ValueError, "has position_ids"),
+    (lambda m: explain_segments(m, None, PLACES, OUT, **SPANS), ValueError, "has position_ids"),
+    (lambda m: explain_generation(m, None, [5, 400], OUT), ValueError, "id 400, and the model"),
+    (lambda m: explain_segments(m, None, [5, 400], OUT, **SPANS), ValueError, "id 400, and the"),
+    (lambda m: explain_generation(m, "gpt2", "a", " b"), TypeError, "the text 'gpt2'"),
+    (lambda m: explain_generation(m, None, IDS, OUT, targets=[0]), ValueError, "targets is"),
+    (lambda m: explain_generation(m, None, IDS, OUT, targets=0), ValueError, "targets is 0"),
+    (lambda m: explain_generation(m, None, IDS, OUT, targets=[]), ValueError, r"targets is \[\]"),
+    (lambda m: explain_generation(m, None, IDS, generate=5), TypeError, "generate is 5"),
+    (lambda m: explain_segments(m, None, IDS, OUT, rebatch_size=-1), ValueError, "size is -1"),
+    (lambda m: explain_segments(m, None, IDS, OUT, segments=[1]), ValueError, r"is \[1\]"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "said"), TOLD)
+def test_what_a_model_would_have_stumbled_over_is_told(given, error, said):
+    with pytest.raises(error, match=said):
+        given(talking())
+
+
+def test_results_of_another_kind_are_not_compared():
+    one = explain_generation(talking(), None, IDS, OUT)
+    other = explain_segments(talking(), None, IDS, OUT, **SPANS)
+    for a, b in ((one, other), (other, one)):
+        with pytest.raises(TypeError, match="is compared with another"):
+            a.agreement(b)
+    with pytest.raises(TypeError, match=r"give \['5'\]"):
+        other.share("5")
+
+
+def test_types_of_tokens_that_say_nothing_go():
+    """Some tokenizers give them for every text."""
+    typed = {**FEW, "token_type_ids": np.zeros((1, 5), "int64")}
+    model = talking()
+    (found,), (alone,) = (explain_generation(model, None, p, [OUT]) for p in (typed, FEW))
+    np.testing.assert_array_equal(found.attributions, alone.attributions)
+    found, alone = (explain_segments(model, None, p, OUT, **SPANS) for p in (typed, FEW))
+    np.testing.assert_array_equal(found.attributions, alone.attributions)
+
+
+def test_one_token_asked_about_by_itself_is_a_row():
+    found = explain_segments(talking(), None, IDS, OUT[:1], targets="each", **SPANS)
+    assert found.attributions.shape == (1, 2)
+
+
+def test_a_contrast_says_with_what():
+    model, other = writer("gpt2"), OUT[::-1]
+    found = explain_generation(model, None, IDS, OUT, quantity=("contrast", other))
+    assert found.method["quantity"] == "contrast with '40 11 8'"
+    assert "the contrast with '40 11 8' of 3 targets" in str(found)
+    assert "contrast with &#x27;40 11 8&#x27;" in found._repr_html_()
+
+
+def test_a_frame_has_the_errors_too():
+    vectors = writer("gpt2").get_input_embeddings().weight.detach()[None, :7].repeat(3, 1, 1)
+    options = {"data": vectors, "samples": 4, "method": ExpectedGradients}
+    found = explain_generation(writer("gpt2"), None, IDS, OUT, **options)
+    errors = found.to_frame()["standard_error"].to_numpy()
+    np.testing.assert_array_equal(errors, found.standard_error.reshape(-1))

@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pytest
 import torch
+import transformers
 from tests.torch.trained import CLEAN, CONTRAST, trained
-from tests.torch.writers import IMAGE, SEVERAL, seeing, talking, tokenizer, writer
+from tests.torch.writers import IMAGE, LLAMA, SEVERAL, scattered, seeing, talking, tokenizer, writer
 
 from trulens_core import (
     ExpectedGradients,
@@ -359,7 +360,6 @@ def test_what_all_texts_begin_with_is_read_once(family):
     def asked():
         return explain_segments(wrapper, None, torch.tensor(ids), torch.tensor(OUT), segments=parts)
 
-    asked()  # what it finds out of the model stays
     hook = model.register_forward_pre_hook(
         lambda _, given, more: sizes.append(more["input_ids"].shape), with_kwargs=True
     )
@@ -367,12 +367,30 @@ def test_what_all_texts_begin_with_is_read_once(family):
         found = asked()
     finally:
         hook.remove()
-    rows, tokens = sizes[-1]
-    assert tokens == 65 - 24
-    assert rows == 7  # all, and all but each
+    assert (7, 65 - 24) in sizes  # all, and all but each
+    assert (7, 65) not in sizes
     whole = sum(answered(model, ids))
     left = [[t for i, t in enumerate(ids) if not a <= i < b] for a, b in spans]
     expected = [whole - sum(answered(model, each)) for each in left]
     np.testing.assert_allclose(
         found.attributions, expected, rtol=0, atol=1e-12 if family == "gpt2" else 1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("window", "how"), [(64, "shorter texts, filled up at the end"), (65, "attention mask")]
+)
+def test_a_window_of_the_text_s_own_length(window, how):
+    """What fits is masked, though the model does not remember enough to go back in the text."""
+    config = transformers.MistralConfig(sliding_window=window, **LLAMA)
+    torch.manual_seed(0)
+    model = scattered(transformers.MistralForCausalLM(config))
+    ids = [3 + 7 * i % 50 for i in range(64)]
+    offsets = read_prompts(torch.tensor(ids)).texts[0].offsets
+    spans = [(24, 40), (40, 60)]
+    parts = [(offsets[a][0], offsets[b - 1][1]) for a, b in spans]
+    found = explain_segments(model, None, torch.tensor(ids), torch.tensor(OUT), segments=parts)
+    assert found.removed_by == how
+    left = [[t for i, t in enumerate(ids) if not a <= i < b] for a, b in spans]
+    expected = [sum(answered(model, ids)) - sum(answered(model, each)) for each in left]
+    np.testing.assert_allclose(found.attributions, expected, rtol=0, atol=1e-6)

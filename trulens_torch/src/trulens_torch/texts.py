@@ -115,10 +115,16 @@ def _pictures(config: Any) -> tuple[int, ...]:
     return tuple(sorted(i for i in found if isinstance(i, int)))
 
 
+_WINDOWS = "sliding_window", "attention_chunk_size", "attention_window_size", "window_size"
+
+
 def _window(text: Any) -> int | None:
     """How far back attention reaches, where each layer's does not reach to the start."""
-    size = _of(text, "sliding_window")
-    return int(size) if size and _of(text, "use_sliding_window") is not False else None
+    sizes = [_of(text, name) for name in _WINDOWS]
+    if _of(text, "use_sliding_window") is False:
+        sizes = sizes[1:]
+    known = [int(size) for size in sizes if isinstance(size, int)]
+    return min(known, default=None)
 
 
 def _beside(ids: torch.Tensor, table: nn.Module) -> torch.Tensor:
@@ -170,6 +176,10 @@ class _Remembering:
             found = self._model(input_ids=torch.tensor([list(ids)], device=device), use_cache=True)
         whole: Any = getattr(found, "past_key_values", None)
         if not all(hasattr(whole, name) for name in ("crop", "batch_repeat_interleave")):
+            return None
+        try:
+            copy.deepcopy(whole).crop(-1)
+        except RuntimeError:  # of what lies before a window nothing is kept
             return None
 
         def of(tokens: int, rows: int) -> Mapping[str, Any]:

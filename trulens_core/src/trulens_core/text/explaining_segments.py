@@ -97,6 +97,8 @@ def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has fe
         raise ValueError(f"targets is {targets!r}; it must be 'sum' or 'each'")
     if samples is not None:
         positive_int(samples, "samples")
+    if rebatch_size is not None:
+        positive_int(rebatch_size, "rebatch_size")
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
     text = wrapper.text(embeddings)
     asked = read_questions(prompt, answer, tokenizer, quantity, text)
@@ -129,8 +131,12 @@ class _Work(NamedTuple):
         value = Removing(self.wrapper, ids, found, asked.qoi, scores, rows)
         of_kept = _function(value, self.targets)
         made = _method(of_kept, self.method, len(found), self.samples, self.seed)
-        told = {"method": self.method, "removal": str(self.removal), "removed_by": how}
-        return _result(made, found, asked, **told)
+        told: dict[str, Any] = {
+            "method": self.method,
+            "removal": str(self.removal),
+            "removed_by": how,
+        }
+        return _result(made, found, asked, self.targets == "each", **told)
 
 
 def _check_left(found: Stretches, removal: Any, follows: bool) -> None:
@@ -150,9 +156,12 @@ def _check_left(found: Stretches, removal: Any, follows: bool) -> None:
 
 
 def _probes(found: Stretches, length: int) -> Array:
-    """Rows that tell whether a mask is as good as a shorter text: none, and every second one."""
+    """Rows that tell whether a mask is as good as a shorter text: none, every second one, all.
+
+    All is among them since what is read beside the whole text may be read as one of its length.
+    """
     n = len(found)
-    keep = np.stack([np.zeros(n), np.arange(n) % 2, 1 - np.arange(n) % 2])
+    keep = np.stack([np.zeros(n), np.arange(n) % 2, np.ones(n)])
     kept = found.kept(keep)
     return np.concatenate([kept, np.ones((3, length - kept.shape[1]), bool)], axis=1)
 
@@ -185,17 +194,17 @@ class _Every(QoI):
 
 
 def _result(
-    made: Perturbation, found: Stretches, asked: SegmentQuestion, **told: Any
+    made: Perturbation, found: Stretches, asked: SegmentQuestion, each: bool, **told: Any
 ) -> SegmentsResult:
     r = made.explain(np.ones((1, len(found))))
 
     def listed(given: Any) -> Any:
-        """(targets, …), or without that axis where there is one target."""
+        """(targets, …), or without that axis where all were asked about together."""
         if given is None:
             return None
-        each = given if isinstance(given, list) else [given]
-        rows = np.stack([np.asarray(part).reshape(-1) for part in each])
-        return rows[0] if len(rows) == 1 else rows
+        parts = given if isinstance(given, list) else [given]
+        rows = np.stack([np.asarray(part).reshape(-1) for part in parts])
+        return rows if each else rows[0]
 
     def number(given: Any) -> Any:
         return None if given is None else np.asarray(given, "float64").reshape(-1)

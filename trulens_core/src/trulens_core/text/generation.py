@@ -19,6 +19,7 @@ from trulens_core.errors import TrulensWarning
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.results.arrays import host
 from trulens_core.slices import Cut
+from trulens_core.text.beside import beside
 from trulens_core.text.forced import Forced, continued, groups_of
 from trulens_core.text.held import held_tokens
 from trulens_core.text.reading import (
@@ -49,7 +50,6 @@ _SAID = {
     "contract": "numbers are summed over the embeddings' width",
 }
 """Options of methods that are given here by other words."""
-_APART = ("input_ids", "attention_mask")
 
 
 def explain_generation(  # noqa: PLR0913 - keyword options, of which a call has few
@@ -121,7 +121,7 @@ def explain_generation(  # noqa: PLR0913 - keyword options, of which a call has 
     wrapper = model if isinstance(model, ModelWrapper) else get_model_wrapper(model)
     work = _Work(wrapper, tokenizer, wrapper.text(embeddings), dict(options))
     prompts = read_prompts(prompt, tokenizer, names=names, text=work.text)
-    others = _others(prompt)
+    others = beside(prompt)
     written = work.continuations(prompts, continuation, generate or {}, others)
     forced = Forced(prompts.texts, written, work.text, others)
     against, kind = work.compared(quantity, forced, prompts)
@@ -145,6 +145,10 @@ class _Work:
         self, prompts: Any, given: Any, options: Mapping[str, Any], others: Mapping[str, Any]
     ) -> list[Tokens]:
         texts = prompts.texts
+        if not isinstance(options, Mapping):
+            raise TypeError(
+                f"generate is {options!r}; it is a mapping of options, as {{'max_new_tokens': 5}}"
+            )
         if given is None:
             return [self._generated(p, options, others) for p in texts]
         if options:
@@ -177,7 +181,7 @@ class _Work:
 
     def compared(
         self, quantity: Any, forced: Forced, prompts: Prompts
-    ) -> tuple[list[Ids] | None, Any]:
+    ) -> tuple[list[Tokens] | None, Any]:
         """The other tokens of a contrast, and the quantity as `TokenQoI` has it."""
         if not (isinstance(quantity, tuple) and len(quantity) == 2 and quantity[0] == "contrast"):
             return None, quantity
@@ -190,7 +194,7 @@ class _Work:
                     f"a contrast compares token by token, and {tokens.text!r} has {len(tokens)} "
                     f"tokens where {c.text!r} has {len(c)}"
                 )
-            found.append(tokens.ids)
+            found.append(tokens)
         return found, "contrast"
 
     # -- the explanation ----------------------------------------------------------------------
@@ -199,7 +203,7 @@ class _Work:
         self,
         forced: Forced,
         quantity: Any,
-        against: list[Ids] | None,
+        against: list[Tokens] | None,
         spans: list[Spans],
         held: list[np.ndarray[Any, Any]],
         method: Any,
@@ -208,7 +212,8 @@ class _Work:
         pairs = zip(forced.continuations, spans, strict=True)
         each = all(own == spans_of(c, "tokens") for c, own in pairs)
         groups = None if each else groups_of(spans, forced.width)
-        qoi = forced.quantity(quantity, against, groups)
+        other = None if against is None else [tokens.ids for tokens in against]
+        qoi = forced.quantity(quantity, other, groups)
         inputs = forced.inputs(getattr(self.tokenizer, "pad_token_id", None) or 0)
         kind = _kind(method)
         taken = [name for name in _SAID if name in self.options]
@@ -253,7 +258,7 @@ class _Work:
                     baseline_quantity=_row(found.baseline_quantity, i, own),
                     residual=_row(found.residual, i, own),
                     held=held[i],
-                    method=about,
+                    method=about if against is None else {**about, **_over(against[i])},
                     standard_error=None
                     if errors is None
                     else _of_record(errors, i, len(own), forced, held[i]),
@@ -308,13 +313,6 @@ def _kind(method: Any) -> type[AttributionMethod]:
     return METHODS[method]
 
 
-def _others(prompt: Any) -> dict[str, Any]:
-    """What a processor gave besides ids: pictures."""
-    if not isinstance(prompt, Mapping):
-        return {}
-    return {str(k): v for k, v in prompt.items() if k not in _APART}
-
-
 def _targets(continuation: Tokens, targets: Any) -> Spans:
     if targets == "each":
         return spans_of(continuation, "tokens")
@@ -322,6 +320,12 @@ def _targets(continuation: Tokens, targets: Any) -> Spans:
         return ((0, len(continuation)),)
     if isinstance(targets, str):
         return spans_of(continuation, targets)
+    pairs = isinstance(targets, list | tuple) and len(targets) > 0
+    if not pairs or any(np.shape(span) != (2,) for span in targets):
+        raise ValueError(
+            f"targets is {targets!r}; it must be 'each', 'sum', 'words', 'sentences' or a list of "
+            "spans (start, end) of the continuation's tokens"
+        )
     wanted = {(int(a), int(b)) for a, b in targets}
     return tuple(s for s in spans_of(continuation, targets) if s in wanted)
 
@@ -385,6 +389,10 @@ def _check_order(values: np.ndarray[Any, Any], forced: Forced, record: int, own:
 
 def _name(quantity: Any) -> str:
     return str(getattr(quantity, "__name__", type(quantity).__name__))
+
+
+def _over(other: Tokens) -> dict[str, str]:
+    return {"quantity": f"contrast with {other.text.strip()!r}"}
 
 
 def _shown(baseline: Any) -> str:

@@ -162,6 +162,18 @@ class KeptText:
         raise NotImplementedError
 
 
+def same_kind(one: KeptText, other: object) -> None:
+    """Accepts a result of the same kind as another.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if not isinstance(other, type(one)):
+        raise TypeError(
+            f"a {type(one).__name__} is compared with another, not with a {type(other).__name__}"
+        )
+
+
 def shaped(name: str, value: Any, *shapes: tuple[int, ...]) -> None:
     """Accepts an array of numbers of one of these shapes.
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from trulens_core.text.agreement import Agreement, agreement
-from trulens_core.text.kept import KeptText, shaped
+from trulens_core.text.kept import KeptText, same_kind, shaped
 from trulens_core.text.tokens import Tokens
 
 Array = np.ndarray[Any, Any]
@@ -202,6 +202,7 @@ class PatchingResult(KeptText):
 
     def agreement(self, other: PatchingResult) -> Agreement:
         """How alike another result is, layer by layer: of another path, or of exact patching."""
+        same_kind(self, other)
         self._check_alike(other)
         return agreement(self.attributions, other.attributions)
 

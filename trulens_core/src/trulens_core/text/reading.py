@@ -9,6 +9,7 @@ import numpy as np
 
 from trulens_core.models.texts import TextModel
 from trulens_core.plugins import get_backend
+from trulens_core.text.beside import beside
 from trulens_core.text.padding import check_padding
 from trulens_core.text.tokens import Ids, Tokens, Turn
 
@@ -63,7 +64,7 @@ def read_prompts(
         check_padding(rows, tokenizer, text)
         found = [_named(ids, tokenizer, names if single else None) for ids in rows]
     for tokens in found:
-        _check(tokens, tokenizer)
+        _check(tokens, tokenizer, text)
     return Prompts(found, single)
 
 
@@ -128,11 +129,9 @@ def others_of(prompt: Any, i: int, n: int) -> dict[str, Any]:
         n: how many there are.
 
     Raises:
-        ValueError: where it is not known whose each picture is.
+        ValueError: where it is not known whose each picture is, and as `beside`.
     """
-    if not isinstance(prompt, Mapping):
-        return {}
-    found = {str(k): v for k, v in prompt.items() if k not in _APART}
+    found = beside(prompt)
     if n == 1:
         return found
     for name, value in found.items():
@@ -142,9 +141,6 @@ def others_of(prompt: Any, i: int, n: int) -> dict[str, Any]:
                 "are whose; give one prompt at a time"
             )
     return {k: v[i : i + 1] if hasattr(v, "shape") else v for k, v in found.items()}
-
-
-_APART = ("input_ids", "attention_mask")
 
 
 # -- texts and chats ------------------------------------------------------------------------------
@@ -160,6 +156,11 @@ def _is_words(prompt: Any) -> bool:
 
 
 def _needed(tokenizer: Any, what: str) -> Any:
+    if isinstance(tokenizer, str):
+        raise TypeError(
+            f"the tokenizer is the text {tokenizer!r}; give the tokenizer itself, as "
+            "AutoTokenizer.from_pretrained gives it"
+        )
     if tokenizer is None:
         raise ValueError(f"{what} needs a tokenizer; give one, or give ids")
     return tokenizer
@@ -375,9 +376,15 @@ def _decoded(ids: Ids, tokenizer: Any) -> str:
     return text
 
 
-def _check(tokens: Tokens, tokenizer: Any) -> None:
+def _check(tokens: Tokens, tokenizer: Any, text: TextModel | None) -> None:
     if not len(tokens):
         raise ValueError("the prompt has no tokens")
+    size = None if text is None or text.merges else text.vocabulary
+    if size is not None and tokens.ids.max() >= size:
+        raise ValueError(
+            f"the prompt has the id {tokens.ids.max()}, and the model knows {size} ids, from 0 to "
+            f"{size - 1}: the tokenizer may be another model's"
+        )
     first = getattr(tokenizer, "bos_token_id", None)
     if first is not None and len(tokens) > 1 and (tokens.ids[:2] == first).all():
         raise ValueError(

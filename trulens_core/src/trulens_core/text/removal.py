@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -12,9 +11,10 @@ import numpy as np
 from trulens_core.backends import Backend
 from trulens_core.inputs import ModelInputs
 from trulens_core.models import ModelWrapper
-from trulens_core.models.texts import Remembered, TextModel
+from trulens_core.models.texts import TextModel
 from trulens_core.quantities import QoI
 from trulens_core.slices import is_index
+from trulens_core.text.following import Following, alike
 from trulens_core.text.replaced import Replacement
 from trulens_core.text.stretches import Stretches
 from trulens_core.text.tokens import Ids
@@ -25,8 +25,6 @@ Pass = Callable[[Array], Any]
 """From which tokens are kept, (rows, tokens), to the scores of the last steps."""
 
 _ROWS, _TOKENS = 64, 8192
-_LEAST = 16
-"""Tokens of a beginning that is worth remembering."""
 _CLOSE = {2: 3e-2, 4: 1e-4, 8: 1e-9}
 """How far two evaluations of the same scores may lie apart, by the bytes of their type."""
 
@@ -56,7 +54,7 @@ class Removing:
         more = np.ones((len(kept), len(self.ids) - kept.shape[1]), bool)
         whole = np.concatenate([kept, more], axis=1)
         # what begins alike goes together, and is read once where the model remembers
-        order = np.argsort(_alike(whole), kind="stable")
+        order = np.argsort(alike(whole), kind="stable")
         blocks = [whole[order[i : i + self.rows]] for i in range(0, len(whole), self.rows)]
         found = np.concatenate([self._part(block) for block in blocks])
         return found[np.argsort(order, kind="stable")]
@@ -97,14 +95,11 @@ class Passes:
         more = {"attention_mask": kept.astype("int64"), "position_ids": places}
         return self._run(self._repeated(kept), more)
 
-    def following(self, remembered: Remembered, kept: Array) -> Any:
-        """The same, where the beginning that all rows have is not read again."""
-        n = min(int(_alike(kept).min()), len(self.ids) - self.steps)
-        if n < _LEAST:
-            return self.closed(kept)
+    def after(self, n: int, remembered: Mapping[str, Any], kept: Array) -> Any:
+        """The same, where the first n tokens, which all rows have, are remembered."""
         places = np.maximum(np.cumsum(kept, axis=1) - 1, 0)[:, n:]
         more = {"attention_mask": kept.astype("int64"), "position_ids": places}
-        return self._run(self._repeated(kept)[:, n:], {**more, **remembered(n, len(kept))})
+        return self._run(self._repeated(kept)[:, n:], {**more, **remembered})
 
     def shorter(self, kept: Array) -> Any:
         """The text without them: rows of one length go together."""
@@ -160,38 +155,25 @@ class Passes:
         Args:
             kept: some rows to find out with.
         """
-        exact = self._host(self.shorter(kept))
+        exact, window = self.host(self.shorter(kept)), self.text.window
         masks = {"attention_mask", "position_ids"} <= self._takes
-        if masks and self._near(self.closed(kept), exact):
-            return self._remembering(kept), "attention mask"
+        # a window that is shorter than the text counts what is hidden, too
+        masks = masks and (window is None or len(self.ids) <= window)
+        if masks and self.near(self.closed(kept), exact):
+            return Following(self), "attention mask"
         fills = self.written is None or "attention_mask" in self._takes
-        if fills and self._near(self.padded(kept), exact):
+        if fills and self.near(self.padded(kept), exact):
             return self.padded, "shorter texts, filled up at the end"
         return self.shorter, "shorter texts"
 
-    def _remembering(self, kept: Array) -> Pass:
-        """`closed`, or `following` where the model is found, once, to give the same by it."""
-        n, remember = len(self.ids), self.text.remember
-        if remember is None or self.others or n < 2 * _LEAST:
-            return self.closed
-        known: dict[str, bool] = self.wrapper.known(("following",), dict)
-        if known.get("right", True):
-            remembered = remember(self.ids.tolist())
-            if remembered is not None:
-                following = functools.partial(self.following, remembered)
-                if "right" not in known:
-                    late = kept | (np.arange(n) < n // 2)
-                    known["right"] = self._near(following(late), self._host(self.closed(late)))
-                if known["right"]:
-                    return following
-        return self.closed
-
-    def _near(self, y: Any, exact: Array) -> bool:
-        found = self._host(y)
+    def near(self, y: Any, exact: Array) -> bool:
+        """Whether scores are the same as others, to rounding."""
+        found = self.host(y)
         far = np.abs(found.astype("float64") - exact).max()
         return bool(far <= _CLOSE.get(found.dtype.itemsize, 1e-4) * float(np.abs(exact).max()))
 
-    def _host(self, y: Any) -> Array:
+    def host(self, y: Any) -> Array:
+        """The scores of the last steps, of NumPy."""
         return np.asarray(self.wrapper.backend.to_numpy(y))[:, -self.steps :]
 
     @property
@@ -284,12 +266,6 @@ def _tiled(value: Any, rows: int, backend: Backend) -> Any:
     if backend.is_tensor(value):
         return backend.xp.concat([value] * rows, axis=0)
     return np.concatenate([np.asarray(value)] * rows)
-
-
-def _alike(kept: Array) -> Array:
-    """How many tokens at the start of each row are all kept."""
-    found: Array = np.where(kept.all(axis=1), kept.shape[1], np.argmin(kept, axis=1))
-    return found
 
 
 def rows_of_one_pass(length: int, rebatch_size: int | None) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from trulens_core.text.agreement import Agreement, agreement
 from trulens_core.text.fields import GenerationFields
-from trulens_core.text.kept import KeptText, shaped
+from trulens_core.text.kept import KeptText, same_kind, shaped
 from trulens_core.text.spans import Spans, spans_of
 from trulens_core.text.tokens import Tokens
 
@@ -192,6 +192,7 @@ class GenerationResult(KeptText, GenerationFields):
 
     def agreement(self, other: GenerationResult) -> Agreement:
         """How alike another explanation of the same text is, row by row."""
+        same_kind(self, other)
         self._check_alike(other)
         return agreement(self.attributions, other.attributions)
 
@@ -216,7 +217,7 @@ class GenerationResult(KeptText, GenerationFields):
     def _columns(self) -> Mapping[str, Any]:
         rows, columns = np.indices(self.attributions.shape).reshape(2, -1)
         said, asked = self._sources(), self.outputs_shown
-        return {
+        found = {
             "target": rows,
             "of": [asked[i] for i in rows],
             "source": columns,
@@ -224,6 +225,9 @@ class GenerationResult(KeptText, GenerationFields):
             "written": columns >= self.n_prompt,
             "attribution": self.attributions.reshape(-1),
         }
+        if self.standard_error is not None:
+            found["standard_error"] = self.standard_error.reshape(-1)
+        return found
 
     def _numbers(self) -> Mapping[str, Any]:
         return {

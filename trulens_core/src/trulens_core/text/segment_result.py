@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trulens_core.text.agreement import Agreement, agreement
-from trulens_core.text.kept import KeptText, shaped
+from trulens_core.text.kept import KeptText, same_kind, shaped
 from trulens_core.text.tokens import Tokens
 
 Array = np.ndarray[Any, Any]
@@ -108,7 +108,12 @@ class SegmentsResult(KeptText):
 
         Args:
             parts: their texts, or places.
+
+        Raises:
+            TypeError: where one is given, and no list.
         """
+        if isinstance(parts, str | int):
+            raise TypeError(f"share takes a list of segments; give [{parts!r}]")
         sizes = np.abs(self.total())
         at = [i for i, s in enumerate(self.segments) if s in parts or i in parts]
         return float(sizes[at].sum() / max(float(sizes.sum()), 1e-300))
@@ -175,6 +180,7 @@ class SegmentsResult(KeptText):
 
     def agreement(self, other: SegmentsResult) -> Agreement:
         """How alike another result of the same parts is: of another method, or removal."""
+        same_kind(self, other)
         self._check_alike(other)
         return agreement(self.rows(), other.rows())
 

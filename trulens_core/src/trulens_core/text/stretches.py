@@ -102,7 +102,8 @@ def _spans(prompt: Tokens, segments: Any) -> list[Span]:
     if isinstance(segments, Sequence) and not isinstance(segments, str) and len(segments):
         if all(isinstance(s, str) for s in segments):
             return _listed(text, segments)
-        if all(len(s) == 2 and all(map(is_index, s)) for s in segments):
+        pairs = all(isinstance(s, Sequence) and len(s) == 2 for s in segments)
+        if pairs and all(is_index(place) for s in segments for place in s):
             return _checked(text, [(int(a), int(b)) for a, b in segments])
     raise ValueError(
         f"segments is {segments!r}; it must be {', '.join(map(repr, [*_PATTERNS, 'turns']))}, a "

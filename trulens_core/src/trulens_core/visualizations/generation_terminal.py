@@ -19,7 +19,11 @@ def lines(result: GenerationFields) -> Iterator[str]:
     """What it is, and for each target what it rests on most, a line each."""
     name = result.method.get("name") or "an explanation"
     n = len(result)
-    yield f"{name} of {n} target{'s' * (n != 1)}, by {len(result.sources)} stretches of the text"
+    targets = f"{n} target{'s' * (n != 1)}"
+    asked = str(result.method.get("quantity") or "")
+    if asked.startswith("contrast"):  # of which the text does not tell the other half
+        targets = f"the {visible(asked)} of {targets}"
+    yield f"{name} of {targets}, by {len(result.sources)} stretches of the text"
     yield f"prompt: {visible(result.inputs.text)}"
     shown = [visible(s.strip()) for s in result.outputs_shown]
     width = max(map(len, shown), default=0)
