@@ -96,10 +96,11 @@ class Division:
     def settled(self, part: Part) -> bool:
         """Whether a group need not be put aside: its way is not new, and it leaves nothing behind.
 
-        What the only group leaves behind is put back with all that a call changes.
+        What the only group leaves behind is put back with all that a call changes. A part of the
+        records is new until it was looked at whether they see one another.
         """
-        alone = part.size == self._total
-        return self.verdict.settled and (alone or not self.verdict.writes)
+        v = self.verdict
+        return v.settled and (part.size == self._total or (v.apart and not v.writes))
 
     def refuse(self, part: Part) -> None:
         """A group was found not to be right; the verdict may say more."""
