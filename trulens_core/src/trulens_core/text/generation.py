@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,10 +14,10 @@ from trulens_core.attribution import (
     IntegratedGradients,
     SmoothGrad,
 )
-from trulens_core.errors import TrulensWarning
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.results.arrays import host
 from trulens_core.slices import Cut
+from trulens_core.text.answers import check_causal, of_record, row_of, tables
 from trulens_core.text.beside import beside
 from trulens_core.text.forced import Forced, continued, groups_of
 from trulens_core.text.held import held_tokens
@@ -41,7 +40,6 @@ METHODS: dict[str, type[AttributionMethod]] = {
     "smoothgrad": SmoothGrad,
 }
 """Methods by the names that `explain_generation` takes."""
-_LEAK = 1e-6
 _SAID = {
     "qoi": "quantity= says what is explained",
     "qoi_cut": "quantity= says what is explained, of the scores",
@@ -235,9 +233,9 @@ class _Work:
             parts["rebatch_size"] = rows
         found = kind(self.wrapper, **{**parts, **self.options}).explain(inputs)
         n_tensors = len(self.text.cut.parts())
-        tables = _tables(found.attributions, n_rows, n_tensors)
+        numbers = tables(found.attributions, n_rows, n_tensors)
         drawn = found.standard_error
-        errors = None if drawn is None else _tables(drawn, n_rows, n_tensors)
+        errors = None if drawn is None else tables(drawn, n_rows, n_tensors)
         about = {
             **{k: (found.method or {}).get(k) for k in ("name", "text", "model", "backend")},
             "quantity": quantity if isinstance(quantity, str) else _name(quantity),
@@ -245,8 +243,8 @@ class _Work:
         }
         results = []
         for i, own in enumerate(spans):
-            values = _of_record(tables, i, len(own), forced, held[i])
-            _check_order(values, forced, i, own)
+            values = of_record(numbers, i, len(own), forced, held[i])
+            check_causal(values, forced, i, own)
             results.append(
                 GenerationResult(
                     inputs=forced.prompts[i],
@@ -254,14 +252,14 @@ class _Work:
                     attributions=values,
                     targets=own,
                     sources=tuple((j, j + 1) for j in range(values.shape[1])),
-                    quantity=_row(found.quantity, i, own),
-                    baseline_quantity=_row(found.baseline_quantity, i, own),
-                    residual=_row(found.residual, i, own),
+                    quantity=row_of(found.quantity, i, own),
+                    baseline_quantity=row_of(found.baseline_quantity, i, own),
+                    residual=row_of(found.residual, i, own),
                     held=held[i],
                     method=about if against is None else {**about, **_over(against[i])},
                     standard_error=None
                     if errors is None
-                    else _of_record(errors, i, len(own), forced, held[i]),
+                    else of_record(errors, i, len(own), forced, held[i]),
                 )
             )
         return results
@@ -338,53 +336,6 @@ def _laid_out(
         return (held[:-1],)
     n = len(forced.prompts[record])
     return held[:n], np.concatenate([[True], held[n:-1]])
-
-
-# -- what came back --------------------------------------------------------------------------------
-
-
-def _tables(found: Any, rows: int, tensors: int) -> list[list[np.ndarray[Any, Any]]]:
-    """Attributions as [row][tensor] of (records, tokens), whichever lists of one were unwrapped."""
-    if rows > 1:
-        return [list(row) if tensors > 1 else [row] for row in found]
-    return [list(found) if tensors > 1 else [found]]
-
-
-def _of_record(
-    tables: Sequence[Sequence[Any]],
-    record: int,
-    n: int,
-    forced: Forced,
-    held: np.ndarray[Any, Any],
-) -> np.ndarray[Any, Any]:
-    """One record's numbers, (its n targets, tokens of its text), 0 of what is held."""
-    columns = [
-        np.stack([host(row[t])[record] for row in tables])[:n] for t in range(len(tables[0]))
-    ]
-    values = forced.of_tokens(record, columns)
-    return np.where(held, 0.0, values).astype(values.dtype)
-
-
-def _row(values: Any, record: int, own: Spans) -> np.ndarray[Any, Any] | None:
-    if values is None:
-        return None
-    of_record = host(values)[record]
-    return np.atleast_1d(of_record)[: len(own)]
-
-
-def _check_order(values: np.ndarray[Any, Any], forced: Forced, record: int, own: Spans) -> None:
-    """Warn where a token that came later has an effect on one before it."""
-    n = len(forced.prompts[record])
-    beyond = [r[n + b - 1 :] for r, (_, b) in zip(values, own, strict=True)]
-    later = max(float(np.abs(r).max()) for r in beyond)
-    if later > _LEAK * float(np.abs(values).max()):
-        warnings.warn(
-            "tokens have an effect on what stands before them, so that the model is not causal, or "
-            "its tokens compete for room, as experts of a limited capacity do; a row is then not "
-            "what the text cut off after it gives",
-            TrulensWarning,
-            stacklevel=4,
-        )
 
 
 def _name(quantity: Any) -> str:
