@@ -24,6 +24,8 @@ SAME = {
     "Maximum": "max",
     "Minimum": "min",
     "Exp": "exp",
+    "Log": "log",
+    "Abs": "abs",
     "Rsqrt": "rsqrt",
     "Max": "reduce_max",
     "Min": "reduce_min",

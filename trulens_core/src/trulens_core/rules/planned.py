@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from trulens_core.rules.exponentials import SAME, SHAPES, Exponentials
 from trulens_core.rules.merging import Merged, Merging
 from trulens_core.rules.operation import LEFT, MERGED
 from trulens_core.rules.programs import Flat, Key, Node
@@ -29,8 +30,6 @@ _POINTWISE = (
     "cbrt atan sinh cosh asinh acosh atanh erf_inv clamp"
 )
 POINTWISE = frozenset(_POINTWISE.split())
-_SHAPES = frozenset({"broadcast_in_dim", "reshape", "expand_dims", "squeeze", "transpose"})
-_SAME = frozenset({"copy", "convert_element_type"})
 _MAXIMA = frozenset({"reduce_max", "reduce_window_max", "reduce_min", "cummax"})
 
 Stops = Callable[[str, str], bool]
@@ -96,6 +95,7 @@ class Plan:
         self._users: dict[Key, list[int]] = {}
         for i, k in ((i, k) for i, n in enumerate(flat.nodes) for k in n.ins):
             self._users.setdefault(k, []).append(i)
+        self._exponentials = Exponentials(flat, self._producer, self._users, self.active)
         self._live = self._reaching(tapped)
         for i, node in enumerate(flat.nodes):
             self.layers.append(node.layer)
@@ -228,12 +228,14 @@ class Plan:
         }.get(node.name)
         if told:
             self._switched(i, node)
+        elif self._exponentials.is_log_of_sum(node):
+            self.heads[i] = Head("unknown", node.ins, [i], name="logsumexp")
         elif node.kind is not None:
             self._whole(i, node, act)
         elif seen_to is not None:
             seen_to(i, node, act)
         elif node.name in MOVES or node.name in SUMS:
-            if node.name == "neg" or node.name in _SAME:
+            if node.name == "neg" or node.name in SAME:
                 self._parent[node.outs[0]] = node.ins[act[0]]
         else:
             kind = "max_pool" if node.name in _MAXIMA else node.name
@@ -280,7 +282,7 @@ class Plan:
         """The value of a constant, broadcast or not; None where it is not known."""
         while k not in self.flat.constants:
             i = self._producer.get(k)
-            if i is None or self.flat.nodes[i].name not in (*_SHAPES, *_SAME):
+            if i is None or self.flat.nodes[i].name not in (*SHAPES, *SAME):
                 return None
             k = self.flat.nodes[i].ins[0]
         value = self.flat.constants[k]
@@ -308,7 +310,7 @@ class Plan:
         if len(act) == 1 and not (name == "div" and act[0] == 1):
             self._with_constant(i, node, act[0])
             return
-        if name == "div" and len(act) == 2 and self._is_softmax(i, node):
+        if name in ("div", "sub") and len(act) == 2 and self._is_softmax(i, node):
             return
         root = self._common(node.ins, out) if len(act) == 2 else None
         if root is not None and name in ("mul", "div"):
@@ -345,7 +347,7 @@ class Plan:
         k = node.ins[j]
         between: list[int] = []
         while (at := self._producer.get(k)) is not None and self._only(k):
-            if self.flat.nodes[at].name not in _SHAPES:
+            if self.flat.nodes[at].name not in SHAPES:
                 break
             between.insert(0, at)
             k = self.flat.nodes[at].ins[0]
@@ -363,24 +365,12 @@ class Plan:
         return len(self._users.get(k, ())) == 1 and k not in self.flat.outputs
 
     def _is_softmax(self, i: int, node: Node) -> bool:
-        """exp(x) / Σ exp(x), less a constant or not."""
-        top, bottom = node.ins
-        while (at := self._producer.get(bottom)) is not None:
-            if self.flat.nodes[at].name not in (*_SHAPES, *_SAME):
-                break
-            bottom = self.flat.nodes[at].ins[0]
-        if at is None or self.flat.nodes[at].name != "reduce_sum":
+        known = self._exponentials
+        log = node.name == "sub"
+        root = known.log_softmax(node) if log else known.softmax(node)
+        if root is None:
             return False
-        exp = self._producer.get(top)
-        if self.flat.nodes[at].ins[0] != top or exp is None or self.flat.nodes[exp].name != "exp":
-            return False
-        root = self.flat.nodes[exp].ins[0]
-        less = self._producer.get(root)
-        if less is not None and self.flat.nodes[less].name == "sub":
-            first, second = self.flat.nodes[less].ins
-            if first in self.active and second not in self.active and self._only(root):
-                root = first
-        self._fuse(i, "softmax", root, "softmax")
+        self._fuse(i, "softmax", root, "log_softmax" if log else "softmax")
         self._parent.pop(node.outs[0])
         return True
 
