@@ -196,7 +196,8 @@ def test_points_and_records_left_over_are_padded(net, model, close):
         method.rebatch_size = rebatch
         before = net.traces
         close(method.attributions(x), whole, 1e-5)
-        assert net.traces - before <= 1
+        looked = rebatch == 1  # whether records see one another, before they are first taken apart
+        assert net.traces - before <= 1 + looked
 
 
 def test_a_fresh_function_compiles_no_model(net, model, compiled, close):

@@ -68,10 +68,11 @@ def test_one_trace_serves_batches_classes_points_and_weights(model, draw, equal)
         IntegratedGradients(wrapper, resolution=9, qoi=qoi, rebatch_size=4).attributions(x)
     for scale in (2.0, 3.0):
         IntegratedGradients(wrapper, qoi=scale * ClassQoI(1)).attributions(x)
-    assert Counting.runs == 3, "one more for classes per record, one for sums of quantities"
+    told = "classes per record, sums of quantities, and whether records see one another"
+    assert Counting.runs == 4, f"one more for each of {told}"
     model.set_weights([2 * w for w in model.get_weights()])
     assert not np.allclose(by_points(x), first)
-    assert Counting.runs == 3
+    assert Counting.runs == 4
 
 
 @ON_TENSORFLOW

@@ -154,9 +154,9 @@ def argmax(x: Tensor, /, *, axis: int, keepdims: bool = False) -> Tensor:
     return Tensor(np.argmax(x.data, axis=axis, keepdims=keepdims))
 
 
-def all(x: Tensor, /, *, axis: Axis = None) -> Tensor:
+def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Whether all elements along axes are true."""
-    return Tensor(np.all(x.data, axis=axis))
+    return Tensor(np.all(x.data, axis=axis, keepdims=keepdims))
 
 
 # -- moving elements -------------------------------------------------------------------------
