@@ -83,6 +83,43 @@ def by_captum(model: Any, layer: Any, prompt: str, written: str, **options: Any)
     return explainer.attribute(given, target=written, **options).token_attr.numpy()
 
 
+def beside_inseq(name: str, model: Any, times: int) -> None:
+    """One line for each method, of the scores of what was written."""
+    import inseq  # no part of what this project installs
+
+    ids = np.random.default_rng(0).integers(4, VOCABULARY, PROMPT + WRITTEN)
+    prompt, whole = (" ".join(f"w{i}" for i in ids[:n]) for n in (PROMPT, PROMPT + WRITTEN))
+    reads = tokenizer()
+    reads.add_special_tokens({"pad_token": "w3", "eos_token": "w2", "bos_token": "w1"})
+    wrapper = get_model_wrapper(model)
+    path = {"method": "ig", "resolution": 20, "rule": "gauss-legendre", "baseline": 0}
+    steps = {"n_steps": 20, "internal_batch_size": 20}
+    for method, asked, options in (
+        ("input_x_gradient", {}, {}),
+        ("integrated_gradients", path, steps),
+    ):
+        explainer = inseq.load_model(model, method, tokenizer=reads)
+
+        def theirs(explainer: Any = explainer, options: Any = options) -> Any:
+            shown = {"show_progress": False, "pretty_progress": False}
+            found = explainer.attribute(prompt, whole, attributed_fn="logit", **shown, **options)
+            return found.sequence_attributions[0].target_attributions
+
+        def ours(asked: Any = asked) -> Any:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                parts = ids[:PROMPT], ids[PROMPT:]
+                return explain_generation(wrapper, None, *parts, quantity="logit", **asked)
+
+        other_numbers = theirs().sum(-1).numpy()[:PROMPT].T
+        gap = np.abs(ours().attributions[:, :PROMPT] - other_numbers).max()
+        gap /= np.abs(other_numbers).max()
+        a, b = seconds(ours, times), seconds(theirs, times)
+        print(
+            f"{name} {method}: {1e3 * a:.0f} ms, inseq {1e3 * b:.0f} ms, {b / a:.2f} x; {gap:.1e}"
+        )
+
+
 def compared(name: str, model: Any, times: int) -> None:
     """One line for each method."""
     rng = np.random.default_rng(0)
@@ -157,8 +194,9 @@ def main() -> None:
         return
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    beside = beside_inseq if sys.argv[1:2] == ["inseq"] else compared
     for name, make in (("GPT-2", gpt2), ("Llama", llama)):
-        compared(name, make(), 3)
+        beside(name, make(), 3)
 
 
 if __name__ == "__main__":
