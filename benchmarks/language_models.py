@@ -90,7 +90,7 @@ def beside_inseq(name: str, model: Any, times: int) -> None:
     ids = np.random.default_rng(0).integers(4, VOCABULARY, PROMPT + WRITTEN)
     prompt, whole = (" ".join(f"w{i}" for i in ids[:n]) for n in (PROMPT, PROMPT + WRITTEN))
     reads = tokenizer()
-    reads.add_special_tokens({"pad_token": "w3", "eos_token": "w2", "bos_token": "w1"})
+    reads.pad_token, reads.eos_token, reads.bos_token = "w3", "w2", "w1"
     wrapper = get_model_wrapper(model)
     path = {"method": "ig", "resolution": 20, "rule": "gauss-legendre", "baseline": 0}
     steps = {"n_steps": 20, "internal_batch_size": 20}
