@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from trulens_core.distributions.quadrature import positive_int
+from trulens_core.errors import TrulensWarning
 from trulens_core.models import ModelWrapper, get_model_wrapper
 from trulens_core.models.texts import TextModel
 from trulens_core.perturbation import LIME, Ablation, KernelSHAP, Perturbation, ShapleyValues
@@ -23,6 +25,11 @@ Targets = Literal["sum", "each"]
 _EXACT = 10
 """Up to so many segments, all coalitions are taken for Shapley values."""
 _ORDERS = 40
+_AHEAD = (
+    "what was written has an effect on the scores of its own first token, so that the model is not "
+    "causal, or its tokens compete for room, as experts of a limited capacity do; the scores are "
+    "not those with which it would write"
+)
 
 
 def explain_segments(  # noqa: PLR0913 - keyword options, of which a call has few
@@ -126,6 +133,8 @@ class _Work(NamedTuple):
         found, ids = stretches(asked.prompt, segments), asked.ids
         ways = Passes(self.wrapper, self.text, ids, asked.steps, asked.written, asked.others)
         _check_left(found, self.removal, asked.written is None)
+        if ways.looks_ahead():
+            warnings.warn(_AHEAD, TrulensWarning, stacklevel=3)
         scores, how = passes(ways, self.removal, self.tokenizer, _probes(found, len(ids)))
         rows = rows_of_one_pass(len(ids), self.rebatch_size)
         value = Removing(self.wrapper, ids, found, asked.qoi, scores, rows)

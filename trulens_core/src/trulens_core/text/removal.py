@@ -172,6 +172,15 @@ class Passes:
         far = np.abs(found.astype("float64") - exact).max()
         return bool(far <= _CLOSE.get(found.dtype.itemsize, 1e-4) * float(np.abs(exact).max()))
 
+    def looks_ahead(self) -> bool:
+        """Whether what was written has an effect on the scores of its own first token."""
+        if self.steps == 1 or self.written is not None:
+            return False
+        texts = self.ids[None], self.ids[None, : len(self.ids) - self.steps + 1]
+        whole, alone = (self.host(self._run(t, self._all(np.ones(t.shape, bool)))) for t in texts)
+        far = np.abs(whole[:, 0].astype("float64") - alone[:, -1]).max()
+        return bool(far > _CLOSE.get(whole.dtype.itemsize, 1e-4) * np.abs(alone[:, -1]).max())
+
     def host(self, y: Any) -> Array:
         """The scores of the last steps, of NumPy."""
         return np.asarray(self.wrapper.backend.to_numpy(y))[:, -self.steps :]
