@@ -13,11 +13,12 @@ IDS, OUT, WIDTH = [5, 9, 12, 7, 30], [8, 11, 40], 8
 
 
 class Decoder(nnx.Module):
-    def __init__(self, rngs):
-        self.emb = nnx.Embed(50, WIDTH, rngs=rngs)
-        self.attend = nnx.MultiHeadAttention(2, WIDTH, decode=False, rngs=rngs)
-        self.norm = nnx.LayerNorm(WIDTH, rngs=rngs)
-        self.head = nnx.Linear(WIDTH, 50, rngs=rngs)
+    def __init__(self, rngs, dtype="float32"):
+        given = {"param_dtype": jnp.dtype(dtype), "rngs": rngs}
+        self.emb = nnx.Embed(50, WIDTH, **given)
+        self.attend = nnx.MultiHeadAttention(2, WIDTH, decode=False, **given)
+        self.norm = nnx.LayerNorm(WIDTH, **given)
+        self.head = nnx.Linear(WIDTH, 50, **given)
 
     def after(self, z):
         seen = jnp.tril(jnp.ones((z.shape[1], z.shape[1]), bool))
@@ -60,6 +61,18 @@ def test_ragged_texts_and_paths(decoder):
         assert relative_error(found.attributions, alone.attributions) < 1e-4
         gap = found.quantity - found.baseline_quantity
         np.testing.assert_allclose(found.attributions.sum(1) + found.residual, gap, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "ig", "resolution": 3}])
+@pytest.mark.filterwarnings("ignore:completeness fails")  # by 3 points
+def test_texts_beside_longer_ones_are_as_alone(options):
+    with jax.enable_x64(True):
+        model = Decoder(nnx.Rngs(0), "float64")
+        several = explain_generation(model, None, [IDS, [3, 4]], [OUT, [7]], **options)
+        for found, ids, out in zip(several, [IDS, [3, 4]], [OUT, [7]], strict=True):
+            alone = explain_generation(model, None, ids, out, **options)
+            assert found.attributions.dtype == "float64"
+            assert relative_error(found.attributions, alone.attributions) < 1e-12
 
 
 def test_written_greedily(decoder):
