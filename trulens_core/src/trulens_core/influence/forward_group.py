@@ -94,11 +94,10 @@ class ForwardGroup(RecordGroup):
             return None
         assert points.parts is not None
         running = q.statistic.start(self._backend, points)
-        n, weights = len(points.weights), np.asarray(points.weights)
-        most = max(1, self.part.rows // inputs.n_records)
-        k = -(-n // -(-n // most))
-        for i in range(0, n, k):
-            j = min(i + k, n)
+        weights = np.asarray(points.weights)
+        ranges = self.part.ranges(len(weights), inputs.n_records)
+        k = ranges[0][1]
+        for i, j in ranges:
             found = over(points.parts(i, j), k)
             real = found if j - i == k else [x[: j - i] for x in found]
             running.add(Gradients(real, [], []), Evaluated(i, weights[i:j]))

@@ -157,7 +157,7 @@ class ForwardPrograms:
         n = len(parts.numbers[0])
         held, numbers = parts.held, parts.numbers
         if n < k:
-            numbers = [np.concatenate([a, np.repeat(a[-1:], k - n, axis=0)]) for a in numbers]
+            numbers = [last_again(a, k - n, self._backend) for a in numbers]
             held = [[_longer(own[0], n, k, self._backend), *own[1:]] for own in held]
         return program(self._step, self._z, held, numbers)
 

@@ -17,6 +17,7 @@ from trulens_core.influence.record_group import RecordGroup
 from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, options
 from trulens_core.influence.statistics import AbsoluteMean, Mean, SecondMoment, Variance
 from trulens_core.inputs import ModelInputs
+from trulens_core.inputs.rows import last_again
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.keys import StepKey, settled, shapes_key
@@ -188,7 +189,7 @@ class ByProgram:
         def given(step: StepArguments, i: int, j: int) -> Given:
             numbers = formula.numbers(shapes, i, min(j, self.n_points))
             if j > self.n_points:  # copies of the last, which weigh nothing
-                numbers = [_longer(a, j - self.n_points) for a in numbers]
+                numbers = [last_again(a, j - self.n_points, q.wrapper.backend) for a in numbers]
             return Given(step, values, ends or [], numbers)
 
         return given
@@ -250,7 +251,3 @@ class ByProgram:
 
     def _type(self, inputs: ModelInputs) -> str:
         return weights_type(self._question.wrapper, inputs)
-
-
-def _longer(a: np.ndarray[Any, Any], more: int) -> np.ndarray[Any, Any]:
-    return np.concatenate([a, np.repeat(a[-1:], more, axis=0)])

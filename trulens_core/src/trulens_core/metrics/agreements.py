@@ -13,6 +13,7 @@ from trulens_core.metrics.explained import Explained, finite, fit
 from trulens_core.metrics.faithfulness import correlation
 from trulens_core.metrics.metric import Metric
 from trulens_core.metrics.scores import Array, Better, Score
+from trulens_core.results import arrays
 
 Similarity = Literal["rank", "pearson", "top"]
 
@@ -94,12 +95,7 @@ def average_ranks(table: Array) -> Array:
         >>> average_ranks(np.array([[5.0, 1.0, 5.0]]))
         array([[2.5, 1. , 2.5]])
     """
-    return np.stack([_ranked(row) for row in table])
-
-
-def _ranked(row: Array) -> Array:
-    _, places, counts = np.unique(row, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places.reshape(-1)])
+    return np.stack([arrays.average_ranks(row) for row in table])
 
 
 def _in_common(a: Array, b: Array, k: int) -> Array:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trulens_core.results.arrays import Array
+from trulens_core.results.arrays import Array, average_ranks
 from trulens_core.results.comparison import changes
 from trulens_core.results.fields import ResultFields
 from trulens_core.results.parts import Part, parts
@@ -96,8 +96,5 @@ def _ranks(a: Array, b: Array) -> float:
 
 
 def _places(a: Array) -> Array:
-    _, inverse, counts = np.unique(a, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middle = ends - (counts - 1) / 2
-    found = middle[inverse.reshape(-1)]
+    found = average_ranks(a)
     return np.asarray(found - found.mean())

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trulens_core.results.arrays import average_ranks
+
 Array = np.ndarray[Any, Any]
 
 
@@ -35,17 +37,9 @@ def agreement(a: Array, b: Array) -> Agreement:
     largest = [np.abs(x - y).max() / max(np.abs(y).max(), tiny) for x, y in pairs]
     return Agreement(
         np.asarray([_correlation(x, y) for x, y in pairs]),
-        np.asarray([_correlation(_ranks(x), _ranks(y)) for x, y in pairs]),
+        np.asarray([_correlation(average_ranks(x), average_ranks(y)) for x, y in pairs]),
         np.asarray(largest),
     )
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks, equal numbers sharing the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    found: Array = (ends - (counts - 1) / 2)[place.reshape(-1)]
-    return found
 
 
 def _correlation(a: Array, b: Array) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.plugins import get_backend
+from trulens_core.results.arrays import host
 
 _APART = "input_ids", "attention_mask"
 _OF_TOKENS = "position_ids", "cache_position", "past_key_values", "inputs_embeds", "labels"
@@ -36,12 +36,6 @@ def beside(prompt: Any) -> dict[str, Any]:
             "ids and the attention_mask"
         )
     types = found.get("token_type_ids")
-    if types is not None and not np.any(_host(types)):
+    if types is not None and not np.any(host(types)):
         del found["token_type_ids"]
     return found
-
-
-def _host(given: Any) -> Any:
-    if isinstance(given, list | tuple | np.ndarray):
-        return np.asarray(given)
-    return get_backend(given).to_numpy(given)
