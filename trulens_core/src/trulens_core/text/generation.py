@@ -214,24 +214,9 @@ class _Work:
         qoi = forced.quantity(quantity, other, groups)
         inputs = forced.inputs(getattr(self.tokenizer, "pad_token_id", None) or 0)
         kind = _kind(method)
-        taken = [name for name in _SAID if name in self.options]
-        if taken:
-            raise TypeError(f"{taken[0]}= is no option here: {_SAID[taken[0]]}")
-        known = inspect.signature(kind.__init__).parameters
-        place = "doi_cut" if "doi_cut" in known or "layer" not in known else "layer"
-        parts: dict[str, Any] = {"qoi": qoi, place: self.text.cut, "contract": -1}
-        at = [_laid_out(forced, i, h) for i, h in enumerate(held)]
-        if "multiply_activation" in known:
-            parts["multiply_activation"] = True
-        if "baseline" in known:
-            parts["baseline"] = self._baselines(inputs, at, baseline)
-        elif baseline is not None:
-            raise TypeError(f"{kind.__name__} has no baseline; leave baseline= out")
+        options = self._options(kind, forced, inputs, spans, held, baseline)
+        found = kind(self.wrapper, **{"qoi": qoi, **options, **self.options}).explain(inputs)
         n_rows = max(map(len, spans))
-        rows = self.text.rows(forced.length, len(spans)) if n_rows > 1 else None
-        if rows is not None:  # else the graph of all points is read from memory for every target
-            parts["rebatch_size"] = rows
-        found = kind(self.wrapper, **{**parts, **self.options}).explain(inputs)
         n_tensors = len(self.text.cut.parts())
         numbers = tables(found.attributions, n_rows, n_tensors)
         drawn = found.standard_error
@@ -239,7 +224,7 @@ class _Work:
         about = {
             **{k: (found.method or {}).get(k) for k in ("name", "text", "model", "backend")},
             "quantity": quantity if isinstance(quantity, str) else _name(quantity),
-            "baseline": _shown(baseline) if "baseline" in known else None,
+            "baseline": _shown(baseline) if "baseline" in options else None,
         }
         results = []
         for i, own in enumerate(spans):
@@ -263,6 +248,35 @@ class _Work:
                 )
             )
         return results
+
+    def _options(
+        self,
+        kind: type[AttributionMethod],
+        forced: Forced,
+        inputs: Any,
+        spans: list[Spans],
+        held: list[np.ndarray[Any, Any]],
+        baseline: Any,
+    ) -> dict[str, Any]:
+        """What the method is given besides the quantity, where the caller says nothing else."""
+        taken = [name for name in _SAID if name in self.options]
+        if taken:
+            raise TypeError(f"{taken[0]}= is no option here: {_SAID[taken[0]]}")
+        known = inspect.signature(kind.__init__).parameters
+        place = "doi_cut" if "doi_cut" in known or "layer" not in known else "layer"
+        parts: dict[str, Any] = {place: self.text.cut, "contract": -1}
+        at = [_laid_out(forced, i, h) for i, h in enumerate(held)]
+        if "multiply_activation" in known:
+            parts["multiply_activation"] = True
+        if "baseline" in known:
+            parts["baseline"] = self._baselines(inputs, at, baseline)
+        elif baseline is not None:
+            raise TypeError(f"{kind.__name__} has no baseline; leave baseline= out")
+        several = max(map(len, spans)) > 1
+        rows = self.text.rows(forced.length, len(spans)) if several else None
+        if rows is not None:  # else the graph of all points is read from memory for every target
+            parts["rebatch_size"] = rows
+        return parts
 
     def _baselines(self, inputs: Any, at: Sequence[Any], baseline: Any) -> list[Any]:
         """The baseline of each tensor of the cut: the tokens' own vectors where they are held."""
