@@ -46,6 +46,10 @@ class StepCache:
                 self._held.popitem(last=False)
             return self._held[key]
 
+    def found(self, key: Hashable) -> Any:
+        """The step of a key, None where there is none; it does not count as used."""
+        return self._held.get(key)
+
     def put(self, key: Hashable, step: Any) -> None:
         """Keep a step in the place of another one of its key, if there is one."""
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -168,6 +168,21 @@ class TorchBackend(Backend):
             each(_gradient(q, leaves, retain_graph=i < last)) for i, q in enumerate(quantities)
         ]
         return Gradients([q.detach() for q in quantities], tap.values, gradients)
+
+    def derivatives(
+        self, run: Callable[[list[torch.Tensor]], list[torch.Tensor]], at: Sequence[torch.Tensor]
+    ) -> list[list[torch.Tensor | None]]:
+        leaves = [x.detach().requires_grad_() for x in at]
+        quantities = run([leaf.clone() for leaf in leaves])
+        last = len(quantities) - 1
+        return [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
+
+    def outline(self, x: object) -> Hashable:
+        if type(x) is not torch.Tensor or x.layout is not torch.strided or x.is_nested:
+            return None
+        if not x.is_floating_point() or x.is_inference() or torch.is_inference_mode_enabled():
+            return None
+        return x.shape, x.dtype, x.device
 
 
 class ValuesTapped:

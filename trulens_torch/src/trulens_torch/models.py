@@ -277,9 +277,15 @@ class TorchModelWrapper(ModelWrapper):
                 raise
             raise ValueError(str(error)) from error  # an exported program's guard of its shapes
 
-    def whole(self, inputs: ModelInputs) -> Any:
+    def whole(self, *args: Any, **kwargs: Any) -> Any:
         self._unhook()
-        return self._runner(*inputs.args, **inputs.kwargs)
+        return self._runner(*args, **kwargs)
+
+    def taken(self, value: torch.Tensor) -> torch.Tensor | None:
+        survey = self._revisions.survey
+        like = None if survey is None else state.first_floating(survey)
+        same = like is not None and like.dtype is value.dtype and like.device == value.device
+        return value.detach() if same and not value.is_meta else None
 
     def ruled(
         self,

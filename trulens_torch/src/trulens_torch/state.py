@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -34,6 +34,18 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
         if found:
             return
     yield from _elsewhere(model)
+
+
+def first_floating(survey: Survey) -> torch.Tensor | None:
+    """The first of `one_of_each_type`, if it is a parameter, of a survey that holds."""
+    parameters = survey.kept.get("in order")
+    if parameters is None:
+        found = _in_order(survey.modules[0], "_parameters")
+        parameters = survey.kept["in order"] = [p for p in found if p is not None]
+    for p in parameters:  # `model.half()` changes them where they are
+        if p.is_floating_point() and not p.is_meta:
+            return cast(torch.Tensor, p)
+    return None
 
 
 def _elsewhere(model: nn.Module) -> Iterator[torch.Tensor]:

@@ -18,6 +18,7 @@ from trulens_core.attribution.progress import bar
 from trulens_core.cards import card, first_sentence
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import TrulensWarning
+from trulens_core.influence import plain_calls
 from trulens_core.influence.mixtures import answered
 from trulens_core.influence.owned import check_rows
 from trulens_core.influence.questions import Answer, Question, Request
@@ -157,6 +158,10 @@ class AttributionMethod(ABC):
             question = self.question()
             if differentiable:
                 question = in_graph(question)
+            elif len(model_args) == 1 and not (model_kwargs or self.progress):
+                found = plain_calls.again(question, model_args[0], self.rebatch_size)
+                if found is not None:
+                    return found
             answers = self._answers(question, model_args, model_kwargs, explain=False)
             return Assembly(*answers).attributions()
 

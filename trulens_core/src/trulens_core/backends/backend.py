@@ -10,7 +10,7 @@ import contextlib
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -162,6 +162,22 @@ class Backend(ABC):
         """
         got = self.differentiate(run)
         return got._replace(gradients=[each(gs) for gs in got.gradients])
+
+    def derivatives(
+        self, run: Callable[[list[Tensor]], list[Tensor]], at: Sequence[Tensor]
+    ) -> list[list[Tensor | None]]:
+        """The gradient of each quantity's sum over rows, `run(z)`, at tensors without a graph.
+
+        Inside a wrapper's `opened`. `run` may write to what it is given.
+        """
+        return self.differentiate(lambda tap: run(tap(list(at)))).gradients
+
+    def outline(self, x: object) -> Hashable:  # noqa: ARG002 - a hook
+        """What all depends on that is found out about a floating tensor before it is computed with.
+
+        Its shape, type and place; None where there is more to it, or it is no such tensor.
+        """
+        return None
 
     def passes_whole(self, x: object) -> bool:  # noqa: ARG002 - a hook
         """Whether an argument that is no tensor goes into every pass as it is, see `opaque`.

@@ -7,23 +7,28 @@ questions, and tells what there is to be told; those after it ask the model, and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from trulens_core.backends import Backend, Gradients, Tap, Tensor
+from trulens_core import trees
+from trulens_core.backends import Backend, Gradients, Tensor
 from trulens_core.distributions.points import LazyPoints
 from trulens_core.influence.judging import judged
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.repeats import Known, kind, options
-from trulens_core.influence.statistics import Evaluated, multiplied
+from trulens_core.influence.statistics import Evaluated, Mean, Table, multiplied
 from trulens_core.influence.ways import Verdict
 from trulens_core.inputs import ModelInputs, opaque
+from trulens_core.inputs.structure import BATCHED
 from trulens_core.passes import selection
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.slices import OUTPUT, InputCut
 from trulens_core.steps.quantity_data import with_tensors
 
+_ONE_TENSOR = "one tensor"
 _ONE = Evaluated(0, np.ones(1, "float32"))
 _POINT = LazyPoints((1.0,), None)
 
@@ -34,8 +39,56 @@ def keep(question: Question, inputs: ModelInputs, request: Request, verdict: Ver
         key = kind(question, inputs, request)
         if key is not None and key not in question.repeats:
             # a copy of it, without what it keeps: the model goes when the last of its users lets go
-            again = PlainCall(dataclasses.replace(question)).answer
-            question.repeats.put(key, Known(again, options(question.qoi), verdict))
+            call = PlainCall(dataclasses.replace(question))
+            known = Known(call.answer, options(question.qoi), verdict)
+            question.repeats.put(key, known)
+            short = _of_one(inputs, request.rebatch_size, question.wrapper.backend)
+            if short is not None:
+                question.repeats.put(short, Short(call.of_one, known, question.wrapper.revision()))
+
+
+def _of_one(inputs: ModelInputs, rebatch_size: Any, backend: Backend) -> Hashable:
+    """The key of calls with one tensor and nothing else; None for other calls."""
+    structure, leaves = inputs.structure, inputs.leaves
+    if structure.names != (0,) or structure.axes or inputs.batched or leaves[0].role != BATCHED:
+        return None
+    value = leaves[0].value
+    if structure.parts[0].key != trees.flatten(value).key:
+        return None
+    outline = backend.outline(value)
+    return None if outline is None else (_ONE_TENSOR, outline, rebatch_size)
+
+
+class Short(NamedTuple):
+    """What was found out about a call with one tensor and nothing else, as its key says."""
+
+    answered: Callable[[Tensor, Tensor], Any]
+    known: Known
+    revision: Hashable
+
+
+def again(question: Question, value: Any, rebatch_size: Any) -> Any:
+    """The attributions for one tensor, where a call with such a one was answered before.
+
+    None where there was none, where the model or the quantity is another one by now, where there is
+    something to be said of the gradients, or where it fails: the call is then made as if it were
+    the first.
+    """
+    wrapper = question.wrapper
+    outline = wrapper.backend.outline(value)
+    if outline is None or wrapper.batched:
+        return None
+    short: Short | None = question.repeats.found((_ONE_TENSOR, outline, rebatch_size))
+    if short is None or not short.known.holds(question.qoi):
+        return None
+    try:
+        with wrapper.opened(ModelInputs((value,)), question.doi_cut):
+            x = wrapper.taken(value)
+            if x is None or short.revision != wrapper.revision():
+                return None
+            return short.answered(x, value)
+    except Exception:  # noqa: BLE001 - it comes again, where it is told
+        return None
 
 
 def _is_plain(q: Question, request: Request) -> bool:
@@ -52,6 +105,7 @@ def _is_plain(q: Question, request: Request) -> bool:
         and q.target.accessor is None
         and q.rules is None
         and q.contract is None
+        and q.tolerance is None
         and statistic.gradients
         and not (statistic.want or statistic.prepares or q.qoi.binds)
         and (q.doi.multiplier_is_standard or not q.multiply)
@@ -70,8 +124,11 @@ class PlainCall:
         ready = question.qoi.is_ready and not question.qoi.custom
         # what is the library's own, and has no arrays, is the same as long as its options are
         self._ready: QoI | None = self._placed(question.qoi) if ready else None
-        whole = question.target.batch_axis == 0 and question.target.rows_per_record is None
-        self._as_it_is = whole
+        cut = question.target
+        self._as_it_is = cut.batch_axis == 0 and cut.rows_per_record is None
+        self._mean = type(question.statistic) is Mean
+        # the last output's shape that what is ready was held against, whose type comes with it
+        self._fits: Any = None
 
     def _placed(self, qoi: QoI) -> QoI:
         q = self._question
@@ -85,41 +142,83 @@ class PlainCall:
         host = self._ready or self._placed(q.qoi.for_records(0, n, n))
         qoi = self._ready or with_tensors(host, inputs, wrapper)
 
-        def run(tap: Tap) -> list[Tensor]:
-            output = wrapper.whole(_tapped(inputs, at, tap, backend))
-            alone = self._as_it_is and backend.is_tensor(output)
-            y = [output] if alone else selection.read(output, q.target, backend)
-            selection.check_rows(y, q.target, n)
-            host.validate([tuple(t.shape) for t in y])
-            return evaluate(qoi, y, n, backend)
+        def run(tapped: list[Tensor]) -> list[Tensor]:
+            given = _tapped(inputs, at, tapped, backend)
+            return self._quantities(wrapper.whole(*given.args, **given.kwargs), host, qoi, n)
 
-        got = backend.differentiate(run)
-        if all([g is None for gs in got.gradients for g in gs]):
+        z = [inputs.leaves[i].value for i in at]
+        got = backend.derivatives(run, z)
+        if all([g is None for gs in got for g in gs]):
             return None
-        rows = [
-            [
-                backend.xp.zeros_like(z) if g is None else backend.accumulator(g)
-                for g, z in zip(gs, got.activations, strict=True)
-            ]
-            for gs in got.gradients
-        ]
-        running = q.statistic.start(backend, _POINT)
-        running.add(Gradients([], [], rows), _ONE)
-        total = running.finish().total
+        total = self._total(got, z)
         not_finite, zero = judged(total, n, backend)
         if q.multiply:
-            total = multiplied(total, [inputs.leaves[i].value for i in at], backend)
+            total = multiplied(total, z, backend)
         request.advance(n)
         return Answer(total, not_finite=not_finite, zero=zero)
 
+    def of_one(self, x: Tensor, value: Tensor) -> Any:
+        """The attributions for one tensor, given as `value` and adopted as `x`, as they are given.
 
-def _tapped(inputs: ModelInputs, at: Sequence[int], tap: Tap, backend: Backend) -> ModelInputs:
-    """The inputs of a pass of its own, with some tensors tapped."""
+        None where there is something to be told of them.
+        """
+        q, n = self._question, x.shape[0]
+        wrapper, backend = q.wrapper, q.wrapper.backend
+        host = self._ready or self._placed(q.qoi.for_records(0, n, n))
+        qoi = self._ready or with_tensors(host, ModelInputs((x,)), wrapper)
+
+        def run(tapped: list[Tensor]) -> list[Tensor]:
+            return self._quantities(wrapper.whole(tapped[0]), host, qoi, n)
+
+        got = backend.derivatives(run, [x])
+        if any([g is None for (g,) in got]):
+            return None
+        total = self._total(got, [x])
+        sizes = [backend.magnitude(g) for (g,) in total]
+        if not all([0 < size < math.inf for size in sizes]):
+            return None
+        if q.multiply:
+            total = multiplied(total, [x], backend)
+        given = [backend.given(g, value) for (g,) in total]
+        return given[0] if len(given) == 1 else given
+
+    def _quantities(self, output: Any, host: QoI, qoi: QoI, n: int) -> list[Tensor]:
+        """The quantities of what the model gave for n records, checked."""
+        target, backend = self._question.target, self._question.wrapper.backend
+        alone = self._as_it_is and backend.is_tensor(output)
+        y = [output] if alone else selection.read(output, target, backend)
+        shape = y[0].shape if len(y) == 1 and self._ready is not None else None
+        if shape is None or shape != self._fits or shape[0] != n:
+            selection.check_rows(y, target, n)
+            host.validate([tuple(t.shape) for t in y])
+            self._fits = shape
+        return evaluate(qoi, y, n, backend)
+
+    def _total(self, got: list[list[Tensor | None]], z: Sequence[Tensor]) -> Table:
+        """What the statistic makes of the gradients at the one point."""
+        backend, statistic = self._question.wrapper.backend, self._question.statistic
+        rows = [
+            [
+                backend.xp.zeros_like(t) if g is None else backend.accumulator(g)
+                for g, t in zip(gs, z, strict=True)
+            ]
+            for gs in got
+        ]
+        if self._mean:
+            return rows
+        running = statistic.start(backend, _POINT)
+        running.add(Gradients([], [], rows), _ONE)
+        return running.finish().total
+
+
+def _tapped(
+    inputs: ModelInputs, at: Sequence[int], tapped: Sequence[Tensor], backend: Backend
+) -> ModelInputs:
+    """The inputs of a pass of its own, with some tensors in the place of others."""
     held = opaque.copied(inputs.leaves, backend)
-    new = tap([held[i] for i in at])
     for i, value in enumerate(held):
         if i in at:
-            held[i] = new[at.index(i)]
+            held[i] = tapped[at.index(i)]
         elif backend.is_tensor(value):
             held[i] = backend.fresh(value)
     return inputs.as_taken(held, backend)

@@ -101,12 +101,19 @@ class CutModel(ABC):
         """Whether `whole` is implemented: where tensors are evaluated as they come."""
         return type(self).whole is not CutModel.whole
 
-    def whole(self, inputs: ModelInputs) -> Any:
+    def whole(self, *args: Any, **kwargs: Any) -> Any:
         """What the model itself gives for its own arguments, with no cut inside; inside `opened`.
 
         Its graph goes back to the tensors among them.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no call of the whole: {inputs!r}")
+        raise NotImplementedError(f"{type(self).__name__} has no call of the whole: {args, kwargs}")
+
+    def taken(self, value: Tensor) -> Tensor | None:  # noqa: ARG002 - a hook
+        """A tensor of an `outline`, as `adopt` gives it, inside `opened`.
+
+        None where it would be another one: of another type, or elsewhere.
+        """
+        return None
 
     def serves_rules(self) -> bool:
         """Whether `ruled` is implemented for this model."""
