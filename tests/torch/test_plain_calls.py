@@ -2,6 +2,7 @@
 
 import contextlib
 import cProfile
+import functools
 import gc
 import pstats
 import sys
@@ -209,7 +210,7 @@ def test_a_model_goes_with_the_last_that_holds_it():
         gc.enable()
 
 
-# -- one tensor and nothing else: nothing is prepared again -----------------------------------------
+# -- one tensor and nothing else: nothing is prepared again ---------------------------------------
 
 
 class Stack(nn.Module):
@@ -336,7 +337,7 @@ GIVEN = {
     "float16": lambda x: x.half(),
     "NumPy": lambda x: x.numpy(),
     "with a graph": lambda x: x.clone().requires_grad_() * 2,
-    "a parameter": lambda x: nn.Parameter(x),
+    "a parameter": nn.Parameter,
     "expanded": lambda x: x[:1].expand(3, 4),
     "of its columns": lambda x: x.T.contiguous().T,
 }
@@ -364,7 +365,7 @@ def test_the_circumstances_of_a_call_with_one_tensor_are_those_of_the_call(stack
     circumstances = [
         torch.no_grad,
         torch.inference_mode,
-        lambda: torch.autocast("cpu", torch.bfloat16),
+        functools.partial(torch.autocast, "cpu", torch.bfloat16),
         contextlib.nullcontext,
     ]
     for _ in range(2):
@@ -425,9 +426,8 @@ def test_calls_with_one_tensor_in_threads_give_what_each_alone_gives(stack):
     wrong = []
 
     def work(i):
-        for _ in range(30):
-            if not torch.equal(method.attributions(inputs[i]), expected[i]):
-                wrong.append(i)
+        found = [method.attributions(inputs[i]) for _ in range(30)]
+        wrong.extend(g for g in found if not torch.equal(g, expected[i]))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for t in threads:

@@ -29,6 +29,7 @@ class _Claims:
         self._lock = threading.RLock()
         self._freed = threading.Condition(self._lock)
         self._held: dict[object, tuple[int, frozenset[int]]] = {}
+        self._waiting = 0
         self.turns: int = 0
 
     def take(self, holder: object, wanted: frozenset[int], since: int) -> bool:
@@ -40,8 +41,12 @@ class _Claims:
         """
         me = threading.get_ident()
         with self._lock:
-            while any(owner != me and wanted & held for owner, held in self._held.values()):
-                self._freed.wait()
+            while self._held and any(o != me and wanted & held for o, held in self._held.values()):
+                self._waiting += 1
+                try:
+                    self._freed.wait()
+                finally:
+                    self._waiting -= 1
             self._held[holder] = me, wanted
             return self.turns != since
 
@@ -50,7 +55,8 @@ class _Claims:
         with self._lock:
             self._held.pop(holder, None)
             self.turns += 1
-            self._freed.notify_all()
+            if self._waiting:
+                self._freed.notify_all()
 
 
 CLAIMS = _Claims()
@@ -137,8 +143,8 @@ class _Session:
         survey = Survey.again(self._model, self._known)
         gpus, self._empty = _checked(self._model, survey)
         recurrent = bool(gpus) and any(isinstance(m, nn.RNNBase) for m in survey.modules)
-        undo.note(torch.set_grad_enabled, torch.is_grad_enabled())
-        torch.set_grad_enabled(True)
+        undo.note(_set_grad_enabled, torch.is_grad_enabled())
+        _set_grad_enabled(True)
         undo.note(CLAIMS.release, undo)
         # what others' forward put there is gone again
         if CLAIMS.take(undo, survey.identities, turns):
@@ -234,6 +240,11 @@ def _unusable(name: str, weights: torch.Tensor) -> UnsupportedModelError:
         f"{name} was made under torch.inference_mode(), so that nothing can be differentiated "
         "through its parameters; make it, or copy.deepcopy it, outside"
     )
+
+
+def _set_grad_enabled(value: bool) -> None:
+    if torch.is_grad_enabled() != value:
+        torch.set_grad_enabled(value)
 
 
 def _set_training(modules: list[nn.Module], value: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,13 +38,13 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
 
 def first_floating(survey: Survey) -> torch.Tensor | None:
     """The first of `one_of_each_type`, if it is a parameter, of a survey that holds."""
-    parameters = survey.kept.get("in order")
+    parameters: list[torch.Tensor] | None = survey.kept.get("in order")
     if parameters is None:
         found = _in_order(survey.modules[0], "_parameters")
         parameters = survey.kept["in order"] = [p for p in found if p is not None]
     for p in parameters:  # `model.half()` changes them where they are
         if p.is_floating_point() and not p.is_meta:
-            return cast(torch.Tensor, p)
+            return p
     return None
 
 

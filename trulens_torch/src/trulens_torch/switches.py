@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -109,22 +109,20 @@ def _random_on(device: torch.device) -> Switch:
     return _RANDOM_ON.setdefault(device, new)
 
 
-def needed(
-    gpus: set[torch.device], recurrent: bool, differentiable: bool = False
-) -> Iterator[Switch]:
+def needed(gpus: set[torch.device], recurrent: bool, differentiable: bool = False) -> list[Switch]:
     """The switches that an explanation of a model on these GPUs holds.
 
     The compiler's only where it is loaded already: without it nothing can be compiled, and
     loading it takes a second.
     """
-    yield PROCESS
-    yield from map(_random_on, gpus)
+    found = [PROCESS, *map(_random_on, gpus)] if gpus else [PROCESS]
     if gpus and recurrent:
-        yield CUDNN
+        found.append(CUDNN)
     if "torch._dynamo.eval_frame" in sys.modules:
-        yield STANCE
+        found.append(STANCE)
     if differentiable:
-        yield ATTENTION
+        found.append(ATTENTION)
+    return found
 
 
 class Random:

@@ -30,7 +30,7 @@ class Undo:
 
     def note(self, step: Callable[..., object], *args: object) -> None:
         """`step(*args)` will put back what comes next."""
-        self._steps.append(functools.partial(step, *args))
+        self._steps += (functools.partial(step, *args),)
 
     def run(self) -> None:
         """Carry out all steps, each by itself; the last error is raised at the end."""
@@ -39,10 +39,10 @@ class Undo:
         while steps:
             try:
                 steps[-1]()
-                steps.pop()
+                del steps[-1]
             except Exception as error:  # noqa: BLE001 - the other steps must be carried out too
                 raised = error
-                steps.pop()  # it would fail again
+                del steps[-1]  # it would fail again
             except BaseException as error:  # noqa: BLE001 - an interrupted one is carried out again
                 raised = error
         if raised is not None:

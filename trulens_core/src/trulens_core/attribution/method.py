@@ -154,14 +154,15 @@ class AttributionMethod(ABC):
             IndexError: for a class or channel out of range.
             TypeError: for arguments that hold no array or tensor with a row per record.
         """
+        asked, others = self._asked, differentiable or model_kwargs or self.progress
+        if asked is not None and not others and len(model_args) == 1:
+            found = plain_calls.again(asked, model_args[0], self.rebatch_size)
+            if found is not None:
+                return found
         with self.model.backend.outside():
             question = self.question()
             if differentiable:
                 question = in_graph(question)
-            elif len(model_args) == 1 and not (model_kwargs or self.progress):
-                found = plain_calls.again(question, model_args[0], self.rebatch_size)
-                if found is not None:
-                    return found
             answers = self._answers(question, model_args, model_kwargs, explain=False)
             return Assembly(*answers).attributions()
 

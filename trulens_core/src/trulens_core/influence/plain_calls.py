@@ -171,12 +171,12 @@ class PlainCall:
             return self._quantities(wrapper.whole(tapped[0]), host, qoi, n)
 
         got = backend.derivatives(run, [x])
-        if any([g is None for (g,) in got]):
-            return None
+        for (g,) in got:
+            if g is None:
+                return None
         total = self._total(got, [x])
-        sizes = [backend.magnitude(g) for (g,) in total]
-        if not all([0 < size < math.inf for size in sizes]):
-            return None
+        if not 0 < sum([backend.magnitude(g) for (g,) in total]) < math.inf:
+            return None  # not finite, or zero everywhere
         if q.multiply:
             total = multiplied(total, [x], backend)
         given = [backend.given(g, value) for (g,) in total]

@@ -52,13 +52,13 @@ class Known(NamedTuple):
         """Whether it still holds of the quantity, and of how records are divided."""
         if self.verdict.mixes or self.verdict.reorders:
             return False
-        now = options(qoi)
-        return len(now) == len(self.quantity) and all(map(operator.is_, now, self.quantity))
+        now, then = options(qoi), self.quantity
+        return len(now) == len(then) and all(map(operator.is_, now, then))
 
 
 def options(qoi: QoI) -> list[Any]:
     """Everything that a quantity's key is made of, and its arrays; by identity."""
-    held = vars(qoi)
+    held = qoi.__dict__
     return [qoi.__class__, *held, *held.values()]
 
 

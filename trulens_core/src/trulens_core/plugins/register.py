@@ -253,4 +253,6 @@ def get_backend(wrapper_or_tensor: Any = None) -> Backend:
             "there is no current backend; pass a model wrapper or a tensor: get_backend(y).xp"
         )
     backend = getattr(wrapper_or_tensor, "backend", None)
-    return backend if isinstance(backend, Backend) else registry().of_tensor(wrapper_or_tensor)
+    if backend is not None and isinstance(backend, Backend):
+        return backend
+    return registry().of_tensor(wrapper_or_tensor)

@@ -141,6 +141,8 @@ def check_index(index: Any, n: int | None, what: str, one: str = "") -> None:
     """
     if n is None or not isinstance(index, int | np.ndarray | np.generic):
         return
+    if type(index) is int and -n <= index < n:
+        return
     array = np.asarray(index)
     outside = array[(array < -n) | (array >= n)]
     if outside.size:

@@ -110,7 +110,7 @@ class InternalChannelQoI(QoI):
     def _axis(self, rank: int) -> int:
         axis = self.channel_axis
         if axis is None:
-            axis = {2: 1, 3: 2}.get(rank, self._images_axis)
+            axis = rank - 1 if rank in (2, 3) else self._images_axis
         if rank == 1:
             raise QoiCutSupportError(
                 "InternalChannelQoI needs an axis of channels, but the value at the target cut has "
