@@ -78,7 +78,7 @@ class _AtOutput(_Shown):
 
     def hook(self, module: nn.Module, undo: Undo) -> None:
         if self._pass.changes(self._place):
-            _before(module, self._before, undo)
+            before(module, self._before, undo)
         _after(module, self._after, undo)
 
     def _before(self, module: nn.Module, args: Any, kwargs: Any = None) -> None:
@@ -106,7 +106,7 @@ class _AtInput(_Shown):
         self._under_way: list[Exchange] = []
 
     def hook(self, module: nn.Module, undo: Undo) -> None:
-        _before(module, self._before, undo)
+        before(module, self._before, undo)
         if self._pass.changes(self._place):
             _after(module, self._after, undo, first=True)
 
@@ -126,7 +126,8 @@ class _AtInput(_Shown):
         return self._under_way.pop().returned(output)
 
 
-def _before(module: nn.Module, hook: Callable[..., Any], undo: Undo) -> None:
+def before(module: nn.Module, hook: Callable[..., Any], undo: Undo) -> None:
+    """Call a hook with what a module is given, before its call, until `undo` is run."""
     undo.note(unhook, module, "_forward_pre_hooks", hook)
     module.register_forward_pre_hook(hook, with_kwargs=True)
 

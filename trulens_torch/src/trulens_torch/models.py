@@ -29,7 +29,7 @@ from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
 from trulens_torch.graph_kept import KEEPING
 from trulens_torch.graphs import Graphs
-from trulens_torch.hooks import Reached, Stop, show, unhook
+from trulens_torch.hooks import Reached, Stop, before, show, unhook
 from trulens_torch.layers import Layers, unwrapped
 from trulens_torch.revisions import Revisions
 from trulens_torch.ruled import ByRules
@@ -38,6 +38,7 @@ from trulens_torch.survey import Survey
 from trulens_torch.texts import of_transformers
 from trulens_torch.undo import Undo
 from trulens_torch.watching import CheckedIndices, ReadValues
+from trulens_torch.widening import Widened
 
 _KEPT = 64
 _NOTHING = contextlib.nullcontext()
@@ -317,7 +318,11 @@ class TorchModelWrapper(ModelWrapper):
         known = self._reached(inputs) if p.inside else None
         p.cut_short = known is not None and known.once.issuperset(p.places)
         watch = ReadValues() if known is not None and known.may_learn(p) else None
+        widens = inputs.points > 1 and inputs.widening is not None
+        widened = Widened(p, inputs) if widens else None
         try:
+            if widened is not None:  # first, so that the pass sees at a layer what it is given
+                widened.hook(self._layers.modules, self._hooks, before)
             for place in sorted(p.places, key=lambda place: place[1] == "in"):
                 show(p, place, self._layers.modules[place[0]], stop, self._hooks)
             with gradients_enabled() if tap or self.keeps_graph else torch.no_grad(), within:
@@ -330,6 +335,9 @@ class TorchModelWrapper(ModelWrapper):
             # its frames hold what the model computed, and a hook among them holds it
             stop.__traceback__ = None
             return p.stop()
+        finally:
+            if widened is not None:
+                widened.end()
         if watch is not None and known is not None:
             known.learn(p, watch.found)
         return p.leave(output)

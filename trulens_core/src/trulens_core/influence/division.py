@@ -9,7 +9,7 @@ from typing import NamedTuple
 from trulens_core.errors import TrulensWarning, UnsupportedModelError
 from trulens_core.influence import ways
 from trulens_core.influence.questions import Question, Request
-from trulens_core.influence.ways import Verdict, Way
+from trulens_core.influence.ways import NARROW, Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED
 from trulens_core.slices import InputCut
@@ -107,8 +107,8 @@ class Division:
         if self.verdict.mixes:
             said = _FIXED.format(self.verdict.fixed) if self.verdict.fixed else _MIXES
             warnings.warn(said, TrulensWarning, stacklevel=2)
-        if part.way == "narrow":
-            self.verdict.refused.add(part.size)
+        if part.way in NARROW:
+            self.verdict.refused.add((part.way, part.size))
 
     def goes_on(self, part: Part, error: Exception) -> bool:
         """Whether the group of an error is begun again, otherwise.
@@ -121,9 +121,9 @@ class Division:
             can = free and self._request.rebatch_size == "auto"
             self._divisor *= 2
             return can
-        if part.way == "narrow":
+        if part.way in NARROW:
             self.refuse(part)
-        return part.way == "narrow"
+        return part.way in NARROW
 
     def _rows(self, way: Way) -> int:
         """How many rows a pass has at most."""
@@ -140,7 +140,7 @@ class Division:
         if not self.question.statistic.gradients:
             (few, many), elements = _ROWS_FORWARD, _ELEMENTS_FORWARD
         chosen = max(few, min(many, elements // max(1, *sizes, 1)))
-        if way != "narrow":
+        if way not in NARROW:
             chosen = max(chosen, self._total)
         return max(1, chosen // self._divisor)
 
@@ -154,11 +154,12 @@ class Division:
             self._check_whole()
             return self._total, "alone"
         if verdict.reorders:
-            return 1, "narrow" if self._narrow and verdict.narrow(1) else "full"
+            return 1, (verdict.narrow(1) if self._narrow else None) or "full"
         if self._narrow and not self.question.doi.is_point:
             for size in self._narrow_sizes():
-                if verdict.narrow(size):
-                    return size, "narrow"
+                way = verdict.narrow(size)
+                if way is not None:
+                    return size, way
         return self._full_size(), "full"
 
     def _check_declared(self, rows: int) -> None:

@@ -17,7 +17,7 @@ from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer
 from trulens_core.influence.record_group import RecordGroup
 from trulens_core.influence.statistics import Evaluated, Parts
-from trulens_core.influence.ways import Way
+from trulens_core.influence.ways import NARROW, Way
 from trulens_core.inputs.rows import repeated
 from trulens_core.quantities import QoI, evaluate
 from trulens_core.slices import Cut
@@ -107,7 +107,7 @@ class ForwardGroup(RecordGroup):
     def values_over(self, qoi: QoI, way: Way) -> Callable[[Block], Gradients]:
         """The quantities as a function of blocks, (k, b) each."""
         q, backend = self._question, self._backend
-        values = q.wrapper.values_over_blocks(self._inputs, of=q.target, narrow=way == "narrow")
+        values = q.wrapper.values_over_blocks(self._inputs, of=q.target, narrow=way in NARROW)
         made: dict[int, QoI] = {}  # of this call's blocks, which have one or two sizes
 
         def of_rows(k: int) -> QoI:

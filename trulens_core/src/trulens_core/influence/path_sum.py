@@ -9,6 +9,7 @@ from trulens_core.distributions.points import LazyPoints, Stack, downwards, step
 from trulens_core.errors import DoiError
 from trulens_core.influence.blocks import SameSize
 from trulens_core.influence.statistics import Mean
+from trulens_core.influence.ways import NARROW
 from trulens_core.influence.work import Work
 
 
@@ -53,7 +54,7 @@ class _Inside:
         self._ends, self._last, self._backend = ends, work.at_records[q.source], q.wrapper.backend
         self._sizes = SameSize(q.doi_cut, self._backend)
         self._over = q.wrapper.values_over_blocks(
-            work.inputs, of=q.source, narrow=work.way == "narrow"
+            work.inputs, of=q.source, narrow=work.way in NARROW
         )
 
     def __call__(self, i: int, j: int) -> list[Tensor]:

@@ -14,7 +14,7 @@ from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.errors import CutError, InterventionError, TrulensError
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import Rounding, deviation, is_rounding, rounding
-from trulens_core.influence.ways import Refused, Verdict, Way
+from trulens_core.influence.ways import NARROW, PROOFS, Refused, Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes.trace import Trace
 from trulens_core.quantities import QoI
@@ -64,7 +64,7 @@ class ProvedBlocks:
             of=q.target,
             qoi=self._qoi,
             want=want,
-            narrow=way == "narrow",
+            narrow=way in NARROW,
             contraction=self._contraction,
             rules=q.rules,
         )
@@ -85,6 +85,8 @@ class ProvedBlocks:
         told, got = self._looked_at(block, kept, (k - 1) // 3 if seen == 0 else k - 1)
         if told:
             self._verdict.proofs[key] = seen + 1
+            if self._inputs.widening is not None and seen + 1 >= PROOFS:
+                self._inputs.widening.settle(k)
         return got
 
     # -- looking -----------------------------------------------------------------------------
@@ -99,7 +101,7 @@ class ProvedBlocks:
         """
         verdict = self._verdict
         alone, trace = self._alone(kept, j)
-        if trace.drew or (trace.wrote and self._way == "narrow"):
+        if trace.drew or (trace.wrote and self._way in NARROW):
             verdict.random, verdict.narrows = trace.drew, False
             raise Refused
         try:
@@ -108,12 +110,12 @@ class ProvedBlocks:
             if not self._takes_no_more(error):
                 raise
             raise Refused from None
-        told = alone.tells(self._backend) or self._way != "narrow"
+        told = alone.tells(self._backend) or self._way not in NARROW
         if not told:
             got = self._over(self._look, "full")(kept)
         if self._same(alone, self._inside(got, kept, j), kept, j):
             return told, self._as_wanted(got, block)
-        if self._way == "narrow":
+        if self._way in NARROW:
             raise Refused
         again, _ = self._alone(kept, j, aside=False)
         # one that gives other numbers each time tells nothing
@@ -142,7 +144,7 @@ class ProvedBlocks:
 
     def _whole(self, block: Block) -> Gradients:
         wrapper = self._question.wrapper
-        with wrapper.careful() if self._way == "narrow" else contextlib.nullcontext():
+        with wrapper.careful() if self._way in NARROW else contextlib.nullcontext():
             return self._over(self._look, self._way)(block)
 
     def _alone(self, block: Block, j: int, aside: bool = True) -> tuple[_Point, Trace]:

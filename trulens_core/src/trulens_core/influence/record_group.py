@@ -22,7 +22,7 @@ from trulens_core.influence.order import check_order, known_order
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.statistics import Evaluated, Parts, Table, multiplied
-from trulens_core.influence.ways import Verdict
+from trulens_core.influence.ways import NARROW, Verdict
 from trulens_core.influence.work import Work
 from trulens_core.inputs import ModelInputs, no_floating_inputs
 from trulens_core.inputs.rows import last_again, padded, repeated
@@ -52,7 +52,7 @@ class RecordGroup:
         self._first, self._last, self._total = part.first, part.last, inputs.n_records
         self._pad = part.size - (part.last - part.first) if part.exact else 0
         mine = inputs.rows(part.first, part.last, self._backend)
-        self._inputs = padded(mine, self._pad, self._backend)
+        self._inputs = verdict.given(padded(mine, self._pad, self._backend), part.way)
         self._owners = question.wrapper.owners(self._inputs)
 
     def answer(self) -> Answer:
@@ -113,7 +113,7 @@ class RecordGroup:
         more = q.qoi.binds or request.quantities or request.gradients or request.points
         ranges = self.part.ranges(n, b)
         no_graph = way == "full" or len(ranges) > 1 or q.doi.recipe is None
-        same = way == "narrow" or (way == "full" and not (verdict.random or verdict.writes))
+        same = way in NARROW or (way == "full" and not (verdict.random or verdict.writes))
         return (
             (n > 1 and same)
             and not q.doi.asks  # inside a pass of the model it would be seen as part of it
@@ -371,7 +371,7 @@ class RecordGroup:
         if points.baselines is None or not self._request.quantities or q.complete is None:
             return None
         baselines = points._replace(stack=points.baselines)
-        narrow = self.part.way == "narrow"
+        narrow = self.part.way in NARROW
         over = q.wrapper.values_over_blocks(self._inputs, of=q.target, narrow=narrow)
         totals: list[Tensor] = []
         for block, count in in_blocks(baselines, q.doi_cut, q.wrapper, self._inputs, self.part):

@@ -2,13 +2,15 @@
 
 - "narrow": the model is given the b records' own inputs, and at the cut of the distribution k·b
   rows take the place of b. What comes before the cut is computed once for all points.
+- "widened": the same, and layers after the cut that are given arguments with b rows, as masks have,
+  get them repeated for each point, see `trulens_core.inputs.widening`.
 - "full": the inputs are repeated, so that the model has k·b rows throughout.
-- "alone": one point a pass, for all records: what the other two are compared with.
+- "alone": one point a pass, for all records: what the others are compared with.
 
 Not every model bears two numbers of rows, or rows beside one another, and none says so. Law: a
 point in a block gives what it gives alone, its quantities and gradients equal up to rounding. The
 first two blocks of a kind are looked at, one point in each; what does not hold is refused, and the
-next way is taken. A narrow pass that raises is refused as well.
+next way is taken. A narrow or widened pass that raises is refused as well.
 """
 
 from __future__ import annotations
@@ -19,10 +21,14 @@ from typing import Any, Literal
 
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import kind_of
+from trulens_core.inputs.widening import Widening
 from trulens_core.passes import CutModel
 from trulens_core.slices import Cut
 
-Way = Literal["narrow", "full", "alone"]
+Way = Literal["narrow", "widened", "full", "alone"]
+
+NARROW: tuple[Way, ...] = "narrow", "widened"
+"""The ways in which what comes before the cut is computed once for all points."""
 
 PROOFS = 2
 """How many points are looked at, in a block each."""
@@ -38,8 +44,9 @@ class Verdict:
 
     Attributes:
         proofs: how many points were found right, by way, records and points of a block.
-        refused: with how many records a block cannot be narrow.
-        narrows: whether it can be at all.
+        refused: which narrow ways are not right, by way and records of a block.
+        widenings: what "widened" means, by records of a block.
+        narrows: whether it can be narrow at all.
         mixes: whether rows see one another.
         fixed: what was raised where several points' rows were given at once; one point's are right.
         apart: whether records were found to give the same without one another.
@@ -52,7 +59,8 @@ class Verdict:
     """
 
     proofs: dict[tuple[Way, int, int], int] = dataclasses.field(default_factory=dict)
-    refused: set[int] = dataclasses.field(default_factory=set)
+    refused: set[tuple[Way, int]] = dataclasses.field(default_factory=set)
+    widenings: dict[int, Widening] = dataclasses.field(default_factory=dict)
     narrows: bool = True
     mixes: bool = False
     fixed: str = ""
@@ -70,9 +78,22 @@ class Verdict:
             return True
         return k == 1 or self.proofs.get((way, b, k), 0) >= PROOFS
 
-    def narrow(self, b: int) -> bool:
-        """Whether blocks of b records may be narrow, as far as is known."""
-        return self.narrows and b not in self.refused
+    def narrow(self, b: int) -> Way | None:
+        """The narrow way that blocks of b records may go, as far as is known.
+
+        One record's values from before the cut stand beside those of all its points as they are.
+        """
+        ways = NARROW if b > 1 else NARROW[:1]
+        return next((w for w in ways if self.narrows and (w, b) not in self.refused), None)
+
+    def given(self, inputs: ModelInputs, way: Way) -> ModelInputs:
+        """The inputs of a group's records, for passes of a way."""
+        b = inputs.n_records
+        if way != "widened" or b == 1:
+            return inputs
+        new = inputs.with_values((), ())
+        new.widening = self.widenings.setdefault(b, Widening())
+        return new
 
 
 def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hashable:

@@ -26,6 +26,7 @@ from trulens_core.inputs.structure import (
     Part,
     Structure,
 )
+from trulens_core.inputs.widening import Widening
 from trulens_core.slices import InputCut
 
 
@@ -42,6 +43,7 @@ class ModelInputs:
     Attributes:
         points: in a narrow pass, how many points share the rows that the model is given: so many
             times as many go on from the distribution's cut. Else 1.
+        widening: which layers after it are given other arguments in a narrow pass, if any.
 
     Raises:
         TypeError: when used, if they hold no array or tensor with a batch axis.
@@ -64,6 +66,7 @@ class ModelInputs:
         self._leaves: list[Leaf] | None = None
         self.batched: dict[Name, bool | int] = dict(batched or {})
         self.points = 1
+        self.widening: Widening | None = None
         self._asked: tuple[InputCut | None, list[int]] = None, []
         self._first: Any = None
 
@@ -84,7 +87,7 @@ class ModelInputs:
         """Inputs taken apart; put together when somebody asks for the arguments."""
         new = cls.__new__(cls)
         new._given, new._structure, new._leaves, new.batched = None, structure, leaves, batched
-        new._asked, new.points, new._first = (None, []), 1, None
+        new._asked, new._first, new.points, new.widening = (None, []), None, 1, None
         return new
 
     @classmethod
@@ -226,11 +229,9 @@ class ModelInputs:
 
     def map_tensors(self, function: Callable[[Leaf], Any]) -> ModelInputs:
         """These inputs with `function(leaf)` in place of every tensor leaf."""
+        leaves = self.leaves
         return self._with(
-            [
-                leaf if leaf.role == STATIC else Leaf(function(leaf), leaf.name, leaf.role)
-                for leaf in self.leaves
-            ]
+            [x if x.role == STATIC else x._replace(value=function(x)) for x in leaves]
         )
 
     def map(self, function: Callable[[Any], Any]) -> ModelInputs:
@@ -245,9 +246,9 @@ class ModelInputs:
         held = [x.value if x.role == STATIC else function(x.value) for x in self.leaves]
         return ModelInputs(*self.structure.build(held), self.batched)
 
-    def _with(self, leaves: list[Leaf], points: int = 1) -> ModelInputs:
+    def _with(self, leaves: list[Leaf], k: int = 1, by: Widening | None = None) -> ModelInputs:
         new = ModelInputs._of(self.structure, leaves, self.batched)
-        new.points = points
+        new.points, new.widening = k, by
         return new
 
     def rows(self, i: int, j: int, backend: Backend) -> ModelInputs:
@@ -371,11 +372,11 @@ class ModelInputs:
         leaves = list(self.leaves)
         for i, value in zip(positions, values, strict=True):
             leaves[i] = Leaf(value, leaves[i].name, leaves[i].role)
-        return self._with(leaves, self.points)
+        return self._with(leaves, self.points, self.widening)
 
     def for_points(self, k: int) -> ModelInputs:
         """These inputs for a narrow pass: what takes a value's place there has k times the rows."""
-        return self if k == self.points else self._with(self.leaves, k)
+        return self if k == self.points else self._with(self.leaves, k, self.widening)
 
     def arranged(self, positions: Sequence[int], values: Sequence[Any]) -> Any:
         """`values` of some leaves in the caller's own structure, see `Structure.arranged`."""

@@ -130,6 +130,12 @@ class Pass:
         """Whether every cut was seen, so that the rest of the model need not run."""
         return all([v.seen for visits in self._visits.values() for v in visits])
 
+    @property
+    def at_points(self) -> bool:
+        """Whether more rows go on by now than the model was given, all for the points."""
+        replaced = [v.seen for vs in self._visits.values() for v in vs if v.new is not None]
+        return self._points > 1 and all(replaced)
+
     def changes(self, place: Place) -> bool:
         """Whether something else than the value goes on at a place."""
         return any([v.changes for v in self._visits[place]])

@@ -88,7 +88,8 @@ class Repeatable:
             own = qoi.with_data(new[here:there]) if data else qoi
             return run(inputs.with_values(at, new[:here]), own, new[there:])
 
-        whole = key, inputs.split()[0].key(), inputs.points, qoi.key(), here, there
+        wide = None if inputs.widening is None else inputs.widening.at.get(self.k)
+        whole = key, inputs.split()[0].key(), inputs.points, wide, qoi.key(), here, there
         return self.model.repeated(whole, rebuilt, tensors)
 
 
