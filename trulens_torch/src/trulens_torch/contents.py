@@ -47,18 +47,19 @@ class Contents:
 
     def keep(self, value: Any, owner: int) -> None:
         """Keep what `value` holds, if it is a tensor or a container."""
-        if type(value) in ATOMS:
+        kind = type(value)
+        if kind in ATOMS:
             return
-        if isinstance(value, torch.Tensor):
-            self._values.copy_small([value], owner)
-        elif isinstance(value, tuple):
-            for member in value:
-                self.keep(member, owner)
-        elif type(value) in _FILLED and id(value) not in self._held:
+        if kind in _FILLED and id(value) not in self._held:
             self._held[id(value)] = value, value.copy(), owner
             if len(value) <= _MANY:
                 for member in _members(value):
                     self.keep(member, owner)
+        elif isinstance(value, torch.Tensor):
+            self._values.copy_small([value], owner)
+        elif isinstance(value, tuple):
+            for member in value:
+                self.keep(member, owner)
 
     def put_back(self) -> None:
         """Put back what was changed; done twice, it does the same."""
@@ -78,6 +79,13 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return all(map(operator.is_, a.values(), b.values()))
     return bool(a == b) if isinstance(a, set) else all(map(operator.is_, a, b))
+
+
+def may_be_kept(value: Any) -> bool:
+    """Whether `Contents.keep` may find something in it, now or later."""
+    if type(value) in _FILLED:
+        return True
+    return isinstance(value, torch.Tensor | tuple) and not is_plain(value)
 
 
 def is_plain(value: Any) -> bool:
