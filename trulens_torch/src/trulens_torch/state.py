@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from trulens_core.errors import TrulensWarning
-from trulens_torch.contents import Contents, holds_tensors, is_plain, may_be_kept, same
+from trulens_torch.contents import Attributes, Contents, holds_tensors, is_plain, may_be_kept, same
 from trulens_torch.survey import EVERY_MODULES, Held, Survey, registries
 from trulens_torch.undo import Undo
 from trulens_torch.values import SMALL, Copied, Values, Watched, is_tiny
@@ -154,8 +154,8 @@ def _steps(survey: Survey, force_eval: bool) -> list[_Step]:
 def _together(step: _Step) -> str:
     """Equal for steps that, one after another, are taken in one go."""
     kind, what, _ = step
-    if kind is _watch:
-        return "watched"
+    if kind in (_watch, _keep):
+        return "watched" if kind is _watch else "kept"
     return "copied" if kind in (_copy, _copy_small) and all(map(is_tiny, what)) else ""
 
 
@@ -163,6 +163,8 @@ def _in_one_go(kind: str, run: list[_Step], taken: set[int]) -> list[_Step]:
     """Steps that `_together` tells equal, as few as can be, but for tensors that are `taken`."""
     if not kind:
         return run
+    if kind == "kept":
+        return [(_keep_all, Attributes([(value, owner) for _, value, owner in run]), 0)]
     first: dict[int, tuple[torch.Tensor, int]] = {}
     for _, what, owner in run:
         for t in what:
@@ -195,6 +197,10 @@ def _copy(values: Values, _: Contents) -> Callable[[Any, int], object]:
 
 def _copy_small(values: Values, _: Contents) -> Callable[[Any, int], object]:
     return values.copy_small
+
+
+def _keep_all(_: Values, contents: Contents) -> Callable[[Any, int], object]:
+    return contents.keep_all
 
 
 def _keep(_: Values, contents: Contents) -> Callable[[Any, int], object]:
