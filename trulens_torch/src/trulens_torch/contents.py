@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -31,6 +32,73 @@ _FILLED: dict[type, Callable[[Any, Any], object]] = {
 """By type, exactly: a subclass may have its own idea of what filling it means."""
 
 
+class Attributes:
+    """What attributes hold that may be kept, each with its owner; looked through when it changes.
+
+    Attributes:
+        pairs: the values, and the owner of each.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Any, int]]) -> None:
+        self.pairs: Sequence[tuple[Any, int]] = pairs
+        self._seen = _Seen.of(pairs)
+
+    def seen(self) -> _Seen:
+        """What they hold now."""
+        if not self._seen.holds():
+            self._seen = _Seen.of(self.pairs)
+        return self._seen
+
+
+class _Seen(NamedTuple):
+    """Containers that hold nothing but numbers, texts and the like, as they were; and the rest.
+
+    Attributes:
+        plain: such containers.
+        copies: of them.
+        owners: of them.
+        sizes: of them.
+        members: with the names that they have, of all, one after another.
+        others: all else, which is looked at in every call.
+    """
+
+    plain: list[Any]
+    copies: list[Any]
+    owners: list[int]
+    sizes: list[int]
+    members: list[Any]
+    others: list[tuple[Any, int]]
+
+    @staticmethod
+    def of(pairs: Sequence[tuple[Any, int]]) -> _Seen:
+        plain = {id(x): (x, owner) for x, owner in reversed(pairs) if _holds_atoms(x)}
+        held = [x for x, _ in plain.values()]
+        return _Seen(
+            held,
+            [x.copy() for x in held],
+            [owner for _, owner in plain.values()],
+            list(map(len, held)),
+            _named_members(held),
+            [(x, owner) for x, owner in pairs if id(x) not in plain],
+        )
+
+    def holds(self) -> bool:
+        """Whether the plain ones hold the very objects that they held."""
+        return list(map(len, self.plain)) == self.sizes and all(
+            map(operator.is_, _named_members(self.plain), self.members)
+        )
+
+
+def _holds_atoms(value: Any) -> bool:
+    few = type(value) in _FILLED and len(value) <= _MANY
+    return few and all([type(x) in ATOMS for x in _members(value)])
+
+
+def _named_members(containers: Sequence[Any]) -> list[Any]:
+    named = [x.values() for x in containers if isinstance(x, dict)]
+    return list(itertools.chain(*containers, *named))
+
+
 class Contents:
     """Containers that will hold what they hold now, if it is tensors, or has come to be.
 
@@ -44,24 +112,38 @@ class Contents:
         self._values = values
         self._held: dict[int, tuple[Any, Any, int]] = {}
         self._chosen: set[int] = set()
+        self._seen: list[_Seen] = []
+
+    def keep_all(self, attributes: Attributes, owner: int = 0) -> None:
+        """Keep what many attributes hold."""
+        del owner
+        seen = attributes.seen()
+        self._seen.append(seen)
+        for value, of in seen.others:
+            self.keep(value, of)
 
     def keep(self, value: Any, owner: int) -> None:
         """Keep what `value` holds, if it is a tensor or a container."""
-        if type(value) in ATOMS:
+        kind = type(value)
+        if kind in ATOMS:
             return
-        if isinstance(value, torch.Tensor):
-            self._values.copy_small([value], owner)
-        elif isinstance(value, tuple):
-            for member in value:
-                self.keep(member, owner)
-        elif type(value) in _FILLED and id(value) not in self._held:
+        if kind in _FILLED and id(value) not in self._held:
             self._held[id(value)] = value, value.copy(), owner
             if len(value) <= _MANY:
                 for member in _members(value):
                     self.keep(member, owner)
+        elif isinstance(value, torch.Tensor):
+            self._values.copy_small([value], owner)
+        elif isinstance(value, tuple):
+            for member in value:
+                self.keep(member, owner)
 
     def put_back(self) -> None:
         """Put back what was changed; done twice, it does the same."""
+        for seen in self._seen:
+            if not seen.holds():
+                for x, copy, owner in zip(seen.plain, seen.copies, seen.owners, strict=True):
+                    self._held.setdefault(id(x), (x, copy, owner))
         for x, before, owner in self._held.values():
             if same(x, before):
                 continue
@@ -78,6 +160,13 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return all(map(operator.is_, a.values(), b.values()))
     return bool(a == b) if isinstance(a, set) else all(map(operator.is_, a, b))
+
+
+def may_be_kept(value: Any) -> bool:
+    """Whether `Contents.keep` may find something in it, now or later."""
+    if type(value) in _FILLED:
+        return True
+    return isinstance(value, torch.Tensor | tuple) and not is_plain(value)
 
 
 def is_plain(value: Any) -> bool:

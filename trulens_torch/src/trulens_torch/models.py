@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -42,6 +43,7 @@ from trulens_torch.widening import Widened
 
 _KEPT = 64
 _NOTHING = contextlib.nullcontext()
+_TRAINING = operator.attrgetter("training")
 
 
 class TorchModelWrapper(ModelWrapper):
@@ -246,11 +248,16 @@ class TorchModelWrapper(ModelWrapper):
         return self._graphs.repeated((self._revisions.now, key), run, tensors, survey)
 
     def narrows(self) -> bool:
+        if not self._skip_prefix:
+            return False
         found = self._revisions.survey
-        modules = list(self._runner.modules()) if found is None else found.modules
-        return self._skip_prefix and not any(
-            [m.training or isinstance(m, nn.DataParallel) for m in modules]
-        )
+        if found is None:
+            found = Survey.of(self._runner)
+        parallel = found.kept.get("parallel")
+        if parallel is None:
+            several = [isinstance(m, nn.DataParallel) for m in found.modules]
+            parallel = found.kept["parallel"] = any(several)
+        return not (parallel or any(map(_TRAINING, found.modules)))
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
         del inputs, at

@@ -151,9 +151,10 @@ def _same(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 def _hooks(survey: Survey) -> list[int]:
     """The keys of all hooks, which are given once in a process."""
-    return [
-        key
-        for held in survey.held
-        for kind in ("_forward_hooks", "_forward_pre_hooks")
-        for key in held.attributes[kind]
-    ]
+    dicts = survey.kept.get("hooks")
+    if dicts is None:
+        dicts = survey.kept["hooks"] = [held.attributes[k] for held in survey.held for k in _HOOKS]
+    return list(itertools.chain.from_iterable(dicts)) if any(dicts) else []
+
+
+_HOOKS = "_forward_hooks", "_forward_pre_hooks"

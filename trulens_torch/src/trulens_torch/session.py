@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import operator
 import threading
 from collections.abc import Callable, Iterator
 
@@ -60,6 +62,9 @@ class _Claims:
 
 
 CLAIMS = _Claims()
+
+_DEVICE = operator.attrgetter("device")
+_REQUIRES_GRAD = operator.attrgetter("requires_grad")
 
 
 Enter = Callable[[Undo, Survey], object]
@@ -158,10 +163,10 @@ class _Session:
             undo.note(_set_training, survey.training, True)
             _set_training(survey.training, False)
         if not self._differentiable:
-            undo.note(_set_requires_grad, [(p, p.requires_grad) for p in survey.parameters])
-            for p in survey.parameters:
-                if p.requires_grad:
-                    p.requires_grad = False
+            flags = list(map(_REQUIRES_GRAD, survey.parameters))
+            undo.note(_set_requires_grad, survey.parameters, flags)
+            for p in itertools.compress(survey.parameters, flags):
+                p.requires_grad = False
         self._enter(undo, survey)
 
 
@@ -169,7 +174,10 @@ class _Session:
 def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
     """Inside a session, evaluations that leave nothing behind, and what they did."""
     undo, survey, trace = Undo(), Survey.of(model), Trace()
-    random, before = switches.Random(_gpus(survey)), Written(survey)
+    random, before = (
+        switches.Random({t.device for t in _tensors(survey) if t.is_cuda}),
+        Written(survey),
+    )
     try:
         undo.note(random.put_back)
         state.keep(survey, force_eval, undo, quiet=True)
@@ -183,29 +191,31 @@ def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
 
 
 def _checked(model: nn.Module, survey: Survey) -> tuple[set[torch.device], str | None]:
-    """The GPUs that hold weights, and what to say of an error if some hold no values.
+    """The GPUs that hold tensors, and what to say of an error if some hold no values.
 
     Raises, before anything is touched, for a model that cannot be explained or put back.
     """
     name = type(model).__name__
     held = survey.kept.get("tensors")
     if held is None:
-        held = [*survey.parameters, *[b for _, _, b in survey.buffers]]
+        held = _tensors(survey)
         for t in held:
             if is_lazy(t) or (isinstance(t, nn.Parameter) and t.is_inference()):
                 raise _unusable(name, t)
         survey.kept["tensors"] = held
-    empty = [t for t in held if t.is_meta]
-    return _gpus(survey), _offloaded(name, survey, empty) if empty else None
+    devices = set(map(_DEVICE, held))
+    gpus = {d for d in devices if d.type == "cuda"}
+    empty = any([d.type == "meta" for d in devices])
+    return gpus, _offloaded(name, survey, held) if empty else None
 
 
-def _gpus(survey: Survey) -> set[torch.device]:
-    return {t.device for t in survey.parameters if t.is_cuda}
+def _tensors(survey: Survey) -> list[torch.Tensor]:
+    return [*survey.parameters, *[b for _, _, b in survey.buffers]]
 
 
-def _offloaded(name: str, survey: Survey, empty: list[torch.Tensor]) -> str:
+def _offloaded(name: str, survey: Survey, held: list[torch.Tensor]) -> str:
     """What to say of an error of a model whose hooks load its weights; raises without such."""
-    loaded = _loaded(survey.held)
+    loaded, empty = _loaded(survey.held), [t for t in held if t.is_meta]
     for t in empty:
         if id(t) not in loaded:
             raise _unusable(name, t)
@@ -255,7 +265,8 @@ def _set_training(modules: list[nn.Module], value: bool) -> None:
             m.training = value
 
 
-def _set_requires_grad(flags: list[tuple[torch.Tensor, bool]]) -> None:
-    for p, value in flags:
-        if p.requires_grad != value:
-            p.requires_grad = value
+def _set_requires_grad(parameters: list[torch.Tensor], flags: list[bool]) -> None:
+    if list(map(_REQUIRES_GRAD, parameters)) != flags:
+        for p, value in zip(parameters, flags, strict=True):
+            if p.requires_grad != value:
+                p.requires_grad = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,10 +12,10 @@ import torch
 from torch import nn
 
 from trulens_core.errors import TrulensWarning
-from trulens_torch.contents import Contents, holds_tensors, is_plain, same
+from trulens_torch.contents import Attributes, Contents, holds_tensors, is_plain, may_be_kept, same
 from trulens_torch.survey import EVERY_MODULES, Held, Survey, registries
 from trulens_torch.undo import Undo
-from trulens_torch.values import SMALL, Values, Watched
+from trulens_torch.values import SMALL, Copied, Values, Watched, is_tiny
 
 _ABSENT = object()
 
@@ -155,13 +156,39 @@ def _steps(survey: Survey, force_eval: bool) -> list[_Step]:
     for module, _, buffer in survey.buffers:
         steps.append(_of_buffer(module, buffer, force_eval))
     steps.append((_watch, survey.parameters, 0))
-    joined: list[_Step] = []
-    for step, what, owner in steps:
-        if step is _watch and joined and joined[-1][0] is _watch:
-            joined[-1] = _watch, [*joined[-1][1], *what], 0
-        else:
-            joined.append((step, what, owner))
-    return [(_watch_all, Watched(x), n) if f is _watch else (f, x, n) for f, x, n in joined]
+    found: list[_Step] = []
+    taken: set[int] = set()
+    for kind, run in itertools.groupby(steps, _together):
+        found += _in_one_go(kind, [*run], taken)
+    return found
+
+
+def _together(step: _Step) -> str:
+    """Equal for steps that, one after another, are taken in one go."""
+    kind, what, _ = step
+    if kind in (_watch, _keep):
+        return "watched" if kind is _watch else "kept"
+    return "copied" if kind in (_copy, _copy_small) and all(map(is_tiny, what)) else ""
+
+
+def _in_one_go(kind: str, run: list[_Step], taken: set[int]) -> list[_Step]:
+    """Steps that `_together` tells equal, as few as can be, but for tensors that are `taken`."""
+    if not kind:
+        return run
+    if kind == "kept":
+        return [(_keep_all, Attributes([(value, owner) for _, value, owner in run]), 0)]
+    first: dict[int, tuple[torch.Tensor, int]] = {}
+    for _, what, owner in run:
+        for t in what:
+            if id(t) not in taken:
+                first.setdefault(id(t), (t, owner))
+    if kind == "watched":
+        return [(_watch_all, Watched([t for t, _ in first.values()]), 0)]
+    taken.update(first)
+    alike: dict[Any, list[tuple[torch.Tensor, int]]] = {}
+    for t, owner in first.values():
+        alike.setdefault((t.dtype, t.device), []).append((t, owner))
+    return [(_copy_all, Copied(*zip(*group, strict=True)), 0) for group in alike.values()]
 
 
 def _watch(values: Values, _: Contents) -> Callable[[Any, int], object]:
@@ -172,12 +199,20 @@ def _watch_all(values: Values, _: Contents) -> Callable[[Any, int], object]:
     return values.watch_all
 
 
+def _copy_all(values: Values, _: Contents) -> Callable[[Any, int], object]:
+    return values.copy_all
+
+
 def _copy(values: Values, _: Contents) -> Callable[[Any, int], object]:
     return values.copy
 
 
 def _copy_small(values: Values, _: Contents) -> Callable[[Any, int], object]:
     return values.copy_small
+
+
+def _keep_all(_: Values, contents: Contents) -> Callable[[Any, int], object]:
+    return contents.keep_all
 
 
 def _keep(_: Values, contents: Contents) -> Callable[[Any, int], object]:
@@ -195,7 +230,7 @@ def _of_own(held: Held) -> Iterator[_Step]:
         elif not _is_torchs(module):
             yield _copy_small, own, owner
     for name in attributes.keys() - EVERY_MODULES:
-        if not is_plain(attributes[name]):
+        if may_be_kept(attributes[name]):
             yield _keep, attributes[name], owner
 
 

@@ -33,50 +33,69 @@ class Held(NamedTuple):
     unsaved: set[str]
 
 
+_attributes = operator.attrgetter("__dict__")
+
+
 class _State(NamedTuple):
-    """All that modules hold, one list for all: what is the same object is not looked at again."""
+    """All that modules hold, one list for all: what is the same object is not looked at again.
+
+    Attributes:
+        types: of the modules.
+        own: their attributes.
+        filled: these, and of the registries those that hold something.
+        empty: the other registries.
+        sizes: of those filled.
+        names: in all of these, one after another.
+        values: likewise.
+        unsaved: the sets of names of buffers not saved, beside copies of them.
+    """
 
     types: list[type]
-    dicts: list[dict[str, Any]]
+    own: list[dict[str, Any]]
+    filled: list[dict[str, Any]]
+    empty: list[dict[str, Any]]
     sizes: list[int]
     names: list[str]
     values: list[Any]
-    unsaved: list[set[str]]
+    unsaved: tuple[list[set[str]], list[set[str]]]
 
     @staticmethod
     def of(modules: list[nn.Module]) -> _State:
-        own = [m.__dict__ for m in modules]
-        dicts = own + [d[kind] for kind in _REGISTRIES for d in own]
+        own = list(map(_attributes, modules))
+        inside = [d[kind] for kind in _REGISTRIES for d in own]
+        filled = own + [d for d in inside if d]
+        unsaved = [d[_UNSAVED] for d in own]
         return _State(
             list(map(type, modules)),
-            dicts,
-            list(map(len, dicts)),
-            list(itertools.chain.from_iterable(dicts)),
-            list(itertools.chain.from_iterable(map(dict.values, dicts))),
-            [set(d[_UNSAVED]) for d in own],
+            own,
+            filled,
+            [d for d in inside if not d],
+            list(map(len, filled)),
+            list(itertools.chain.from_iterable(filled)),
+            list(itertools.chain.from_iterable(map(dict.values, filled))),
+            (unsaved, [x.copy() for x in unsaved]),
         )
 
     def is_still(self, modules: list[nn.Module]) -> bool:
-        """Whether the modules hold the same objects by the same names."""
-        own = [m.__dict__ for m in modules]
-        try:
-            now = own + [d[kind] for kind in _REGISTRIES for d in own]
-            unsaved = [d[_UNSAVED] for d in own]
-        except KeyError:
-            return False
+        """Whether the modules hold the same objects by the same names.
+
+        Registries and sets are among the values of attributes: where those are the same objects,
+        what is remembered of them is what there is.
+        """
         return (
-            all(map(operator.is_, now, self.dicts))
+            all(map(operator.is_, map(_attributes, modules), self.own))
             and list(map(type, modules)) == self.types
-            and list(map(len, now)) == self.sizes
-            and list(itertools.chain.from_iterable(now)) == self.names
+            and list(map(len, self.filled)) == self.sizes
+            and not any(self.empty)
+            and list(itertools.chain.from_iterable(self.filled)) == self.names
             and all(
                 map(
                     operator.is_,
-                    itertools.chain.from_iterable(map(dict.values, now)),
+                    itertools.chain.from_iterable(map(dict.values, self.filled)),
                     self.values,
                 )
             )
-            and unsaved == self.unsaved
+            and operator.eq(*self.unsaved)
         )
 
 
