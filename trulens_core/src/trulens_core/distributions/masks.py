@@ -209,7 +209,7 @@ class MaskDoi(DoI):
         mine = records.last - records.first
         found = resolved(
             self.segments,
-            [z[:mine] for z in records.z],
+            [z if int(z.shape[0]) == mine else z[:mine] for z in records.z],
             channel_axis=self._channel_axis or records.backend.channel_axis,
             first=records.first,
             total=records.total,

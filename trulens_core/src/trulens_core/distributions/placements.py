@@ -50,6 +50,8 @@ def placement(
     shared = one_object(regions)
     if shared:  # what holds for one record holds for all
         regions, kinds = regions[:1], kinds[:1]
+    if shared and _each_element(regions[0]):
+        return _Elements(int(kinds[0]))
     if all(r.labels is not None for r in regions):
         return _Labels(regions, kinds, like, backend)
     if shared:
@@ -60,6 +62,19 @@ def placement(
 def one_object(values: Sequence[object]) -> bool:
     """Whether all are the same object, as records' regions mostly are."""
     return len(set(map(id, values))) == 1
+
+
+class _Elements:
+    """Every element is a segment by itself, the same for all records: nothing is to be taken."""
+
+    held: Sequence[Tensor] = ()
+
+    def __init__(self, kind: int) -> None:
+        self._kind = kind
+
+    def laid_out(self, masks: Sequence[Array]) -> tuple[Function, Array]:
+        given = masks[self._kind]
+        return (_each_kept if given.dtype.kind == "b" else _each_blended), given
 
 
 class _Labels:
@@ -89,6 +104,14 @@ class _Labels:
             always = np.ones((len(masks[0]), 1), masks[0].dtype)
             given = np.concatenate([part for m in masks for part in (m, always)], axis=1)
         return (_kept if given.dtype.kind == "b" else _blended), given
+
+
+def _each_element(r: Regions) -> bool:
+    """Whether the segments are the elements, in their order."""
+    own = r.labels
+    if own is None or own.shape != r.shape or own.size != r.n:
+        return False
+    return bool((own.reshape(-1) == np.arange(r.n)).all())
 
 
 class _Members:
@@ -163,6 +186,19 @@ def _kept(backend: Backend, z: Tensor, base: Tensor, m: Tensor, at: Tensor) -> T
 
 def _blended(backend: Backend, z: Tensor, base: Tensor, m: Tensor, at: Tensor) -> Tensor:
     return _mixed(backend, z, base, _taken(backend, m, at))
+
+
+def _each_kept(backend: Backend, z: Tensor, base: Tensor, m: Tensor) -> Tensor:
+    return _where(backend, z, base, _like_record(backend, m, z))
+
+
+def _each_blended(backend: Backend, z: Tensor, base: Tensor, m: Tensor) -> Tensor:
+    return _mixed(backend, z, base, _like_record(backend, m, z))
+
+
+def _like_record(backend: Backend, m: Tensor, z: Tensor) -> Tensor:
+    """Masks of each element, (k, elements), as (k, 1, …)."""
+    return backend.xp.reshape(m, (m.shape[0], 1, *z.shape[1:]))
 
 
 def _taken(backend: Backend, m: Tensor, at: Tensor) -> Tensor:

@@ -94,6 +94,7 @@ class LazyPoints(NamedTuple):
         baselines: of points that have one each, stacked likewise.
         plan: of points that are masked values, what a solver needs of the masks: a `Masking`.
         parts: what the points i to j are made of, in place of `stack(i, j)`; None: not known.
+        total_only: whether nothing is wanted of a statistic beside its total.
     """
 
     weights: tuple[float, ...]
@@ -104,6 +105,7 @@ class LazyPoints(NamedTuple):
     baselines: Stack | None = None
     plan: Any = None
     parts: Callable[[int, int], Parts] | None = None
+    total_only: bool = False
 
 
 class Formula(NamedTuple):

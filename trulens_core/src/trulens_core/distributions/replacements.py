@@ -89,6 +89,8 @@ class _Number(Replacement):
         return [np.full([1] * (len(t.shape) + 1), self._value) for t in self._records.z]
 
     def range(self) -> list[tuple[Array, Array]]:
+        if not self._value:  # the same in every type
+            return [(np.zeros((1,) * len(t.shape)),) * 2 for t in self._records.z]
         host = [self._records.backend.to_numpy(t) for t in self._base]
         return [(a, a) for a in host]
 

@@ -48,6 +48,7 @@ class ForwardGroup(RecordGroup):
         if request.points:
             points = remembered(points, self._backend)
         points = q.statistic.prepared(points, self._work(at_records))
+        points = points._replace(total_only=not request.quantities)
         parts = self._by_program(qoi, points, group.z) or self._evaluated(qoi, points)
         n = self._last - self._first
         quantity = parts.quantity if request.quantities else None
@@ -58,13 +59,18 @@ class ForwardGroup(RecordGroup):
             baseline_quantity=parts.baseline_quantity if request.quantities else None,
             residual=parts.residual if request.quantities else None,
             n_points=len(points.weights),
-            not_finite=self._judged(parts.total)[0],
+            not_finite=self._not_finite(parts),
             standard_error=parts.standard_error,
             n_evaluations=None if parts.n_evaluations is None else parts.n_evaluations[:n],
             regions=None if parts.regions is None else parts.regions[:n],
             classes=self._classes(qoi, at_records),
         )
         return self._trimmed(answer)
+
+    def _not_finite(self, parts: Parts) -> list[int]:
+        if parts.not_finite is None:
+            return self._judged(parts.total)[0]
+        return [i for i in parts.not_finite if i < self._last - self._first]
 
     def _values_at_records(self) -> dict[Cut, list[Tensor]]:
         q = self._question

@@ -22,7 +22,7 @@ from trulens_core.quantities import QoI, evaluate
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.forward import ForwardStep
 from trulens_core.steps.keys import StepKey, settled, shapes_key
-from trulens_core.steps.quantity_data import with_data, with_tensors
+from trulens_core.steps.quantity_data import for_program, with_data
 
 Made = Callable[..., list[Tensor]]
 
@@ -129,7 +129,7 @@ class ForwardPrograms:
         if key is not None and key.whole is None:
             known = key.replaced or settled(cut, wrapper, inputs) or cut
             self._plan = _Plan(key, structure, known)
-        data = with_tensors(placed, inputs, wrapper).data()
+        data = for_program(placed, inputs, wrapper).data()
         per_record = [d.value for d in data if d.per_record]
         scalars = [d.value for d in data if not d.per_record]
         self._step = StepArguments(wrapper.state(), [], batched, shared, per_record, scalars)

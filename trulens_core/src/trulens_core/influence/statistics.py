@@ -47,6 +47,7 @@ class Parts(NamedTuple):
         residual: quantity − baseline quantity − Σ of what the statistic gives.
         n_evaluations: how many points of each record were evaluated, (b,) ints (NumPy).
         regions: of each record, what was kept or removed together.
+        not_finite: the records of whose total not all is finite; None: not looked at yet.
 
     Example:
         >>> Parts([[np.ones((2, 5))]]).standard_error is None
@@ -60,6 +61,7 @@ class Parts(NamedTuple):
     residual: list[Tensor] | None = None
     n_evaluations: np.ndarray[Any, Any] | None = None
     regions: Sequence[Any] | None = None
+    not_finite: Sequence[int] | None = None
 
 
 class Running(Protocol):

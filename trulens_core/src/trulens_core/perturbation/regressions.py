@@ -27,7 +27,10 @@ class Regression(Solver):
         self.q: Array = np.zeros((masks.n, records))
 
     def add(self, first: int, q: Array) -> None:
-        self.q[first : first + len(q)] = q
+        if len(q) == self.masks.n:  # all of them
+            self.q = q
+        else:
+            self.q[first : first + len(q)] = q
 
 
 class ShapleyRegression(Regression):
@@ -40,18 +43,18 @@ class ShapleyRegression(Regression):
     def __init__(self, masks: Pairs, records: int) -> None:
         super().__init__(masks, records)
         self._start = masks.head + len(masks.fixed)
-        units = self.q[self._start :].reshape(masks.pairs, masks.size, records)
-        self._empties: Array = units[:, 0] if masks.drawn else self.q[1:2]
-        self._pairs = units[:, masks.drawn :]
 
     def finish(self) -> Solved:
         masks, full = self.masks, self.q[0]
+        units = self.q[self._start :].reshape(masks.pairs, masks.size, self.records)
+        self._empties: Array = units[:, 0] if masks.drawn else self.q[1:2]
+        self._pairs = units[:, masks.drawn :]
         empty = self._empties.mean(axis=0)
         delta = full - empty
         if masks.n_segments < 2:
             values = np.broadcast_to(delta, self.zeros().shape)
-            error = np.broadcast_to(self._spread_of_empties(), values.shape)
-            return self._shares(values, error, full, empty)
+            spread = np.broadcast_to(self._spread_of_empties(), values.shape)
+            return self._shares(values, lambda: spread.T, full, empty)
         a, b = self._sums(empty)
         inverse = _inverse(a, f"samples={masks.n}")
         ones = inverse.sum(axis=1)
@@ -59,11 +62,18 @@ class ShapleyRegression(Regression):
         # C 1 = 0: what all coalitions have in common does not count, nor does a pair's sum
         c = inverse - np.outer(ones, ones) / ones.sum()
         values = c @ b + np.outer(share, delta)
-        error = self._error(c, share, values, empty) if masks.pairs else np.zeros_like(values)
+
+        def error() -> Array:
+            pairs = masks.pairs
+            found = self._error(c, share, values, empty) if pairs else np.zeros_like(values)
+            return np.asarray(found.T)
+
         return self._shares(values, error, full, empty)
 
-    def _shares(self, values: Array, error: Array, full: Array, empty: Array) -> Solved:
-        return Solved(values.T, error.T, full, empty, full - empty - values.sum(axis=0))
+    def _shares(
+        self, values: Array, error: Callable[[], Array], full: Array, empty: Array
+    ) -> Solved:
+        return Solved(values.T, error, full, empty, full - empty - values.sum(axis=0))
 
     def _sums(self, empty: Array) -> tuple[Array, Array]:
         """Σ w z zᵀ and Σ w z (q − q(baseline))."""
@@ -133,7 +143,7 @@ class Ridge(Regression):
     def finish(self) -> Solved:
         full = self.q[0].copy()
         values, error = self._fitted(self.q - full)
-        return Solved(values.T, error.T, full)
+        return Solved(values.T, error, full)
 
     def _blocks(self) -> Iterator[tuple[Array, Array, slice]]:
         for i in range(0, self.masks.n, _ROWS):
@@ -141,7 +151,8 @@ class Ridge(Regression):
             z = self.masks(at.start, at.stop).astype("float64")
             yield z, self._kernel(z), at
 
-    def _fitted(self, y: Array) -> tuple[Array, Array]:
+    def _fitted(self, y: Array) -> tuple[Array, Callable[[], Array]]:
+        """The coefficients, and what computes their standard errors."""
         k = self.masks.n_segments
         mass, at, of_y = 0.0, np.zeros(k), np.zeros(self.records)
         for z, w, rows in self._blocks():
@@ -154,7 +165,7 @@ class Ridge(Regression):
             b += off.T @ (y[rows] - of_y)
         inverse = _inverse(a, f"samples={self.masks.n}")
         values = inverse @ b
-        return values, self._error(inverse, values, at, of_y, y)
+        return values, lambda: np.asarray(self._error(inverse, values, at, of_y, y).T)
 
     def _error(self, inverse: Array, values: Array, at: Array, of_y: Array, y: Array) -> Array:
         """The sandwich over masks."""

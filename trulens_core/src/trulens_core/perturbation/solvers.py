@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +19,15 @@ class Solved(NamedTuple):
 
     Attributes:
         values: (b, segments).
-        error: the standard error of each, alike, where the design is random.
+        error: the standard error of each, alike, where the design is random; or a function that
+            computes it when it is asked for.
         quantity: at the unmodified records, (b,).
         baseline: at what replaces all segments, where that is known.
         residual: quantity − baseline − Σ values, where values are shares of that difference.
     """
 
     values: Array
-    error: Array | None = None
+    error: Array | Callable[[], Array] | None = None
     quantity: Array | None = None
     baseline: Array | None = None
     residual: Array | None = None

@@ -42,14 +42,24 @@ class Solve(Statistic):
     def start(self, backend: Backend, points: LazyPoints) -> Running:
         plan = points.plan
         assert isinstance(plan, Masking), "the points of a MaskDoi"
-        return Solving(self.solver, backend, plan)
+        return Solving(self.solver, backend, plan, points.total_only)
 
 
 class Solving:
-    """Solvers at work: one for each quantity and each kind of masks."""
+    """Solvers at work: one for each quantity and each kind of masks.
 
-    def __init__(self, solver: Made, backend: Backend, plan: Masking) -> None:
+    Args:
+        solver: makes them.
+        backend: of the quantities.
+        plan: of the masks.
+        total_only: whether their values are all that is wanted of them.
+    """
+
+    def __init__(
+        self, solver: Made, backend: Backend, plan: Masking, total_only: bool = False
+    ) -> None:
         self._made, self._backend, self._plan = solver, backend, plan
+        self._total_only = total_only
         self._members = [np.flatnonzero(plan.kind_of == i) for i in range(len(plan.kinds))]
         self._solvers: list[list[Solver]] = []
         self._held: list[list[Tensor]] = []
@@ -78,8 +88,8 @@ class Solving:
             self._rest = [np.zeros((0, len(self._plan.kind_of))) for _ in columns]
         copies, n = self._plan.copies, 0
         for i, column in enumerate(columns):
-            host = [np.asarray(self._backend.to_numpy(q), "float64") for q in column]
-            q = np.concatenate([self._rest[i], *host])
+            host = [self._backend.to_numpy(q) for q in column]
+            q = np.concatenate([self._rest[i], *host], dtype="float64")
             n = len(q) // copies
             self._rest[i] = q[n * copies :]
             means = q[: n * copies].reshape(n, copies, -1).mean(axis=1) if copies > 1 else q
@@ -90,13 +100,18 @@ class Solving:
         for solver, members in zip(solvers, self._members, strict=True):
             most = solver.masks.n - self._next
             if most > 0 and len(q):
-                solver.add(self._next, q[:most, members])
+                # one kind has all records
+                solver.add(self._next, q[:most] if len(solvers) == 1 else q[:most, members])
 
     def finish(self) -> Parts:
         self._flush()
         found = [[s.finish() for s in solvers] for solvers in self._solvers]
+        total = [self._laid_out([s.values for s in each]) for each in found]
+        table, bad = [list(map(self._tensor, arrays)) for arrays in total], self._not_finite(total)
+        if self._total_only:
+            return Parts(table, regions=self._plan.regions, not_finite=bad)
         return Parts(
-            [self._spread([s.values for s in each]) for each in found],
+            table,
             self._errors(found),
             quantity=self._columns(found, "quantity"),
             baseline_quantity=self._columns(found, "baseline"),
@@ -104,13 +119,23 @@ class Solving:
             n_evaluations=np.array([m.n for m in self._plan.kinds])[self._plan.kind_of]
             * self._plan.copies,
             regions=self._plan.regions,
+            not_finite=bad,
         )
 
+    def _not_finite(self, total: list[list[Array]]) -> list[int]:
+        """The records not all of whose numbers are finite in the type that they are given in."""
+        single = self._backend.xp.isdtype(self._like.dtype, self._backend.xp.float32)
+        most = np.finfo("float32" if single else "float64").max
+        with np.errstate(invalid="ignore"):
+            each = [(abs(a) <= most).reshape(len(a), -1).all(axis=1) for ts in total for a in ts]
+        return [int(i) for i in np.flatnonzero(~np.all(each, axis=0))]
+
     def _errors(self, found: list[list[Solved]]) -> list[list[Tensor]] | None:
-        tables = [[s.error for s in each if s.error is not None] for each in found]
-        if any(len(t) < len(self._members) for t in tables):
+        each = [[s.error for s in solved if s.error is not None] for solved in found]
+        if any(len(t) < len(self._members) for t in each):
             return None
-        return [self._spread(t) for t in tables]
+        tables = [[e() if callable(e) else e for e in errors] for errors in each]
+        return [list(map(self._tensor, self._laid_out(t))) for t in tables]
 
     def _columns(self, found: list[list[Solved]], name: str) -> list[Tensor] | None:
         """One number per record and quantity, (b,) each."""
@@ -127,25 +152,28 @@ class Solving:
         order = np.argsort(np.concatenate(self._members), kind="stable")
         return np.asarray(np.concatenate(parts)[order])
 
-    def _spread(self, values: list[Array]) -> list[Tensor]:
-        """Numbers of segments as tensors like the value; matrices of pairs as they are."""
+    def _laid_out(self, values: list[Array]) -> list[Array]:
+        """Numbers of segments in the shapes of the value; matrices of pairs as they are."""
         if values[0].ndim == 3:
             if len(values) > 1:
                 raise ValueError(
                     "interactions are a matrix for each record, and these records have different "
                     "numbers of segments; explain them one by one"
                 )
-            return [self._tensor(values[0])]
+            return [values[0]]
         regions, found = self._plan.regions, []
         for t, like in enumerate(self._plan.like):
+            if self._plan.shared:
+                found.append(regions[0][t].spread(values[0]))
+                continue
             whole = np.zeros(tuple(int(n) for n in like.shape))
             for members, own in zip(self._members, values, strict=True):
-                if self._plan.shared or one_object([regions[r] for r in members]):
+                if one_object([regions[r] for r in members]):
                     whole[members] = regions[members[0]][t].spread(own)
                 else:
                     for r, value in zip(members, own, strict=True):
                         whole[r] = regions[r][t].spread(value)
-            found.append(self._tensor(whole))
+            found.append(whole)
         return found
 
     def _tensor(self, array: Array) -> Any:

@@ -27,6 +27,16 @@ def with_tensors(qoi: QoI, inputs: ModelInputs, model: CutModel) -> QoI:
     return qoi.mapped(tensor, tensor)
 
 
+def for_program(qoi: QoI, inputs: ModelInputs, model: CutModel) -> QoI:
+    """The same for a compiled program, which takes one integer, as a class is, from the host."""
+
+    def scalar(value: Any) -> Any:
+        on_host = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+        return value if on_host and not value.ndim else _as_tensor(value, inputs, model)
+
+    return qoi.mapped(lambda value: _as_tensor(value, inputs, model), scalar)
+
+
 def _as_tensor(value: Any, inputs: ModelInputs, model: CutModel) -> Tensor:
     """A quantity's array as a tensor: by the same rule, or of the inputs' type without weights."""
     backend = model.backend
