@@ -116,7 +116,7 @@ def test_other_kinds_go_the_whole_way(model, given, monkeypatch):
     method.attributions(x, unused, mask=mask)
     seen = passes(wrapper, monkeypatch)
     method.attributions(x[:2], unused[:2], mask=mask[:2])
-    assert seen  # another number of records
+    assert not seen  # another number of records is one pass, too
     assert method.explain(x, unused, mask=mask).quantity is not None
 
 
@@ -463,4 +463,4 @@ def test_it_takes_few_calls_of_python():
             method.attributions(x)
         profile = cProfile.Profile()
         profile.runcall(method.attributions, x)
-    assert pstats.Stats(profile).total_calls <= (370 if "torch._dynamo" in sys.modules else 350)
+    assert pstats.Stats(profile).total_calls <= (350 if "torch._dynamo" in sys.modules else 335)

@@ -16,6 +16,7 @@ import numpy as np
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tensor
 from trulens_core.distributions.points import LazyPoints
+from trulens_core.influence.division import Division
 from trulens_core.influence.judging import judged
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.repeats import Known, kind, options
@@ -38,13 +39,51 @@ def keep(question: Question, inputs: ModelInputs, request: Request, verdict: Ver
     if _is_plain(question, request):
         key = kind(question, inputs, request)
         if key is not None and key not in question.repeats:
-            # a copy of it, without what it keeps: the model goes when the last of its users lets go
-            call = PlainCall(dataclasses.replace(question))
-            known = Known(call.answer, options(question.qoi), verdict)
-            question.repeats.put(key, known)
-            short = _of_one(inputs, request.rebatch_size, question.wrapper.backend)
-            if short is not None:
-                question.repeats.put(short, Short(call.of_one, known, question.wrapper.revision()))
+            _keep(key, _call_of(question), question, inputs, request, verdict)
+
+
+def _call_of(question: Question) -> PlainCall:
+    # of a copy, without what it keeps: the model goes when the last of its users lets go
+    return PlainCall(dataclasses.replace(question))
+
+
+def _keep(
+    key: Hashable,
+    call: PlainCall,
+    question: Question,
+    inputs: ModelInputs,
+    request: Request,
+    verdict: Verdict,
+) -> None:
+    known = Known(call.answer, options(question.qoi), verdict)
+    question.repeats.put(key, known)
+    short = _of_one(inputs, request.rebatch_size, question.wrapper.backend)
+    if short is not None:
+        question.repeats.put(short, Short(call.of_one, known, question.wrapper.revision()))
+
+
+def first(division: Division, request: Request) -> Answer | None:
+    """The answer where all records go through a model at once of which others went before.
+
+    It is kept. None for questions of other kinds, and where it fails or tells nothing, which is
+    told by the whole way.
+    """
+    question, inputs, verdict = division.question, division.inputs, division.verdict
+    part = division.part(0)
+    alone = part.last == inputs.n_records and not part.exact and division.settled(part)
+    if not alone or verdict.mixes or verdict.reorders or not _is_plain(question, request):
+        return None
+    key = kind(question, inputs, request)
+    if key is None:
+        return None
+    call = _call_of(question)
+    try:
+        found = call.answer(inputs, request)
+    except Exception:  # noqa: BLE001 - it comes again, where it is told
+        return None
+    if found is not None:
+        _keep(key, call, question, inputs, request, verdict)
+    return found
 
 
 def _of_one(inputs: ModelInputs, rebatch_size: Any, backend: Backend) -> Hashable:
@@ -53,9 +92,7 @@ def _of_one(inputs: ModelInputs, rebatch_size: Any, backend: Backend) -> Hashabl
     if structure.names != (0,) or structure.axes or inputs.batched or leaves[0].role != BATCHED:
         return None
     value = leaves[0].value
-    if structure.parts[0].key != trees.flatten(value).key:
-        return None
-    outline = backend.outline(value)
+    outline = backend.outline(value) if structure.parts[0].key == trees.LEAF else None
     return None if outline is None else (_ONE_TENSOR, outline, rebatch_size)
 
 
