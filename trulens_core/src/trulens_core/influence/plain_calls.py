@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -57,24 +57,34 @@ def _keep(
 ) -> None:
     known = Known(call.answer, options(question.qoi), verdict)
     question.repeats.put(key, known)
+    question.repeats.put(_form(key), known)
     short = _of_one(inputs, request.rebatch_size, question.wrapper.backend)
     if short is not None:
         question.repeats.put(short, Short(call.of_one, known, question.wrapper.revision()))
 
 
-def first(division: Division, request: Request) -> Answer | None:
-    """The answer where all records go through a model at once of which others went before.
+def _form(key: Hashable) -> Hashable:
+    """The same for inputs that differ from those of a `kind` in the lengths of their axes alone."""
+    names, parts, leaves, *rest = cast(tuple[Any, ...], key)
+    return names, parts, tuple([(role, len(shape), dtype) for role, shape, dtype in leaves]), *rest
 
-    It is kept. None for questions of other kinds, and where it fails or tells nothing, which is
-    told by the whole way.
+
+def first(division: Division, request: Request) -> Answer | None:
+    """The answer where all records go through the model at once, as others of their form did.
+
+    The question was answered for those, and all that is checked of inputs, but for what follows
+    from their lengths, holds of these. It is kept. None for other questions, and where it fails or
+    tells nothing, which is told by the whole way.
     """
     question, inputs, verdict = division.question, division.inputs, division.verdict
-    part = division.part(0)
-    alone = part.last == inputs.n_records and not part.exact and division.settled(part)
-    if not alone or verdict.mixes or verdict.reorders or not _is_plain(question, request):
+    if request.more or not len(question.repeats):
         return None
     key = kind(question, inputs, request)
-    if key is None:
+    before: Known | None = None if key is None else question.repeats.found(_form(key))
+    if before is None or before.verdict is not verdict or not before.holds(question.qoi):
+        return None
+    part = division.part(0)
+    if part.last < inputs.n_records or part.exact or not division.settled(part):
         return None
     call = _call_of(question)
     try:
@@ -129,11 +139,10 @@ def again(question: Question, value: Any, rebatch_size: Any) -> Any:
 
 
 def _is_plain(q: Question, request: Request) -> bool:
-    more = request.quantities or request.gradients or request.points or request.thins
     wrapper, statistic = q.wrapper, q.statistic
     return (
         q.doi.is_point
-        and not more
+        and not request.more
         and wrapper.runs_whole()
         and not (wrapper.keeps_graph or wrapper.repeats() or wrapper.rows)
         and isinstance(q.source, InputCut)
