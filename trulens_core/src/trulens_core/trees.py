@@ -25,7 +25,8 @@ What it gives is taken apart further, so that one level at a time is enough, and
 of the dicts inside.
 """
 
-_LEAF: Any = optree.tree_structure(cast(Any, None), none_is_leaf=True)
+LEAF: Any = optree.tree_structure(cast(Any, None), none_is_leaf=True)
+"""The key of what is no container to Python, as a tensor by itself."""
 
 
 class Tree(NamedTuple):
@@ -39,7 +40,7 @@ class Tree(NamedTuple):
 def plain(tree: Any) -> tuple[Sequence[Any], Any, Unflatten]:
     """Flatten one level of Python's own containers; None is a leaf."""
     if optree.tree_is_leaf(tree, none_is_leaf=True):
-        return (tree,), _LEAF, _only
+        return (tree,), LEAF, _only
     leaves, spec = optree.tree_flatten(tree, is_leaf=lambda x: x is not tree, none_is_leaf=True)
     return leaves, spec, spec.unflatten
 

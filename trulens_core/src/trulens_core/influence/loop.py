@@ -30,6 +30,9 @@ def answers(question: Question, inputs: ModelInputs, request: Request) -> list[A
 
 def _in_groups(question: Question, inputs: ModelInputs, request: Request) -> list[Answer]:
     division = Division(question, request, inputs)
+    whole = plain_calls.first(division, request)
+    if whole is not None:
+        return [whole]
     wrapper = question.wrapper
     own = ProgramGroup if wrapper.backend.fuses and not wrapper.keeps_graph else RecordGroup
     group = own if question.statistic.gradients else ForwardGroup

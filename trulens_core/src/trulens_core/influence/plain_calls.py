@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tensor
 from trulens_core.distributions.points import LazyPoints
+from trulens_core.influence.division import Division
 from trulens_core.influence.judging import judged
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.repeats import Known, kind, options
@@ -38,13 +39,61 @@ def keep(question: Question, inputs: ModelInputs, request: Request, verdict: Ver
     if _is_plain(question, request):
         key = kind(question, inputs, request)
         if key is not None and key not in question.repeats:
-            # a copy of it, without what it keeps: the model goes when the last of its users lets go
-            call = PlainCall(dataclasses.replace(question))
-            known = Known(call.answer, options(question.qoi), verdict)
-            question.repeats.put(key, known)
-            short = _of_one(inputs, request.rebatch_size, question.wrapper.backend)
-            if short is not None:
-                question.repeats.put(short, Short(call.of_one, known, question.wrapper.revision()))
+            _keep(key, _call_of(question), question, inputs, request, verdict)
+
+
+def _call_of(question: Question) -> PlainCall:
+    # of a copy, without what it keeps: the model goes when the last of its users lets go
+    return PlainCall(dataclasses.replace(question))
+
+
+def _keep(
+    key: Hashable,
+    call: PlainCall,
+    question: Question,
+    inputs: ModelInputs,
+    request: Request,
+    verdict: Verdict,
+) -> None:
+    known = Known(call.answer, options(question.qoi), verdict)
+    question.repeats.put(key, known)
+    question.repeats.put(_form(key), known)
+    short = _of_one(inputs, request.rebatch_size, question.wrapper.backend)
+    if short is not None:
+        question.repeats.put(short, Short(call.of_one, known, question.wrapper.revision()))
+
+
+def _form(key: Hashable) -> Hashable:
+    """The same for inputs that differ from those of a `kind` in the lengths of their axes alone."""
+    names, parts, leaves, *rest = cast(tuple[Any, ...], key)
+    return names, parts, tuple([(role, len(shape), dtype) for role, shape, dtype in leaves]), *rest
+
+
+def first(division: Division, request: Request) -> Answer | None:
+    """The answer where all records go through the model at once, as others of their form did.
+
+    The question was answered for those, and all that is checked of inputs, but for what follows
+    from their lengths, holds of these. It is kept. None for other questions, and where it fails or
+    tells nothing, which is told by the whole way.
+    """
+    question, inputs, verdict = division.question, division.inputs, division.verdict
+    if request.more or not len(question.repeats):
+        return None
+    key = kind(question, inputs, request)
+    before: Known | None = None if key is None else question.repeats.found(_form(key))
+    if before is None or before.verdict is not verdict or not before.holds(question.qoi):
+        return None
+    part = division.part(0)
+    if part.last < inputs.n_records or part.exact or not division.settled(part):
+        return None
+    call = _call_of(question)
+    try:
+        found = call.answer(inputs, request)
+    except Exception:  # noqa: BLE001 - it comes again, where it is told
+        return None
+    if found is not None:
+        _keep(key, call, question, inputs, request, verdict)
+    return found
 
 
 def _of_one(inputs: ModelInputs, rebatch_size: Any, backend: Backend) -> Hashable:
@@ -53,9 +102,7 @@ def _of_one(inputs: ModelInputs, rebatch_size: Any, backend: Backend) -> Hashabl
     if structure.names != (0,) or structure.axes or inputs.batched or leaves[0].role != BATCHED:
         return None
     value = leaves[0].value
-    if structure.parts[0].key != trees.flatten(value).key:
-        return None
-    outline = backend.outline(value)
+    outline = backend.outline(value) if structure.parts[0].key == trees.LEAF else None
     return None if outline is None else (_ONE_TENSOR, outline, rebatch_size)
 
 
@@ -92,11 +139,10 @@ def again(question: Question, value: Any, rebatch_size: Any) -> Any:
 
 
 def _is_plain(q: Question, request: Request) -> bool:
-    more = request.quantities or request.gradients or request.points or request.thins
     wrapper, statistic = q.wrapper, q.statistic
     return (
         q.doi.is_point
-        and not more
+        and not request.more
         and wrapper.runs_whole()
         and not (wrapper.keeps_graph or wrapper.repeats() or wrapper.rows)
         and isinstance(q.source, InputCut)

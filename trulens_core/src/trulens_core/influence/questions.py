@@ -21,7 +21,7 @@ from trulens_core.rules import RuleSet
 from trulens_core.slices import Cut, InputCut
 
 _LEAST_POINTS = 3
-_KEPT_KINDS = 16
+_KEPT_KINDS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +172,11 @@ class Request(NamedTuple):
     points: bool = False
     thins: bool = False
     advance: Callable[[int], object] = unseen
+
+    @property
+    def more(self) -> bool:
+        """Whether anything is wanted besides the attributions."""
+        return self.quantities or self.gradients or self.points or self.thins
 
 
 @dataclasses.dataclass

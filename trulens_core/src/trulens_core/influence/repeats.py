@@ -89,8 +89,7 @@ def known_answer(question: Question, inputs: ModelInputs, request: Request) -> A
 
     It is then computed as if it were the first time, which tells what there is to be told.
     """
-    more = request.quantities or request.gradients or request.points or request.thins
-    if more or not len(question.repeats):
+    if request.more or not len(question.repeats):
         return None
     key = kind(question, inputs, request)
     if key is None or key not in question.repeats:
