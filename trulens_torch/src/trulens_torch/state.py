@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,6 +36,22 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
         if found:
             return
     yield from _elsewhere(model)
+
+
+def only_type(survey: Survey) -> torch.Tensor | None:
+    """What `one_of_each_type` gives, where all parameters of a survey that holds are of one type.
+
+    None where they are not, or where the first has no values.
+    """
+    parameters: list[torch.Tensor] | None = survey.kept.get("in order")
+    if parameters is None:
+        found = _in_order(survey.modules[0], "_parameters")
+        parameters = survey.kept["in order"] = [p for p in found if p is not None]
+    one = len(set(map(_DTYPE, parameters))) == 1
+    return parameters[0] if one and _is_type(parameters[0]) else None
+
+
+_DTYPE = operator.attrgetter("dtype")
 
 
 def _elsewhere(model: nn.Module) -> Iterator[torch.Tensor]:
