@@ -96,9 +96,11 @@ class TorchModelWrapper(ModelWrapper):
         self._hooks = Undo()
         self._keeping: Self | None = None
         self._named: Survey | None = None
+        self._open: Survey | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_hooks": Undo(), "_keeping": None, "_named": None}
+        own = {"_hooks": Undo(), "_keeping": None, "_named": None, "_open": None}
+        return {**vars(self), **own}
 
     @property
     def _owner(self) -> str:
@@ -166,7 +168,8 @@ class TorchModelWrapper(ModelWrapper):
         return next(self.floating_weights(), None)
 
     def floating_weights(self) -> Iterator[torch.Tensor]:
-        return state.one_of_each_type(self._runner)
+        only = None if self._open is None else state.only_type(self._open)
+        return state.one_of_each_type(self._runner) if only is None else iter((only,))
 
     def weights(self) -> Mapping[str, torch.Tensor]:
         held = {**dict(self._runner.named_parameters()), **dict(self._runner.named_buffers())}
@@ -211,11 +214,16 @@ class TorchModelWrapper(ModelWrapper):
         def enter(undo: Undo, survey: Survey) -> None:
             undo.note(self._unhook)
             self._revisions.look(survey)
+            undo.note(self._closed)
+            self._open = survey
             if survey is not self._named:
                 self._named, self._layers = survey, self._layers.again(self._runner)
 
         known = self._revisions.survey
         return session(self._runner, self.force_eval, enter, known, self.keeps_graph)
+
+    def _closed(self) -> None:
+        self._open = None
 
     def keeping_graph(self) -> Self:
         if self._keeping is None:  # one for all calls: it knows what was found out for the first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -39,14 +40,32 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
 
 def first_floating(survey: Survey) -> torch.Tensor | None:
     """The first of `one_of_each_type`, if it is a parameter, of a survey that holds."""
-    parameters: list[torch.Tensor] | None = survey.kept.get("in order")
-    if parameters is None:
-        found = _in_order(survey.modules[0], "_parameters")
-        parameters = survey.kept["in order"] = [p for p in found if p is not None]
-    for p in parameters:  # `model.half()` changes them where they are
-        if p.is_floating_point() and not p.is_meta:
+    for p in _parameters(survey):  # `model.half()` changes them where they are
+        if _is_type(p):
             return p
     return None
+
+
+def only_type(survey: Survey) -> torch.Tensor | None:
+    """What `one_of_each_type` gives, where all parameters of a survey that holds are of one type.
+
+    None where they are not, or where the first has no values.
+    """
+    parameters = _parameters(survey)
+    one = len(set(map(_DTYPE, parameters))) == 1
+    return parameters[0] if one and _is_type(parameters[0]) else None
+
+
+_DTYPE = operator.attrgetter("dtype")
+
+
+def _parameters(survey: Survey) -> list[torch.Tensor]:
+    """The parameters, parents' first."""
+    found: list[torch.Tensor] | None = survey.kept.get("in order")
+    if found is None:
+        held = _in_order(survey.modules[0], "_parameters")
+        found = survey.kept["in order"] = [p for p in held if p is not None]
+    return found
 
 
 def _elsewhere(model: nn.Module) -> Iterator[torch.Tensor]:

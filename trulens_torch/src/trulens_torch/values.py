@@ -23,6 +23,9 @@ _One = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, int, int]
 
 _DATA = operator.attrgetter("data")
 _VERSION = operator.attrgetter("_version")
+_DTYPE = operator.attrgetter("dtype")
+_DEVICE = operator.attrgetter("device")
+_IS_CONTIGUOUS: Any = torch.Tensor.is_contiguous
 
 
 def _are_at(tensors: Sequence[torch.Tensor], memories: list[torch.Tensor]) -> bool:
@@ -89,9 +92,8 @@ class _Together(NamedTuple):
     def of(group: Copied) -> _Together | None:
         """None where they are not any more what they were when they were looked at."""
         memories = list(map(_DATA, group.tensors))
-        first = memories[0]
-        alike = {(m.dtype, m.device, m.is_contiguous()) for m in memories}
-        if alike != {(first.dtype, first.device, True)} or first.is_meta:
+        alike = len(set(map(_DTYPE, memories))) == len(set(map(_DEVICE, memories))) == 1
+        if not alike or memories[0].is_meta or not all(map(_IS_CONTIGUOUS, memories)):
             return None
         try:
             versions = list(map(_VERSION, group.tensors))
