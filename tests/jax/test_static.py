@@ -10,8 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
+from flax import nnx
 
-from trulens_core import InputAttribution, UnsupportedModelError, get_model_wrapper
+from trulens_core import (
+    InputAttribution,
+    IntegratedGradients,
+    UnsupportedModelError,
+    get_model_wrapper,
+)
 from trulens_core.testing import relative_error
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
@@ -62,6 +69,104 @@ def test_a_static_argument_that_is_changed(name):
         write(held, scale)
         expected = jax.grad(lambda x, s=scale: (jnp.tanh(x @ W)[:, 1] * s).sum())(X)
         assert relative_error(method.attributions(X, held), np.asarray(expected)) <= 1e-6
+
+
+class Slope:
+    """An activation that is told something, as a class of the caller's."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def __call__(self, x):
+        return x * self.scale
+
+
+class Nnx(nnx.Module):
+    def __init__(self, held):
+        self.last = nnx.Linear(4, 2, rngs=nnx.Rngs(0))
+        self.held = held
+
+    def __call__(self, x):
+        return _scaled(jnp.tanh(self.last(x)), self.held)
+
+
+class Eqx(eqx.Module):
+    last: eqx.nn.Linear
+    held: object = eqx.field(static=True)
+
+    def __call__(self, x):
+        return _scaled(jnp.tanh(self.last(x)), self.held)
+
+
+class Leaf(eqx.Module):
+    last: eqx.nn.Linear
+    held: object
+
+    def __call__(self, x):
+        return _scaled(jnp.tanh(self.last(x)), self.held)
+
+
+class Linen(nn.Module):
+    held: object
+
+    @nn.compact
+    def __call__(self, x):
+        return _scaled(jnp.tanh(nn.Dense(2)(x)), self.held)
+
+
+def _scaled(y, held):
+    return held(y) if callable(held) else y * (held[0] if isinstance(held, list) else held.scale)
+
+
+def _linen(held):
+    module = Linen(held)
+    return get_model_wrapper(module, params=module.init(jax.random.key(0), X))
+
+
+_last = eqx.nn.Linear(4, 2, key=jax.random.key(0))
+KINDS = {
+    "NNX": lambda held: get_model_wrapper(Nnx(held)),
+    "Equinox, static": lambda held: get_model_wrapper(Eqx(_last, held)),
+    "Equinox, a leaf": lambda held: get_model_wrapper(Leaf(_last, held)),
+    "Linen": _linen,
+    "a function's weights": lambda held: get_model_wrapper(
+        lambda p, x: _scaled(jnp.tanh(x @ p["w"]), p["held"]),
+        backend="jax",
+        params={"w": W, "held": held},
+    ),
+}
+STATICS = {
+    "namespace": (types.SimpleNamespace, {"scale": 1.0}),
+    "callable": (Slope, {"scale": 1.0}),
+    "list": (lambda: [1.0], {}),
+}
+
+
+# elsewhere a list is a tree of numbers, or made a tuple
+PAIRS = [(k, n) for k in KINDS for n in STATICS if n != "list" or k in ("NNX", "Equinox, static")]
+
+
+@pytest.mark.parametrize(("kind", "name"), PAIRS)
+def test_what_a_model_holds_is_changed_in_place(kind, name):
+    make, options = STATICS[name]
+    held = make(**options)
+    wrapper = KINDS[kind](held)
+    method = IntegratedGradients(wrapper, resolution=3, qoi=1)
+    one = method.attributions(X)
+    for scale in (3.0, -2.0, 1.0):
+        held.__setitem__(0, scale) if name == "list" else setattr(held, "scale", scale)
+        for _ in range(2):
+            assert relative_error(method.attributions(X), scale * one) <= 1e-6
+
+
+def test_what_is_read_where_nobody_looks_is_seen_when_the_cache_is_cleared():
+    held = [1.0]
+    wrapper = get_model_wrapper(lambda x: jnp.tanh(x @ W) * held[0], backend="jax")
+    method = InputAttribution(wrapper, qoi=1)
+    one = method.attributions(X)
+    held[0] = 3.0
+    wrapper.clear_cache()
+    assert relative_error(method.attributions(X), 3 * one) <= 1e-6
 
 
 def test_zeros_of_both_signs_and_numbers_that_are_none():

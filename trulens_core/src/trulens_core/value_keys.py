@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import enum
 import functools
 import types
 from collections.abc import Callable, Hashable, Iterable
@@ -64,6 +65,44 @@ def attributes(instance: Any, leave_out: tuple[str, ...] = ()) -> Hashable:
     return type(instance), by_value(held)
 
 
+def changeable(value: Any) -> bool:
+    """Whether what an object holds may change while it stays the same object.
+
+    Tensors are data, and code is read once.
+    """
+    if isinstance(value, _FIXED):
+        return False
+    if isinstance(value, tuple | frozenset) and not getattr(value, "__dict__", None):
+        return any(map(changeable, value))
+    if isinstance(value, functools.partial):
+        return any(map(changeable, (value.func, *value.args, *value.keywords.values())))
+    return isinstance(value, np.ndarray) or not hasattr(value, "shape")
+
+
+def contents(values: Iterable[Any]) -> Hashable:
+    """A key of all that such objects hold now; one that can be called holds attributes, too.
+
+    Example:
+        >>> held = [{"slope": 0.1}]
+        >>> before = contents(held)
+        >>> held[0]["slope"] = 0.2
+        >>> contents(held) == before
+        False
+    """
+    return tuple([_content(x) for x in values])
+
+
+def _content(x: Any) -> Hashable:
+    own = getattr(x, "__dict__", None)
+    # what can be called is by `by_value` nothing but itself; here it is an activation with a slope
+    return (by_value(x), by_value(own)) if own and callable(x) else by_value(x)
+
+
+_FIXED = (
+    *(type(None), bool, int, float, complex, str, bytes, type(...)),
+    *(type, enum.Enum, np.generic, np.dtype, range),
+    *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc),
+)
 _PLAIN = frozenset({type(None), bool, int, str, bytes, type(...)})
 _NUMBERS = frozenset({float, complex})
 

@@ -221,6 +221,10 @@ class JaxModelWrapper(ModelWrapper):
         self._last = program
         return program
 
+    def clear_cache(self) -> None:
+        super().clear_cache()
+        self._programs.clear()
+
     # -- layers ------------------------------------------------------------------------------
 
     def layers(self, *args: Any, **kwargs: Any) -> Sequence[Layer]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from trulens_core.value_keys import changeable, contents
+
 
 @jax.tree_util.register_static
 class Skeleton:
-    """A tree without its arrays: no data to a compiled step, but part of what it is traced for."""
+    """A tree without its arrays: no data to a compiled step, but part of what it is traced for.
 
-    def __init__(self, structure: Any, rest: Sequence[Any]) -> None:
-        self._structure, self._rest = structure, tuple(rest)
+    Args:
+        structure: of the tree.
+        rest: its leaves, with marks in place of the arrays.
+        held: what those of its objects hold now that may change in place, see `contents`.
+    """
+
+    def __init__(self, structure: Any, rest: Sequence[Any], held: Hashable = ()) -> None:
+        self._structure, self._rest, self._held = structure, tuple(rest), held
 
     def filled(self, arrays: Sequence[Any]) -> Any:
         """The tree with these arrays."""
@@ -29,7 +37,7 @@ class Skeleton:
             return True
         if not isinstance(other, Skeleton) or len(self._rest) != len(other._rest):
             return False
-        same = all(map(_same, self._rest, other._rest))
+        same = self._held == other._held and all(map(_same, self._rest, other._rest))
         return same and _same(self._structure, other._structure)
 
 
@@ -41,14 +49,21 @@ _ARRAY = _Array()
 Weights = tuple[list[Any], Skeleton]
 
 
-def split(tree: Any) -> Weights:
+def split(tree: Any, statics: Sequence[Any] = ()) -> Weights:
     """The arrays of a tree, NumPy's among them, and its skeleton.
 
     Law: `skeleton.filled(arrays)` equals the tree.
+
+    Args:
+        tree: any.
+        statics: what its structure holds besides that may change in place.
     """
     leaves, structure = jax.tree.flatten(tree)
     arrays = [x for x in leaves if is_array(x)]
-    return arrays, Skeleton(structure, [_ARRAY if is_array(x) else x for x in leaves])
+    rest = [_ARRAY if is_array(x) else x for x in leaves]
+    if len(arrays) < len(leaves):
+        statics = [*statics, *(x for x in rest if x is not _ARRAY and changeable(x))]
+    return arrays, Skeleton(structure, rest, contents(statics))
 
 
 class Splitting:
@@ -63,9 +78,9 @@ class Splitting:
     def __reduce__(self) -> tuple[type[Splitting], tuple[()]]:
         return Splitting, ()
 
-    def __call__(self, tree: Any) -> Weights:
+    def __call__(self, tree: Any, statics: Sequence[Any] = ()) -> Weights:
         """The arrays of the tree, and its skeleton."""
-        arrays, skeleton = split(tree)
+        arrays, skeleton = split(tree, statics)
         last = self._last
         if last is None or skeleton != last:
             self._last = last = skeleton

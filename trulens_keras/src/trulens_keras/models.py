@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from trulens_core.passes import Pass, Place
 from trulens_core.passes.trace import Trace, aside
 from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_keras.attributes import Attributes
 from trulens_keras.declarations import declared_rows, declared_types
 from trulens_keras.flavours import Flavour, parameters
 from trulens_keras.opening import opened
@@ -72,12 +73,13 @@ class KerasModelWrapper(ModelWrapper):
     def _read(self) -> None:
         """Look at what the model is made of."""
         self._operations = Operations(self.model, self._flavour)
+        self._attributes, self._changes = Attributes(self._operations.all()), 0
         self._squashing = Squashing(self._operations, self._evaluated)
         self._softmaxes: frozenset[str] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # operations are known by identity
-        return {**vars(self), "_operations": None, "_squashing": None}
+        return {**vars(self), "_operations": None, "_squashing": None, "_attributes": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -191,6 +193,10 @@ class KerasModelWrapper(ModelWrapper):
             return ()
         return [self._flavour.value(v) for v in self._flavour.read(self.model)]
 
+    def revision(self) -> Hashable:
+        """How often the layers' attributes have changed: a traced model has read them."""
+        return self._changes
+
     # -- runs --------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -200,9 +206,18 @@ class KerasModelWrapper(ModelWrapper):
             if not self._ran and not all(getattr(x, "built", 1) for x in self._operations.all()):
                 self._built(inputs)
             self._ran = True
+            if self.backend.traces:
+                self._look_for_changes()
             if self._softmaxes is None and not self._hinted:
                 self._softmaxes = self._squashing.softmaxes()
             yield
+
+    def _look_for_changes(self) -> None:
+        """What is known of activations and kept by a revision holds of layers as they are."""
+        changes = self._attributes.changes()
+        if changes != self._changes:
+            self._squashing = Squashing(self._operations, self._evaluated)
+            self._changes, self._softmaxes = changes, None
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
         return aside(self.opened(inputs, at))

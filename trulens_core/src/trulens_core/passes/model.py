@@ -391,7 +391,7 @@ class CutModel(ABC):
         """What was found out about the model for `key`, made at its first use."""
         return self._known.get(key, build)
 
-    @final
     def clear_cache(self) -> None:
         """Forget all traced steps, as after a change of the model's structure."""
         self._steps.clear()
+        self._known.clear()

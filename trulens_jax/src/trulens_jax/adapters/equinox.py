@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import jax
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED, STATIC
+from trulens_core.value_keys import changeable
 from trulens_jax import weights
 from trulens_jax.adapters.base import Adapter, entrance, has_call, positional
 from trulens_jax.taps import emit
@@ -44,9 +46,11 @@ class EquinoxAdapter(Adapter):
     def update(self, weights: Any) -> None:
         self._module = weights
         self._inference = eqx.nn.inference_mode(weights)
+        # a module is frozen, and what its static fields hold is not
+        self._statics = list(_statics(self._inference))
 
     def state(self) -> Any:
-        return self._split((self._inference, self._model_state))
+        return self._split((self._inference, self._model_state), self._statics)
 
     def apply(self, state: Any, inputs: ModelInputs) -> Any:
         arrays, skeleton = state
@@ -98,6 +102,21 @@ def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
         yield path, value
     for name, item in _items(value):
         yield from _walk(item, (*path, str(name)))
+
+
+def _statics(value: Any) -> Iterator[Any]:
+    """What a module holds in static fields that may change in place."""
+    if not isinstance(value, eqx.Module):
+        for _, item in _items(value):
+            yield from _statics(item)
+        return
+    fields = {f.name: f for f in dataclasses.fields(value)}
+    for name, item in _items(value):
+        if name in fields and fields[name].metadata.get("static", False):
+            if changeable(item):
+                yield item
+        else:
+            yield from _statics(item)
 
 
 def _rebuilt(value: Any, path: tuple[str, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from flax import linen as nn
 
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.inputs import ModelInputs
+from trulens_core.value_keys import changeable
 from trulens_jax import weights
 from trulens_jax.adapters.base import Adapter, entrance, positional
 from trulens_jax.taps import emit
@@ -44,6 +46,8 @@ class LinenAdapter(Adapter):
             module, variables = module.unbind()
         self._module, self._method = module, method
         self._split = weights.Splitting()
+        # a module is frozen, and what its attributes hold is not
+        self._statics = list(_statics(module))
         self.update(variables)
         self.owner = type(module).__name__
         self.parameters = positional(entrance(module, method), skip=1)
@@ -63,7 +67,7 @@ class LinenAdapter(Adapter):
         return LinenAdapter(module, collections, method)
 
     def state(self) -> Any:
-        return self._split(self._variables)
+        return self._split(self._variables, self._statics)
 
     def update(self, weights: Any) -> None:
         whole = isinstance(weights, Mapping) and "params" in weights
@@ -74,6 +78,22 @@ class LinenAdapter(Adapter):
         variables = skeleton.filled(arrays)
         with nn.intercept_methods(_intercepted):
             return self._module.apply(variables, *inputs.args, method=self._method, **inputs.kwargs)
+
+
+def _statics(value: Any) -> Iterator[Any]:
+    """What a module and those in its attributes hold that may change in place."""
+    if isinstance(value, nn.Module):
+        fields = [f.name for f in dataclasses.fields(value) if f.name not in ("parent", "name")]
+        for name in fields:
+            yield from _statics(getattr(value, name, None))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _statics(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _statics(item)
+    elif changeable(value):
+        yield value
 
 
 def _intercepted(

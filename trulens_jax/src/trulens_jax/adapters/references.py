@@ -8,15 +8,17 @@ was; what has changed then are the values of its variables, which are read anew 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
 
+from trulens_core.value_keys import changeable, contents
 from trulens_jax.weights import Splitting, Weights, is_array
 
 OBJECT: type = getattr(nnx, "Pytree", None) or nnx.Object
+_INTERNAL = ("_pytree__", "_object__")
 _RAW = operator.attrgetter("_raw_value")
 
 
@@ -30,6 +32,8 @@ class _Known(NamedTuple):
         variables: those whose values are among the arrays.
         at: the places of these.
         kinds: the types that the values had.
+        statics: what else it holds that may change in place.
+        content: of these.
         held: the fingerprint that all this is true for.
     """
 
@@ -39,6 +43,8 @@ class _Known(NamedTuple):
     variables: Sequence[Any]
     at: Sequence[int]
     kinds: frozenset[type]
+    statics: Sequence[Any]
+    content: Hashable
     held: Sequence[Any] = ()
 
     def fingerprint(self) -> list[Any]:
@@ -79,6 +85,8 @@ class References:
         known = self._known
         if known is None or not _identical(known.fingerprint(), known.held):
             return self._anew()
+        if known.statics and contents(known.statics) != known.content:
+            return self._anew()
         arrays, skeleton = known.weights
         values = list(map(_RAW, known.variables))
         if all(map(operator.is_, values, map(arrays.__getitem__, known.at))):
@@ -94,11 +102,12 @@ class References:
 
     def _anew(self) -> Weights:
         found = nnx.split(self._module)
-        weights = self._split(found)
-        self._known = self._followed(found[1], weights)
+        statics = list(_statics(self._module))
+        weights = self._split(found, statics)
+        self._known = self._followed(found[1], weights, statics)
         return weights
 
-    def _followed(self, state: Any, weights: Weights) -> _Known | None:
+    def _followed(self, state: Any, weights: Weights, statics: Sequence[Any]) -> _Known | None:
         """Where the arrays are; None where they cannot be read there."""
         try:
             holders = [_holder(self._module, path) for path, _ in nnx.to_flat_state(state)]
@@ -116,6 +125,8 @@ class References:
             [holders[i] for i in at],
             at,
             frozenset(type(read[i]) for i in at),
+            statics,
+            contents(statics),
         )
         return known._replace(held=known.fingerprint())
 
@@ -141,6 +152,41 @@ def _parts(module: Any) -> Iterator[Any]:
             todo += contents
             if not isinstance(part, tuple):  # which holds what it held
                 yield part
+
+
+def _statics(module: Any) -> Iterator[Any]:
+    """What the parts of a module hold that is no part, and may change in place."""
+    todo, seen = [module], set()
+    while todo:
+        part = todo.pop()
+        if id(part) in seen or isinstance(part, nnx.Variable) or is_array(part):
+            continue
+        seen.add(id(part))
+        inside = _inside(part)
+        if inside is not None:
+            todo += inside
+        elif changeable(part):
+            yield part
+
+
+def _inside(part: Any) -> list[Any] | None:
+    """What a part of a module holds; None where all of it is static."""
+    if isinstance(part, OBJECT):
+        return [v for k, v in vars(part).items() if not k.startswith(_INTERNAL)]
+    if type(part) in (dict, list, tuple):
+        return list(_members(part)) if _holds_data(part) else None
+    return jax.tree.leaves(part) if _is_tree(part) else None
+
+
+def _members(part: Any) -> Iterable[Any]:
+    return part.values() if isinstance(part, dict) else part
+
+
+def _holds_data(part: Any) -> bool:
+    """Whether a container holds parts of a module or arrays, at any depth."""
+    if type(part) in (dict, list, tuple):
+        return any(map(_holds_data, _members(part)))
+    return isinstance(part, OBJECT | nnx.Variable) or is_array(part)
 
 
 def _contents(part: Any) -> list[Any] | None:
