@@ -87,7 +87,9 @@ class Uniforms:
         return rows[i - first * _CHUNK : j - first * _CHUNK]
 
     def _chunk(self, c: int) -> Array:
-        if self._last[0] != c:
+        known, found = self._last  # as one: another thread may be at another chunk
+        if known != c:
             bits = np.random.Philox(key=self._seed, counter=[0, self._stream, 2, c])
-            self._last = c, np.random.Generator(bits).random((_CHUNK, self._length))
-        return self._last[1]
+            found = np.random.Generator(bits).random((_CHUNK, self._length))
+            self._last = c, found
+        return found

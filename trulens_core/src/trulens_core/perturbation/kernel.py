@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -13,12 +14,17 @@ import numpy.typing as npt
 
 from trulens_core.distributions import Design, Masks, Uniforms
 from trulens_core.distributions.designs import Array
+from trulens_core.perturbation.inverses import inverse
 from trulens_core.segments import Regions
 
 _PAIRS = 3
 """The stream of draws of coalitions."""
 _LEAST = 5
 """Masks for each segment without which the regression may not be determined."""
+_ROWS = 4096
+"""Coalitions that are drawn again together."""
+_NUMBERS = 2**18
+"""Numbers of masks up to which what was made of a design is kept for the next call."""
 
 
 @final
@@ -42,7 +48,8 @@ class Kernel(Design):
     def masks(self, regions: Sequence[Regions], drawn: bool) -> Masks:
         k = regions[0].n
         n = 2 * k + 2048 if self.n is None else self.n
-        found = Pairs(k, n, self.seed, drawn)
+        made = _kept if n * k <= _NUMBERS else Pairs
+        found = made(k, n, int(self.seed), bool(drawn))
         if found.pairs and n < _LEAST * k:
             raise ValueError(
                 f"samples={n} are too few for {k} segments: with fewer than {_LEAST} each the "
@@ -53,6 +60,8 @@ class Kernel(Design):
 
 class Pairs(Masks):
     """All segments; none, unless that is drawn anew; enumerated coalitions; drawn pairs.
+
+    Calls and threads may share one: nothing of it depends on a record, and arrays are to be read.
 
     Attributes:
         head: how many masks come before the enumerated ones.
@@ -75,6 +84,8 @@ class Pairs(Masks):
         self.fixed: Array
         self.weights: Array
         self.fixed, self.weights = self._coalitions(enumerated)
+        for array in (self.fixed, self.weights):
+            array.setflags(write=False)
         self._sizes = np.arange(enumerated + 1, n_segments - enumerated)
         self.mass: float = float(self._shares[self._sizes - 1].sum())
         self.pairs: int = left // 2 if len(self._sizes) else 0
@@ -124,7 +135,29 @@ class Pairs(Masks):
         places, found = self._last
         if places != (i, j):  # the solver asks for them again, twice
             found = self._drawn(i, j)
+            found.setflags(write=False)
             self._last = (i, j), found
+        return found
+
+    def chunks(self) -> Iterator[Array]:
+        """The first coalitions of all drawn pairs as numbers, so many at a time."""
+        for i in range(0, self.pairs, _ROWS):
+            yield self.coalitions(i, min(i + _ROWS, self.pairs)).astype("float64")
+
+    @functools.cached_property
+    def inverse(self) -> Array:
+        """The inverse of Σ w z zᵀ over all coalitions, which no quantity has a part in.
+
+        Raises:
+            ValueError: where they do not determine it.
+        """
+        z = self.fixed.astype("float64")
+        a = (z * self.weights[:, np.newaxis]).T @ z
+        weight = self.mass / max(1, 2 * self.pairs)
+        for z in self.chunks():  # 1 − z is the other of a pair
+            a += weight * (z.T @ z + (1 - z).T @ (1 - z))
+        found = inverse(a, self.n)
+        found.setflags(write=False)
         return found
 
     def _drawn(self, i: int, j: int) -> Array:
@@ -155,3 +188,9 @@ class Pairs(Masks):
     def draws(self, i: int, j: int) -> npt.NDArray[np.int64]:
         at: Any = np.arange(i, j) - self.head - len(self.fixed)
         return np.asarray(np.clip(at // max(1, self.size), 0, max(0, self.pairs - 1)))
+
+
+@functools.lru_cache(maxsize=8)
+def _kept(n_segments: int, n: int, seed: int, drawn: bool) -> Pairs:
+    """Small designs, which calls of one method on records alike make again and again."""
+    return Pairs(n_segments, n, seed, drawn)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
 from trulens_core.distributions import Masks
+from trulens_core.perturbation.inverses import inverse
 from trulens_core.perturbation.kernel import Pairs
 from trulens_core.perturbation.solvers import Array, Solved, Solver
 
@@ -55,12 +55,11 @@ class ShapleyRegression(Regression):
             values = np.broadcast_to(delta, self.zeros().shape)
             spread = np.broadcast_to(self._spread_of_empties(), values.shape)
             return self._shares(values, lambda: spread.T, full, empty)
-        a, b = self._sums(empty)
-        inverse = _inverse(a, f"samples={masks.n}")
-        ones = inverse.sum(axis=1)
+        inverted, b = masks.inverse, self._sums(empty)
+        ones = inverted.sum(axis=1)
         share = ones / ones.sum()
         # C 1 = 0: what all coalitions have in common does not count, nor does a pair's sum
-        c = inverse - np.outer(ones, ones) / ones.sum()
+        c = inverted - np.outer(ones, ones) / ones.sum()
         values = c @ b + np.outer(share, delta)
 
         def error() -> Array:
@@ -75,23 +74,22 @@ class ShapleyRegression(Regression):
     ) -> Solved:
         return Solved(values.T, error, full, empty, full - empty - values.sum(axis=0))
 
-    def _sums(self, empty: Array) -> tuple[Array, Array]:
-        """Σ w z zᵀ and Σ w z (q − q(baseline))."""
+    def _sums(self, empty: Array) -> Array:
+        """Σ w z (q − q(baseline))."""
         masks = self.masks
-        z = masks.fixed.astype("float64")
-        weighted = z * masks.weights[:, np.newaxis]
-        a, b = weighted.T @ z, weighted.T @ (self.q[masks.head : self._start] - empty)
+        weighted = masks.fixed.astype("float64") * masks.weights[:, np.newaxis]
+        b = weighted.T @ (self.q[masks.head : self._start] - empty)
         weight = masks.mass / max(1, 2 * masks.pairs)
         for z, q in self._drawn():  # 1 − z is the other of a pair
-            a += weight * (z.T @ z + (1 - z).T @ (1 - z))
             b += weight * (z.T @ (q[:, 0] - q[:, 1]) + (q[:, 1] - empty).sum(axis=0))
-        return a, b
+        return np.asarray(b)
 
     def _drawn(self) -> Iterator[tuple[Array, Array]]:
         """The pairs' first coalitions and the quantities at both."""
-        for i in range(0, self.masks.pairs, _ROWS):
-            j = min(i + _ROWS, self.masks.pairs)
-            yield self.masks.coalitions(i, j).astype("float64"), self._pairs[i:j]
+        at = 0
+        for z in self.masks.chunks():
+            yield z, self._pairs[at : at + len(z)]
+            at += len(z)
 
     def _error(self, c: Array, share: Array, values: Array, empty: Array) -> Array:
         """The sandwich: Σ (C z d − share · e)² over pairs, less the square of its mean.
@@ -163,9 +161,9 @@ class Ridge(Regression):
             off = (z - at) * w[:, np.newaxis]
             a += off.T @ (z - at)
             b += off.T @ (y[rows] - of_y)
-        inverse = _inverse(a, f"samples={self.masks.n}")
-        values = inverse @ b
-        return values, lambda: np.asarray(self._error(inverse, values, at, of_y, y).T)
+        inverted = inverse(a, self.masks.n)
+        values = inverted @ b
+        return values, lambda: np.asarray(self._error(inverted, values, at, of_y, y).T)
 
     def _error(self, inverse: Array, values: Array, at: Array, of_y: Array, y: Array) -> Array:
         """The sandwich over masks."""
@@ -178,13 +176,3 @@ class Ridge(Regression):
         if df < 1:
             return np.full_like(squares, np.nan)
         return np.asarray(np.sqrt(squares * (n / df)))
-
-
-def _inverse(a: Array, what: str) -> Array:
-    try:
-        found: Any = np.linalg.inv(a)
-    except np.linalg.LinAlgError:
-        found = None
-    if found is None or not np.isfinite(found).all() or np.linalg.cond(a) > 1e13:
-        raise ValueError(f"the regression over masks is not determined with {what}; give more")
-    return np.asarray(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,8 @@ from trulens_core.segments.regions import Regions
 from trulens_core.segments.segments import Segments
 
 Each = Segments | None
+_ELEMENTS = 2**16
+"""Up to so many elements of a record, what they are by themselves is kept for the next call."""
 
 
 def resolved(
@@ -68,8 +72,15 @@ def resolved(
 def _elements(tensor: Any) -> tuple[Regions, ...]:
     """Every element by itself."""
     records, *shape = (int(n) for n in tensor.shape)
-    labels = np.arange(int(np.prod(shape))).reshape(shape)
-    return (Regions.of_labels(labels, tuple(shape)),) * records
+    made = _kept if math.prod(shape) <= _ELEMENTS else _alone
+    return (made(tuple(shape)),) * records
+
+
+def _alone(shape: tuple[int, ...]) -> Regions:
+    return Regions.of_labels(np.arange(math.prod(shape)).reshape(shape), shape)
+
+
+_kept = functools.lru_cache(maxsize=8)(_alone)
 
 
 def _joined(parts: tuple[Regions, ...]) -> tuple[Regions, ...]:
