@@ -92,6 +92,21 @@ def regression(q, design):
     return (phi - one * (phi.sum(0) - (q[0] - q[1])) / one.sum()).T
 
 
+def errors(q, phi, design):
+    """The standard errors of a regression over pairs, by the sandwich."""
+    z = design.coalitions(0, design.pairs).astype("float64")
+    start = len(q) - 2 * len(z)
+    one = np.ones(z.shape[1])
+    gram = (design.fixed * design.weights[:, None]).T.astype("float64") @ design.fixed
+    gram += design.mass / (2 * len(z)) * (z.T @ z + (1 - z).T @ (1 - z))
+    inverse = np.linalg.inv(gram)
+    cz = z @ (inverse - np.outer(inverse @ one, one @ inverse) / (one @ inverse @ one))
+    d = q[start::2] - q[start + 1 :: 2] + q[0] - q[1] - 2 * z @ phi.T
+    d *= design.mass / 2
+    squares = (cz**2).T @ d**2 - (cz.T @ d) ** 2 / len(z)
+    return np.sqrt(squares / (len(z) * (len(z) - z.shape[1]))).T
+
+
 def case(ours, hand, calls, error=1e-3):
     def check():
         found = np.asarray(ours())
@@ -113,7 +128,7 @@ def ablation(records, calls):
     return case(lambda: ours.attributions(x), hand, calls)
 
 
-def kernel(model, x, labels, samples, calls=1):
+def kernel(model, x, labels, samples, calls=1, told=False):
     n = int(labels.max()) + 1
     segments = None if labels.ndim == 1 else Segments.of(labels[..., None])
     wrapper = get_model_wrapper(model[0], backend="jax", params=model[1])
@@ -121,6 +136,18 @@ def kernel(model, x, labels, samples, calls=1):
     design = Kernel(samples).masks(resolved(None, [np.zeros((1, n))])[0], drawn=False)
     at = labels if labels.ndim == 1 else np.repeat(labels[..., None], x.shape[-1], -1)
     evaluated = best(model, at, design(0, design.n), x)
+    if told:
+
+        def explained():
+            found = ours.explain(x)
+            return found.attributions, found.standard_error
+
+        def hand():
+            q = evaluated(x)
+            phi = regression(q, design)
+            return [a[:, at].astype("float32") for a in (phi, errors(q, phi, design))]
+
+        return case(explained, hand, calls)
     return case(
         lambda: ours.attributions(x),
         lambda: regression(evaluated(x), design)[:, at].astype("float32"),
@@ -162,6 +189,9 @@ CASES = {
     ),
     "KernelSHAP 256, perceptron, 1,000 records": lambda: kernel(
         mlp(), drawn(1000, FEATURES), np.arange(FEATURES), 256
+    ),
+    "KernelSHAP 256, 1,000 records, with standard errors": lambda: kernel(
+        mlp(), drawn(1000, FEATURES), np.arange(FEATURES), 256, told=True
     ),
     "Shapley values 50, perceptron, 10 records": lambda: shapley(10, 50, 5),
     "KernelSHAP 1,024, CNN, 64 segments": lambda: kernel(

@@ -16,6 +16,7 @@ from trulens_core import (
     Occlusion,
     Segments,
     ShapleyValues,
+    TrulensWarning,
     get_model_wrapper,
 )
 from trulens_core.influence.forward_programs import ForwardProgram, ForwardPrograms
@@ -74,6 +75,35 @@ def test_it_gives_what_steps_give(model, close, name, monkeypatch):
         if now is not None:
             close(1 + now, 1 + then, 1e-5)
     assert (found.n_evaluations == expected.n_evaluations).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_not_asked_for_changes_nothing(model, name):
+    kind, options = CASES[name]
+    method = kind(model, **options)
+    assert (method.attributions(X) == method.explain(X).attributions).all()
+
+
+@pytest.mark.parametrize("far", [np.inf, np.nan, 3e38])
+def test_what_is_not_finite_is_said_of_its_record(model, far):
+    """Also a difference that single precision cannot hold."""
+
+    def signed(y):
+        return jnp.where(y[:, 0] > 5, far, jnp.where(y[:, 0] < -5, -far, y[:, 1]))
+
+    def steep(_, x):
+        return jnp.stack([9 * x[:, 0], x[:, 1]], axis=1)
+
+    wrapper = get_model_wrapper(steep, backend="jax", params=())
+    x = np.zeros((3, 6), "float32")
+    x[1, 0], x[2, 1] = 1, 1
+    base = np.zeros((3, 6))
+    base[1, 0] = -1
+    method = Ablation(wrapper, qoi=signed, baseline=base)
+    with pytest.warns(TrulensWarning, match=r"record.* 1"):
+        found = method.attributions(x)
+    assert np.isfinite(found[[0, 2]]).all()
+    assert not np.isfinite(found[1]).all()
 
 
 def test_one_program_serves_every_number(model, compiled, close):

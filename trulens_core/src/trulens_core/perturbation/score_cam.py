@@ -20,7 +20,7 @@ from trulens_core.influence.questions import Question
 from trulens_core.influence.statistics import Evaluated, Parts, Running, Statistic
 from trulens_core.influence.work import Work
 from trulens_core.quantities import as_qoi
-from trulens_core.results.upsampling import upsampled
+from trulens_core.results.upsampling import channels_of, upsampled
 from trulens_core.slices import Slice, source_cut, target_cut
 
 _ENDS = 2
@@ -145,8 +145,11 @@ class _Masks:
     def __init__(
         self, maps: _Maps, z: Tensor, put: Replacement, axis: int | None, backend: Backend
     ) -> None:
-        self._z, self._put, self._axis, self._backend = z, put, axis, backend
+        self._z, self._put, self._backend = z, put, backend
         self._maps = np.moveaxis(backend.to_numpy(maps.maps).astype("float64"), maps.axis, 0)
+        # what has no custom of its own is taken to have its channels where the layer has them
+        of_maps = np.expand_dims(self._maps[0], maps.axis).shape
+        self._axis = channels_of(tuple(z.shape), of_maps) if axis is None else axis
         self.n: int = len(self._maps) + _ENDS
 
     def __call__(self, i: int, j: int) -> list[Tensor]:
@@ -161,7 +164,7 @@ class _Masks:
         return self._scaled(self._maps[p - _ENDS : p - _ENDS + 1])
 
     def _scaled(self, maps: Any, ends: bool = False) -> Any:
-        wide = upsampled(np.expand_dims(maps[0], 1), self._z, self._axis)
+        wide = upsampled(np.expand_dims(maps[0], self._axis), self._z, self._axis)
         if ends:
             return wide[np.newaxis]
         axes = tuple(range(1, wide.ndim))

@@ -103,6 +103,7 @@ class Solving:
                 # one kind has all records
                 solver.add(self._next, q[:most] if len(solvers) == 1 else q[:most, members])
 
+    @np.errstate(over="ignore", invalid="ignore")  # said of the records, by `not_finite`
     def finish(self) -> Parts:
         self._flush()
         found = [[s.finish() for s in solvers] for solvers in self._solvers]
@@ -126,8 +127,7 @@ class Solving:
         """The records not all of whose numbers are finite in the type that they are given in."""
         single = self._backend.xp.isdtype(self._like.dtype, self._backend.xp.float32)
         most = np.finfo("float32" if single else "float64").max
-        with np.errstate(invalid="ignore"):
-            each = [(abs(a) <= most).reshape(len(a), -1).all(axis=1) for ts in total for a in ts]
+        each = [(abs(a) <= most).reshape(len(a), -1).all(axis=1) for ts in total for a in ts]
         return [int(i) for i in np.flatnonzero(~np.all(each, axis=0))]
 
     def _errors(self, found: list[list[Solved]]) -> list[list[Tensor]] | None:

@@ -28,7 +28,7 @@ def upsampled(maps: Any, x: Any, channel_axis: int | None) -> Any:
             f"maps of shape {found.shape} cannot take the size of x of shape {shape}; give maps "
             "and x with places, (records, channels, …) or (records, …, channels) both"
         )
-    axis = _channels_of(shape, found.shape) if channel_axis is None else channel_axis % len(shape)
+    axis = channels_of(shape, found.shape) if channel_axis is None else channel_axis % len(shape)
     own = next((a for a in (axis, 1, found.ndim - 1) if found.shape[a] == 1), None)
     if own is None:
         raise ValueError(f"maps of shape {found.shape} have no axis of one channel")
@@ -44,7 +44,7 @@ def _array(maps: Any) -> np.ndarray[Any, Any]:
     return maps if isinstance(maps, np.ndarray) else get_backend(maps).to_numpy(maps)
 
 
-def _channels_of(x: tuple[int, ...], maps: tuple[int, ...]) -> int:
+def channels_of(x: tuple[int, ...], maps: tuple[int, ...]) -> int:
     """The axis with as many channels as images have, or else where the maps have their own."""
     ends = 1, len(x) - 1
     for fits in ([a for a in ends if x[a] in _CHANNELS], [a for a in ends if maps[a] == 1]):
