@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from trulens_core import (
+    Conductance,
     InputAttribution,
     IntegratedGradients,
     InternalInfluence,
@@ -186,3 +187,83 @@ def test_under_autocast_gradients_that_underflow_are_found():
         found = saliency(model).attributions(x)
     assert error(found, exact) < 0.02
     assert error(alone, exact) > error(found, exact)
+
+
+class Between(Deep):
+    """float32 at both ends; in between a block that is half, or a region of autocast."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        if how == "block":
+            self.layers.half()
+
+    def forward(self, x):
+        h = 2e4 * x
+        if self.how == "block":
+            h = h.half()
+        with torch.autocast("cpu", dtype=torch.float16, enabled=self.how == "region"):
+            for layer in self.layers:
+                h = 1 + self.gain * layer(h)
+        return h.to(x.dtype)
+
+
+INSIDE = {
+    "saliency": saliency,
+    "path": lambda m: IntegratedGradients(m, qoi=1, resolution=4, rebatch_size=6),
+    "conductance": lambda m: Conductance(m, "layers.0", qoi=1, resolution=4, rebatch_size=6),
+}
+
+
+@pytest.mark.parametrize("how", ["block", "region"])
+@pytest.mark.parametrize("kind", INSIDE)
+def test_float16_that_neither_end_shows_is_found(how, kind):
+    model, x = Between(how), records()
+    exact = INSIDE[kind](Between("nowhere").double()).attributions(x.double())
+    assert not by_hand(model, x).any()  # what is to be mended
+    method = INSIDE[kind](model)
+    for _ in range(3):  # looked at, and then not
+        assert error(method.attributions(x), exact) < 0.02
+
+
+@pytest.mark.parametrize("how", ["block", "region"])
+def test_inside_too_a_record_depends_on_none_of_its_neighbours(how):
+    model, x = Between(how), records()
+    x[0] *= 1e3
+    method = saliency(model)
+    alone = torch.cat([method.attributions(x[i : i + 1]) for i in range(len(x))])
+    assert torch.equal(method.attributions(x), alone)
+
+
+def test_a_region_that_begins_later_is_found():
+    """Nothing is kept of what a model's code ran before."""
+    model, x = Between("nowhere"), records()
+    method = saliency(model)
+    exact = method.attributions(x)
+    model.how = "region"
+    assert error(method.attributions(x), exact) < 0.02
+
+
+class Hooked(nn.Module):
+    """A hook on a tensor inside."""
+
+    def __init__(self, hook):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.hook = nn.Linear(8, 8), nn.Linear(8, 8), hook
+
+    def forward(self, x):
+        h = torch.tanh(self.first(x))
+        if h.requires_grad:
+            h.register_hook(self.hook)
+        return self.second(h)
+
+
+def test_a_hook_that_clips_inside_is_told():
+    x = torch.randn(3, 8, generator=torch.Generator().manual_seed(0)).half()
+    method = saliency(Hooked(lambda g: g.clamp(-0.02, 0.02)).half())
+    with pytest.warns(TrulensWarning, match="explain a float32 copy"):
+        method.attributions(x)
+    linear = saliency(Hooked(lambda g: 2 * g))
+    expected = linear.attributions(x.float())
+    assert error(saliency(Hooked(lambda g: 2 * g).half()).attributions(x), expected) < 0.02

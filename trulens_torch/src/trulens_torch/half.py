@@ -10,10 +10,15 @@ largest factor that float16 holds it to a few bits only is 0, as it is without a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+
+from trulens_core.errors import TrulensWarning
 
 _POWERS = (15, 10, 5, 0)
 """2¹⁵ is the largest power of two but one in float16; the last is no factor at all."""
@@ -21,15 +26,53 @@ _POWERS = (15, 10, 5, 0)
 _TOLD = 2.0**-20
 """Below it float16 has less than four bits of a number."""
 
+_APART = 2.0**-5
+"""How far gradients of two factors, relative to the largest, are apart by rounding at most."""
+
 Found = list[torch.Tensor | None]
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def looked_at() -> Iterator[None]:
+    """Where gradients that are scaled are looked at, whether they are linear in the factor."""
+    before = getattr(_thread, "looks", False)
+    _thread.looks = True
+    try:
+        yield
+    finally:
+        _thread.looks = before
 
 
 def is_half(q: torch.Tensor, leaves: Sequence[torch.Tensor]) -> bool:
-    """Whether gradients at either end are float16; those of a part in between go unseen."""
+    """Whether any gradient on the way from the quantity is float16.
+
+    At either end, or of a part in between: a block that is `.half()` in a float32 model, or a
+    region of `torch.autocast` in its `forward`.
+    """
     if any([t.dtype == torch.float16 for t in (q, *leaves)]):
         return True
     kind = q.device.type
-    return torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16
+    if torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
+        return True
+    return _is_half_inside(q)
+
+
+def _is_half_inside(q: torch.Tensor) -> bool:
+    """The same by the graph, looked at each time: what a model's code runs, no key tells."""
+    seen: dict[Any, None] = {}
+    left: list[tuple[Any, int]] = [(q.grad_fn, 0)]
+    half = torch.float16
+    for node, _ in left:  # it grows on the way; no function is called here, for speed
+        if node is None or node in seen:
+            continue
+        seen[node] = None
+        for given in node._input_metadata:
+            if given.dtype is half:
+                return True
+        left += node.next_functions
+    return False
 
 
 def is_linear(q: torch.Tensor) -> bool:
@@ -38,7 +81,7 @@ def is_linear(q: torch.Tensor) -> bool:
     A rule of the backward pass need not be, nor a backward function of the model's own (one that
     clips, say): there is no factor for those.
     What a hook on a tensor inside of the model does to its gradient (`h.register_hook`) is no part
-    of the graph, and goes unseen.
+    of the graph; where it is not linear, that is said when gradients are looked at.
     """
     seen: set[Any] = set()
     left: list[Any] = [q.grad_fn]
@@ -66,9 +109,16 @@ def scaled(
     """
     found: Found = []
     left: torch.Tensor | None = None
-    for power in _POWERS:
+    looks = getattr(_thread, "looks", False)
+
+    def at(power: int, again: bool) -> Found:
         cotangent = torch.full_like(q, 2.0**power)
-        got = [_undone(g, power) for g in derived(cotangent, retain_graph or power > 0)]
+        return [_undone(g, power) for g in derived(cotangent, again)]
+
+    for power in _POWERS:
+        got = at(power, retain_graph or power > 0)
+        if looks and power:
+            _check_linear(got, at(power - 1, True))
         if left is not None:
             pairs = zip(found, got, strict=True)
             got = [_filled(before, now, left) for before, now in pairs]
@@ -77,6 +127,24 @@ def scaled(
         if not left.any():
             break
     return found
+
+
+def _check_linear(found: Found, other: Found) -> None:
+    """Say so where gradients by two factors, of rows finite in both, are not the same."""
+    for a, b in zip(found, other, strict=True):
+        if a is None or b is None or not a.numel():
+            continue
+        off = torch.where(torch.isfinite(a) & torch.isfinite(b), a - b, 0).abs().max()
+        if off > _APART * torch.where(torch.isfinite(b), b, 0).abs().max():
+            warnings.warn(
+                "gradients of this float16 model are scaled on their way, lest they underflow, and "
+                "do not scale: a hook on a tensor inside of it (h.register_hook) that clips, say, "
+                "sees them scaled, or they are too small even so; explain a float32 copy of the "
+                "model, model.float()",
+                TrulensWarning,
+                stacklevel=2,
+            )
+            return
 
 
 def _undone(g: torch.Tensor | None, power: int) -> torch.Tensor | None:

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from trulens_core.errors import UnsupportedModelError
 from trulens_core.passes.trace import Trace
-from trulens_torch import state, switches
+from trulens_torch import half, state, switches
 from trulens_torch.revisions import Written
 from trulens_torch.survey import Held, Survey
 from trulens_torch.undo import Undo
@@ -181,7 +181,8 @@ def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
     try:
         undo.note(random.put_back)
         state.keep(survey, force_eval, undo, quiet=True)
-        yield trace
+        with half.looked_at():
+            yield trace
         trace.drew, trace.wrote = random.changed(), before.changed()
     finally:
         try:

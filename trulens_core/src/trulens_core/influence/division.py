@@ -12,6 +12,7 @@ from trulens_core.influence.questions import Question, Request
 from trulens_core.influence.ways import NARROW, Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED
+from trulens_core.quantities.evaluation import raised_by_quantity
 from trulens_core.slices import InputCut
 
 _ELEMENTS_PER_PASS = 2**21
@@ -114,16 +115,18 @@ class Division:
         """Whether the group of an error is begun again, otherwise.
 
         Where memory ran out, with half as many rows, which are then the most. After a narrow pass,
-        by a full one: that tells the model's own error, if it is one.
+        by a full one: that tells the model's own error, if it is one. What a quantity raised is its
+        own, whatever the way; one that takes no such number of rows was refused before, by a look.
         """
         if self.question.wrapper.backend.is_out_of_memory(error):
             free = self._declared is None and part.rows > 1
             can = free and self._request.rebatch_size == "auto"
             self._divisor *= 2
             return can
-        if part.way in NARROW:
-            self.refuse(part)
-        return part.way in NARROW
+        if part.way not in NARROW or raised_by_quantity(error):
+            return False
+        self.refuse(part)
+        return True
 
     def _rows(self, way: Way) -> int:
         """How many rows a pass has at most."""

@@ -31,6 +31,17 @@ def evaluate(qoi: QoI, y: list[Tensor], rows: int | None, backend: Backend) -> l
     return members
 
 
+def raised_by_quantity(error: BaseException) -> bool:
+    """Whether an error came out of a quantity's own code, called by `evaluate`."""
+    found = error.__traceback__
+    while found is not None:
+        below = found.tb_next
+        if found.tb_frame.f_code is evaluate.__code__ and below is not None:
+            return below.tb_frame.f_globals is not globals()
+        found = below
+    return False
+
+
 def _columns(output: Tensor, qoi: QoI) -> int:
     k = output.shape[1]
     if not k:
