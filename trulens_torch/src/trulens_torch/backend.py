@@ -52,7 +52,8 @@ class TorchBackend(Backend):
         return x.is_floating_point()
 
     def magnitude(self, x: torch.Tensor) -> float:
-        return float(torch.linalg.vector_norm(x.detach(), ord=1))  # without |x| in memory
+        x = x.detach() if x.requires_grad else x
+        return float(torch.linalg.vector_norm(x, ord=1))  # without |x| in memory
 
     def to_numpy(self, x: torch.Tensor) -> np.ndarray[Any, Any]:
         x = x.detach()
@@ -87,7 +88,9 @@ class TorchBackend(Backend):
 
     def given(self, x: torch.Tensor, like: torch.Tensor | None) -> torch.Tensor:
         x = x.detach()
-        return x if like is None else self.cast(x, like)
+        if like is None or (x.dtype is like.dtype and x.device == like.device):
+            return x
+        return self.cast(x, like)
 
     def fresh(self, x: torch.Tensor) -> torch.Tensor:
         return x.clone()
@@ -172,8 +175,12 @@ class TorchBackend(Backend):
     def derivatives(
         self, run: Callable[[list[torch.Tensor]], list[torch.Tensor]], at: Sequence[torch.Tensor]
     ) -> list[list[torch.Tensor | None]]:
-        leaves = [x.detach().requires_grad_() for x in at]
-        quantities = run([leaf.clone() for leaf in leaves])
+        leaves, given = list[torch.Tensor](), list[torch.Tensor]()
+        for x in at:
+            leaf = x.detach().requires_grad_()
+            leaves += (leaf,)
+            given += (leaf.clone(),)
+        quantities = run(given)
         last = len(quantities) - 1
         return [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
 
