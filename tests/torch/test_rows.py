@@ -194,16 +194,48 @@ def gradient(f, h):
     return (torch.autograd.grad(f(h).sum(), h)[0] * h).detach()
 
 
-@pytest.mark.parametrize("path", [False, True])
-def test_records_in_another_order_at_an_inner_cut(path):
+@pytest.mark.parametrize(("path", "skips"), [(False, True), (True, True), (True, False)])
+def test_records_in_another_order_at_an_inner_cut(path, skips):
     """Also where the first lengths that are seen are all equal, or in order by chance."""
     model = built(Sorted)
     doi = LinearDoi(resolution=POINTS, cut="rnn", rule="midpoint") if path else "point"
-    method = InternalInfluence(get_model_wrapper(model), "rnn", ClassQoI(CLASSES), doi)
-    for given in ([5, 5, 5, 5], [6, 5, 3, 1], [2, 6, 1, 4], [5, 5, 5, 5], [1, 2, 3, 4]):
+    wrapper = get_model_wrapper(model, skip_prefix=skips)
+    method = InternalInfluence(wrapper, "rnn", ClassQoI(CLASSES), doi)
+    alike = [[n] * 4 for n in (5, 4, 3)]  # by then it is known how to evaluate the points
+    for given in (*alike, [6, 5, 3, 1], [2, 6, 1, 4], [5, 5, 5, 5], [1, 2, 3, 4]):
         lengths = torch.tensor(given)
         expected = one_by_one(model, lengths, by_hand if path else gradient)
         assert close(method.attributions(STEPS, lengths), expected)
+
+
+class LeftSorted(Sorted):
+    """Sorts its records by length for good, and then does not need the lengths."""
+
+    def forward(self, x, lengths):
+        h, _ = self.rnn(x[torch.argsort(lengths, descending=True, stable=True)])
+        return self.after(h, None)
+
+    def after(self, h, lengths):
+        del lengths
+        return torch.tanh(self.head(h)).sum(1)
+
+
+def test_records_in_another_order_after_it_was_known_how_to_evaluate_the_points():
+    """The pass of the points is the one that meets the value at the cut."""
+    model, seen = built(LeftSorted), []
+    forward = model.rnn.forward
+    model.rnn.forward = lambda x: (seen.append(len(x)), forward(x))[1]
+    doi = LinearDoi(resolution=POINTS, cut="rnn", rule="midpoint")
+    method = InternalInfluence(get_model_wrapper(model), "rnn", 1, doi)
+    for given in ([5] * 4, [4] * 4, [3] * 4, [2] * 4, [2, 6, 1, 4], [1] * 4):
+        seen.clear()
+        found = method.attributions(STEPS, torch.tensor(given))
+        expected = [
+            by_hand(lambda z: model.after(z, None)[:, 1], forward(s)[0]) for s in STEPS[:, None]
+        ]
+        assert close(found, torch.cat([e.detach() for e in expected]))
+        if given in ([3] * 4, [2] * 4):
+            assert seen == [4, 4]  # the records in reversed order, and the points' pass
 
 
 def test_at_the_input_order_is_the_models_own_business():

@@ -11,9 +11,11 @@ from torch import nn
 
 from trulens_core import Cut, InternalInfluence, LinearDoi, get_model_wrapper
 from trulens_core.testing import relative_error
+from trulens_torch.graphs import Graphs
 
 MODELS = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("widened_models.py"))))
 HELP, WIDTH = MODELS.HELP, MODELS.WIDTH
+Recorder = runpy.run_path(str(Path(__file__).with_name("recorded.py")))["Recorder"]
 CUT = "layers.1"
 
 
@@ -298,3 +300,23 @@ def test_conductance_of_a_later_layer():
     method, plain = ask(), ask(skip_prefix=False)
     for _ in range(3):
         assert same(method.attributions(*records(3)), plain.attributions(*records(3)))
+
+
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
+@pytest.mark.parametrize("rows", [None, 14])
+def test_recorded(device, rows):
+    """As a CUDA graph, or by what stands in for it, with other masks each time."""
+    model, recorder = HELP.built(MODELS.ByName).to(device), Recorder()
+    wrapper = get_model_wrapper(model, graphs=True)
+    if device == "cpu":
+        wrapper._graphs = Graphs(recorder)
+    plain = asked(get_model_wrapper(model, skip_prefix=False))
+    method, (x, mask) = asked(wrapper, rows=rows), (t.to(device) for t in records(3))
+    for i in range(8):
+        given = x + i, mask.roll(i // 2, 0)
+        found, expected = method.attributions(*given), plain.attributions(*given)
+        assert torch.allclose(found, expected, rtol=1e-12 if device == "cpu" else 1e-9, atol=1e-14)
+    assert device != "cpu" or recorder.replayed > 0

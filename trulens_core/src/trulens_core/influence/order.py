@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 
@@ -10,7 +11,7 @@ import numpy as np
 from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import by_record, deviation, rounding
-from trulens_core.influence.ways import Refused, Verdict
+from trulens_core.influence.ways import NARROW, Refused, Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.passes.trace import Trace
@@ -48,25 +49,70 @@ def check_order(
     Raises:
         Refused: where rows and records do not go together; the verdict then says so.
     """
-    if known_order(question, inputs, verdict):
+    turned = Turned.of(question, inputs, verdict)
+    if not turned.values:
         return
-    wrapper, backend, cuts = question.wrapper, question.wrapper.backend, _inner(question)
-    n = inputs.n_records
-    back = range(n)[::-1]
-    turned, trace = _aside(question, inputs.select(back, backend), cuts)
-    if trace.wrote:  # what is known is of a model in another state
+    cuts = _inner(question)
+    if turned.trace.wrote:  # what is known is of a model in another state
         known = {}
-    values = {**known, **_aside(question, inputs, [c for c in cuts if c not in known])[0]}
-    if trace.drew or any(not len(t.shape) or t.shape[0] != n for c in cuts for t in values[c]):
-        return  # nothing to compare, or no rows: that is told where they are needed
-    for cut in cuts:
-        there = [rows_at(t, back, backend) for t in turned[cut]]
-        limit = 10 * rounding(there[0], wrapper.like()).least
-        if deviation(there, values[cut], backend) > limit:
-            verdict.reorders = _permuted(there[0], values[cut][0], backend, limit)
-            verdict.mixes = not verdict.reorders
-            raise Refused
-    verdict.ordered.add(_integers(inputs, backend))
+    unknown = [c for c in cuts if c not in known]
+    found = {**known, **(_aside(question, inputs, unknown)[0] if unknown else {})}
+    turned.check({cut: found[cut] for cut in cuts}, verdict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Turned:
+    """The values at inner cuts for the records in reversed order.
+
+    Attributes:
+        question: what is asked of the model.
+        inputs: of the records, in their own order.
+        values: the values, in the reversed one; empty where nothing has to be found out.
+        trace: what evaluating them did.
+    """
+
+    question: Question
+    inputs: ModelInputs
+    values: dict[Cut, list[Tensor]]
+    trace: Trace
+
+    @staticmethod
+    def of(question: Question, inputs: ModelInputs, verdict: Verdict) -> Turned:
+        """They, evaluated if they are needed."""
+        if known_order(question, inputs, verdict):
+            return Turned(question, inputs, {}, Trace())
+        back = inputs.select(range(inputs.n_records)[::-1], question.wrapper.backend)
+        return Turned(question, inputs, *_aside(question, back, _inner(question)))
+
+    @staticmethod
+    def tells(question: Question, way: Way) -> bool:
+        """Whether the value that blocks meet at the distribution's cut tells all of the order.
+
+        Where inputs are repeated, the rows there are of all points, and ordered as one.
+        """
+        return way in NARROW and _inner(question) == [question.doi_cut]
+
+    def check(self, values: Mapping[Cut, Sequence[Tensor]], verdict: Verdict) -> None:
+        """Compare with the values for the records in their own order.
+
+        Raises:
+            Refused: see `check_order`.
+        """
+        wrapper, backend = self.question.wrapper, self.question.wrapper.backend
+        if not self.values:
+            return
+        n = self.inputs.n_records
+        rows = [t for found in values.values() for t in found]
+        if self.trace.drew or any(not len(t.shape) or t.shape[0] != n for t in rows):
+            return  # nothing to compare, or no rows: that is told where they are needed
+        for cut, found in values.items():
+            there = [rows_at(t, range(n)[::-1], backend) for t in self.values[cut]]
+            limit = 10 * rounding(there[0], wrapper.like()).least
+            if deviation(there, found, backend) > limit:
+                verdict.reorders = _permuted(there[0], found[0], backend, limit)
+                verdict.mixes = not verdict.reorders
+                raise Refused
+        verdict.ordered.add(_integers(self.inputs, backend))
 
 
 def check_apart(question: Question, inputs: ModelInputs, verdict: Verdict) -> None:

@@ -18,7 +18,7 @@ from trulens_core.influence.collecting import Collected
 from trulens_core.influence.dependent_layers import check_independent
 from trulens_core.influence.division import Part
 from trulens_core.influence.judging import judged
-from trulens_core.influence.order import check_order, known_order
+from trulens_core.influence.order import Turned, check_order, known_order
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.statistics import Evaluated, Parts, Table, multiplied
@@ -124,7 +124,7 @@ class RecordGroup:
             and (q.source == q.doi_cut or not q.multiply)
             and not (q.wrapper.repeats() and no_graph)
             and all([verdict.proved(way, b, j - i) for i, j in ranges])
-            and known_order(q, self._inputs, verdict)
+            and (known_order(q, self._inputs, verdict) or Turned.tells(q, way))
         )
 
     def _in_one_pass(self) -> Answer:
@@ -134,17 +134,18 @@ class RecordGroup:
         ranges = self.part.ranges(n, self._inputs.n_records)
         first, records = weights[slice(*ranges[0])], self._last - self._first
         rest: Any = None
+        turned = Turned.of(q, self._inputs, self._verdict)
         if Repeatable.allows(q.wrapper, self._inputs, qoi, cuts):
             placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
             once = Repeatable(q.wrapper, self._inputs, placed, q.target, n)
-            key = "one pass", *cuts, q.doi.recipe, tuple(first.tolist())
 
             def run(inputs: ModelInputs, qoi: QoI, _: list[Tensor]) -> Any:
                 return self._first_pass(inputs, qoi, first)[:3]
 
-            got, z, baseline = once(key, run)
+            got, z, baseline = once(("one pass", *cuts, q.doi.recipe, tuple(first.tolist())), run)
         else:
             got, z, baseline, rest = self._first_pass(self._inputs, qoi, first)
+        turned.check({q.doi_cut: z}, self._verdict)
         running = q.statistic.start(backend, LazyPoints(tuple(weights.tolist()), None))
         running.add(got, Evaluated(0, first))
         self._request.advance(len(first) * records)
@@ -176,8 +177,7 @@ class RecordGroup:
             return [backend.merge_points(p) for p in stack(0, n)]
 
         blocks = ProvedBlocks(q, inputs, qoi, [], self.part.way, self._verdict)
-        got = blocks(Block(q.doi_cut, [], weights, made))
-        return got, *held[-1]
+        return blocks(Block(q.doi_cut, [], weights, made)), *held[-1]
 
     def _trimmed(self, a: Answer) -> Answer:
         """The answer without the records that were added for size."""
