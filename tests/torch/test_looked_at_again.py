@@ -7,8 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from trulens_core import Cut, InternalInfluence, LinearDoi, get_model_wrapper
+from trulens_core import Cut, InternalInfluence, LinearDoi, ModelInputs, get_model_wrapper
 from trulens_torch.survey import Survey
+
+
+class Pen:
+    """What a layer writes when it is called; no part of what the model holds."""
+
+    write = None
 
 
 class Scaled(nn.Module):
@@ -22,11 +28,11 @@ class Scaled(nn.Module):
         self.register_buffer("count", torch.tensor(3))
         self.sizes, self.options, self.seen = [1, 2], {"power": 1}, 0
         self.act = torch.tanh
-        self.wrote = None
+        self.pen = Pen()
 
     def forward(self, h):
-        if self.wrote is not None:
-            self.wrote(self)
+        if self.pen.write is not None:
+            self.pen.write(self)
         h = h * self.weight + self.shift.to(h) + self.table[0].to(h) * sum(self.sizes)
         return self.act(h) ** self.options["power"]
 
@@ -94,7 +100,7 @@ SINCE = {
         m.last, "_forward_hooks", collections.OrderedDict({10**9: lambda m, a, y: y * y})
     ),
     "a layer": lambda m: setattr(m, "last", nn.Linear(4, 2)),
-    "training mode": lambda m: m.train(),
+    "evaluation mode": lambda m: m.eval(),
     "frozen weights": lambda m: m.requires_grad_(False),
 }
 
@@ -152,7 +158,7 @@ def test_what_forward_writes_is_put_back_to_what_it_was_in_that_call(net, since,
         called(method, net)
     SINCE[since](net)
     before = held(net)
-    net.own.wrote = WRITES[write]
+    net.own.pen.write = WRITES[write]
     for _ in range(2):
         called(method, net)
         assert_same_state(net, before)
@@ -164,7 +170,7 @@ def moved(m):
 
 
 def renamed(m):
-    m.own.writes = m.own.__dict__.pop("wrote")
+    m.own.pencil = m.own.__dict__.pop("pen")
 
 
 def other_dict(m):
@@ -211,4 +217,33 @@ def test_weights_of_another_type_by_now_decide_what_sums_are_in(net):
     assert found.dtype == expected.dtype
     assert torch.equal(found, expected)
     assert method.model.like() is net.first.weight
-    assert [w.dtype for w in method.model.floating_weights()] == [torch.float32, torch.float64]
+    types = [torch.float32, torch.float64]
+    assert [w.dtype for w in method.model.floating_weights()] == types
+    with method.model.opened(ModelInputs(), Cut("first")):
+        assert [w.dtype for w in method.model.floating_weights()] == types
+        net.own.float()
+        net.last.float()
+        assert list(method.model.floating_weights()) == [net.first.weight]
+
+
+TOLD = [name for name in SINCE if name not in ("nothing", "another weight", "frozen weights")]
+TOLD = [n for n in TOLD if "in place" not in n and "memory" not in n and "type" not in n]
+TOLD = [n for n in TOLD if not n.startswith(("a weight", "a table", "a larger", "the name"))]
+
+
+@pytest.mark.parametrize("since", TOLD)
+def test_the_revision_is_another_one(net, since):
+    method = method_of(net)
+    for _ in range(3):
+        called(method, net)
+    model, first = method.model, method.model.revision()
+    called(method, net)
+    assert model.revision() == first
+    change = SINCE[since](net)
+    called(method, net)
+    second = model.revision()
+    assert second != first
+    if since == "a hook":
+        change.remove()
+        called(method, net)
+        assert model.revision() not in (first, second)

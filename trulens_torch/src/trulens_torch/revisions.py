@@ -17,7 +17,7 @@ from trulens_torch.survey import EVERY_MODULES, Held, Survey
 
 
 class Revisions:
-    """Counts the changes of a model between calls: of its modules, their attributes and hooks.
+    """Counts the changes of a model between calls: of modules, their types, attributes and hooks.
 
     Attributes are compared by identity, and so is what they hold inside: options in a dict, or in
     an object (`model.config.depth = 2`), down to a few levels. A copy, and what is unpickled, knows
@@ -55,7 +55,7 @@ def _alike(a: Survey | None, b: Survey) -> bool:
     if a is None or len(a.modules) != len(b.modules) or len(a.held) != len(b.held):
         return False
     modules = all(map(operator.is_, a.modules, b.modules))
-    return modules and all(map(_holds_the_same, a.held, b.held))
+    return modules and a.types == b.types and all(map(_holds_the_same, a.held, b.held))
 
 
 def _holds_the_same(a: Held, b: Held) -> bool:

@@ -104,6 +104,7 @@ class Survey:
 
     Attributes:
         modules: all of them, each once.
+        types: of the modules.
         held: those that are not scripted, nor still to be built, with what they hold.
         parameters: of all, shared ones several times.
         buffers: module, name and buffer, likewise; of scripted ones all tensors but parameters.
@@ -118,6 +119,7 @@ class Survey:
         buffers: list[tuple[nn.Module, str, torch.Tensor]],
     ) -> None:
         self.modules: list[nn.Module] = modules
+        self.types: list[type] = list(map(type, modules))
         self.held: list[Held] = held
         self.parameters: list[torch.Tensor] = parameters
         self.buffers: list[tuple[nn.Module, str, torch.Tensor]] = buffers
