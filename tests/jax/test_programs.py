@@ -227,6 +227,65 @@ def test_what_has_changed_is_seen_by_a_call_like_one_before(model, close):
     assert one.attributions(X[:2]).shape == (2, 5)
 
 
+class Base:
+    """Where lines end, as a function of the caller's."""
+
+    factor = 0.3
+
+    def __call__(self, z):
+        return self.factor * z[:, ::-1]
+
+
+def dois(cut):
+    ends = ENDS if cut else RNG.normal(size=5)
+    based = Base()
+
+    def shifted(_):
+        ends[...] += 1.0
+
+    def inward(_):
+        based.factor = 0.6
+
+    def baseline(value):
+        return lambda doi: setattr(doi, "_baseline", value)
+
+    def other(doi):
+        doi.var, doi.seed = 0.4, 3
+
+    yield LinearDoi(resolution=6, cut=cut), [baseline(0.5), baseline(ends), baseline(None)]
+    yield LinearDoi(ends, 6, cut=cut), [shifted, baseline(None), baseline(2 * ends)]
+    yield LinearDoi(based, 6, cut=cut), [inward, baseline(lambda z: 0.1 * z)]
+    yield GaussianDoi(0.1, 6, cut=cut), [other, lambda doi: setattr(doi, "resolution", 3)]
+
+
+@pytest.mark.parametrize(("cut", "rows"), [(None, None), ("h", 7)])
+def test_points_that_have_changed_are_seen_by_a_call_like_one_before(model, close, cut, rows):
+    def fresh(doi, x):
+        other = get_model_wrapper(net, backend="jax", params=model._adapter._params)
+        return InternalInfluence(other, cut, 1, copy.deepcopy(doi), rebatch_size=rows).attributions(
+            x
+        )
+
+    for doi, changes in dois(cut):
+        method = InternalInfluence(model, cut, 1, doi, rebatch_size=rows)
+        for _ in range(2):
+            method.attributions(X)
+        for change in [lambda _: None, *changes]:
+            change(doi)
+            for x in (X, 2 * X):
+                close(method.attributions(x), fresh(doi, x), 1e-5)
+
+
+def test_a_call_like_one_before_divides_nothing(model, monkeypatch):
+    for doi, _ in dois("h"):
+        method = InternalInfluence(model, "h", "max", doi, rebatch_size=7)
+        method.attributions(X)
+        before = method.attributions(X)
+        with monkeypatch.context() as patch:
+            patch.setattr(ProgramGroup, "answer", None)
+            assert (method.attributions(X) == before).all()
+
+
 def test_an_option_that_changes_is_seen_by_a_call_like_one_before(model):
     qoi = ThresholdQoI(0.1)
     method = InputAttribution(model, qoi=qoi, multiply_activation=False)

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import StepArguments, Tensor, Want
+from trulens_core.distributions import check_floating
+from trulens_core.distributions.base import DoI
+from trulens_core.distributions.points import Records
 from trulens_core.influence.blocks import weights_type
 from trulens_core.influence.order import check_order
 from trulens_core.influence.programs import Found, Given, Plan, Program
@@ -90,10 +93,10 @@ class ProgramGroup(RecordGroup):
         if plan is None or (plan.step.compared and not plan.path):
             return None
         run = ByProgram(q, plan, self._most)
-        made = run.made(at_records.get(q.doi_cut, []), ends if by_value else None)
+        made = run.made(at_records.get(q.doi_cut, []), None if doi.starts_at_zero else ends)
         records = self._last - self._first
         found = run(self._inputs, made, qoi, lambda n: self._request.advance(n * records))
-        self._keep(run, by_value)
+        self._keep(run)
         at_ends: dict[Cut, list[Tensor]] = {}
         if ends is not None and quantities and q.complete:
             at_ends = wrapper.activations(self._inputs, [q.target], {q.doi_cut: ends})
@@ -107,11 +110,11 @@ class ProgramGroup(RecordGroup):
             )
         )
 
-    def _keep(self, run: ByProgram, by_value: bool) -> None:
+    def _keep(self, run: ByProgram) -> None:
         """Keep what was found out, where it is all that there is."""
         q, inputs = self._question, self._inputs
         whole = (self._first, self._last, self._pad) == (0, self._total, 0)
-        more = by_value or q.qoi.binds or self._request.quantities
+        more = q.qoi.binds or self._request.quantities
         if not whole or more or not may_repeat(q, inputs, self._backend):
             return
         key = kind(q, inputs, self._request)
@@ -229,12 +232,37 @@ class ByProgram:
     def again(self, inputs: ModelInputs, request: Request) -> Answer | None:
         """The answer for all records of inputs of the same kind; None for other points."""
         qoi, doi, n = self._question.qoi, self._question.doi, inputs.n_records
-        if (doi.n_points or 1) != self.n_points or not (doi.is_point or doi.starts_at_zero):
+        if (doi.n_points or 1) != self.n_points or not self._is_of(doi):
+            return None
+        z = self._values(inputs)
+        ends = None if doi.is_point or doi.starts_at_zero else self._ends(inputs, z)
+        if self._plan.path != (doi.starts_at_zero or ends is not None):
             return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)
-        found = self(inputs, self.made([], None), qoi, lambda k: request.advance(k * n))
+        found = self(inputs, self.made(z, ends), qoi, lambda k: request.advance(k * n))
         return self.answer(found, n)
+
+    def _is_of(self, doi: DoI) -> bool:
+        """Whether the program makes this distribution's points."""
+        known = self._plan.formula
+        if doi.is_point or known is None:
+            return doi.is_point and known is None
+        formula = doi.formula()
+        return formula is not None and formula.function is known.function
+
+    def _values(self, inputs: ModelInputs) -> list[Tensor]:
+        """The value at the distribution's cut; none where the program makes it."""
+        q, whole = self._question, self._size == self.n_points
+        if q.doi.is_point or (q.doi.starts_at_zero and (whole or isinstance(q.doi_cut, InputCut))):
+            return []
+        return q.wrapper.activations(inputs, [q.doi_cut])[q.doi_cut]
+
+    def _ends(self, inputs: ModelInputs, z: list[Tensor]) -> list[Tensor] | None:
+        """The baseline, of the caller's; it is asked at every call."""
+        q, n = self._question, inputs.n_records
+        check_floating(q.doi, z, q.doi_cut, q.wrapper.backend)
+        return q.doi.baseline_values(Records(z, inputs, q.wrapper.backend, 0, n, n))
 
     def answer(self, found: Found, n: int) -> Answer:
         """The answer for n records."""
