@@ -38,6 +38,14 @@ def one_of_each_type(model: nn.Module) -> Iterator[torch.Tensor]:
     yield from _elsewhere(model)
 
 
+def first_floating(survey: Survey) -> torch.Tensor | None:
+    """The first of `one_of_each_type`, if it is a parameter, of a survey that holds."""
+    for p in _parameters(survey):  # `model.half()` changes them where they are
+        if _is_type(p):
+            return p
+    return None
+
+
 def only_type(survey: Survey) -> torch.Tensor | None:
     """What `one_of_each_type` gives, where all parameters of a survey that holds are of one type.
 
@@ -108,18 +116,6 @@ def _in_order(model: nn.Module, kind: str) -> Iterator[torch.Tensor | None]:
             yield from held[kind].values()
         if held["_modules"]:
             left += reversed(held["_modules"].values())
-
-
-def first_floating(survey: Survey) -> torch.Tensor | None:
-    """The first of `one_of_each_type`, if it is a parameter, of a survey that holds."""
-    parameters: list[torch.Tensor] | None = survey.kept.get("in order")
-    if parameters is None:
-        found = _in_order(survey.modules[0], "_parameters")
-        parameters = survey.kept["in order"] = [p for p in found if p is not None]
-    for p in parameters:  # `model.half()` changes them where they are
-        if p.is_floating_point() and not p.is_meta:
-            return p
-    return None
 
 
 def keep(survey: Survey, force_eval: bool, undo: Undo, *, quiet: bool = False) -> None:
