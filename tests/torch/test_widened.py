@@ -136,6 +136,34 @@ def test_a_table_looked_up_by_how_many_rows_there_are():
     assert all(same(f, expected) for f in Watched(kind, *given).found)
 
 
+@pytest.mark.parametrize("name", ["Masked", "Gathered", "Nearest", "WrittenBetween", "Between"])
+def test_padding_after_calls_without(name):
+    """What a mask does cannot be seen in a batch without padding, and is looked at where it is."""
+    kind, (x, ended) = getattr(MODELS, name), records(3)
+    ended[:, -1] = True  # of each, so that each goes the same way alone
+    method = asked(get_model_wrapper(HELP.built(kind)))
+    for mask in (*[torch.zeros_like(ended)] * 3, *[ended] * 3, ended.flip(0)):
+        expected = by_hand(HELP.built(kind), CUT, x, mask)
+        assert same(method.attributions(x, mask), expected)
+
+
+@pytest.mark.parametrize("points", [2, 3, 4])
+def test_few_points(points):
+    """Not the first one is looked at, whose rows stand where the records' would."""
+
+    class Overwritten(MODELS.Masked):
+        def forward(self, x, mask):
+            x = self.layers[1](torch.tanh(self.stem(x)), mask).clone()
+            x[torch.arange(len(mask)), 0] = 0.5
+            return self.head(self.layers[2](x, mask).sum(1))
+
+    def ask(**options):
+        wrapper = get_model_wrapper(HELP.built(Overwritten), **options)
+        return HELP.method(wrapper, CUT, points=points, rows=None).attributions(*records(3))
+
+    assert same(ask(), ask(skip_prefix=False))
+
+
 # -- what is kept ----------------------------------------------------------------------------
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import by_record, deviation, rounding
-from trulens_core.influence.ways import NARROW, Refused, Verdict, Way
+from trulens_core.influence.ways import NARROW, Refused, Verdict, Way, integers
 from trulens_core.inputs import ModelInputs
-from trulens_core.inputs.structure import STATIC
 from trulens_core.passes.trace import Trace
 from trulens_core.slices import INPUT, OUTPUT, Cut
 
@@ -25,7 +23,7 @@ def known_order(question: Question, inputs: ModelInputs, verdict: Verdict) -> bo
     backend = question.wrapper.backend
     if question.wrapper.keeps_graph and backend.traces:
         return True  # there may be no numbers to compare yet
-    return _integers(inputs, backend) in verdict.ordered
+    return integers(inputs, backend) in verdict.ordered
 
 
 def check_order(
@@ -112,7 +110,7 @@ class Turned:
                 verdict.reorders = _permuted(there[0], found[0], backend, limit)
                 verdict.mixes = not verdict.reorders
                 raise Refused
-        verdict.ordered.add(_integers(self.inputs, backend))
+        verdict.ordered.add(integers(self.inputs, backend))
 
 
 def check_apart(question: Question, inputs: ModelInputs, verdict: Verdict) -> None:
@@ -159,15 +157,6 @@ def _inner(question: Question) -> list[Cut]:
     """The cuts inside the model, each once."""
     cuts = dict.fromkeys((question.source, question.doi_cut, question.target))
     return [c for c in cuts if c.name not in (INPUT, OUTPUT)]
-
-
-def _integers(inputs: ModelInputs, backend: Backend) -> Hashable:
-    """A digest of the integers and truth values among the inputs."""
-    digest = hashlib.blake2b(digest_size=16)
-    for leaf in inputs.leaves:
-        if leaf.role != STATIC and not backend.is_floating(leaf.value):
-            digest.update(np.ascontiguousarray(backend.to_numpy(leaf.value)).tobytes())
-    return inputs.n_records, digest.digest()
 
 
 def _permuted(found: Tensor, expected: Tensor, backend: Backend, limit: float) -> bool:

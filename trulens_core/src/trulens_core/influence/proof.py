@@ -14,7 +14,7 @@ from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.errors import CutError, InterventionError, TrulensError
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import Rounding, deviation, is_rounding, rounding
-from trulens_core.influence.ways import NARROW, PROOFS, Refused, Verdict, Way
+from trulens_core.influence.ways import NARROW, PROOFS, Refused, Verdict, Way, sort_of
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes.trace import Trace
 from trulens_core.quantities import QoI
@@ -55,6 +55,7 @@ class ProvedBlocks:
         self._backend = question.wrapper.backend
         self._contraction = contraction
         self._trusted = self._over(want, way)
+        self._sort = None if self._backend.maps_points else sort_of(way, inputs, self._backend)
 
     def _over(self, want: list[Want], way: Way) -> Over:
         q = self._question
@@ -71,22 +72,23 @@ class ProvedBlocks:
 
     def __call__(self, block: Block) -> Gradients:
         """The gradients over one block."""
-        key = self._way, self._inputs.n_records, len(block.weights)
-        if self._backend.maps_points or self._verdict.proved(*key):
+        k, widening = len(block.weights), self._inputs.widening
+        if self._backend.maps_points or self._verdict.proved(self._way, self._sort, k):
             return self._trusted(block)
+        if widening is not None:
+            widening.look(k)
         fresh = self._backend.fresh
         kept = block._replace(
             points=[fresh(p) for p in block.points],
             references=[fresh(p) for p in block.references],
         )
-        seen = self._verdict.proofs.get(key, 0)
-        k = len(block.weights)
-        # not the middle of a line: less the rows' mean it is what it is alone
-        told, got = self._looked_at(block, kept, (k - 1) // 3 if seen == 0 else k - 1)
-        if told:
-            self._verdict.proofs[key] = seen + 1
-            if self._inputs.widening is not None and seen + 1 >= PROOFS:
-                self._inputs.widening.settle(k)
+        # not the middle of a line: less the rows' mean it is what it is alone. And not the first
+        # point before another: its rows stand where those of the records would
+        places = (k - 1) // 3 or k - 1, k - 1 if k > 3 else 0
+        seen = self._verdict.proofs.get((self._sort, k), 0)
+        told, got = self._looked_at(block, kept, places[min(seen, 1)])
+        if told and self._verdict.found_right(self._sort, k) >= PROOFS and widening is not None:
+            widening.settle(k)
         return got
 
     # -- looking -----------------------------------------------------------------------------

@@ -123,7 +123,7 @@ class RecordGroup:
             and len(q.doi_cut.parts()) == 1
             and (q.source == q.doi_cut or not q.multiply)
             and not (q.wrapper.repeats() and no_graph)
-            and all([verdict.proved(way, b, j - i) for i, j in ranges])
+            and verdict.all_proved(way, self._inputs, [j - i for i, j in ranges], self._backend)
             and (known_order(q, self._inputs, verdict) or Turned.tells(q, way))
         )
 

@@ -10,17 +10,24 @@
 Not every model bears two numbers of rows, or rows beside one another, and none says so. Law: a
 point in a block gives what it gives alone, its quantities and gradients equal up to rounding. The
 first two blocks of a kind are looked at, one point in each; what does not hold is refused, and the
-next way is taken. A narrow or widened pass that raises is refused as well.
+next way is taken. A narrow or widened pass that raises is refused as well. A mask does nothing in a
+batch without padding, and does in the next: widened blocks are looked at anew whenever the integers
+and truth values among the inputs differ.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
+from trulens_core.backends import Backend
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import kind_of
+from trulens_core.inputs.structure import STATIC
 from trulens_core.inputs.widening import Widening
 from trulens_core.passes import CutModel
 from trulens_core.slices import Cut
@@ -33,6 +40,9 @@ NARROW: tuple[Way, ...] = "narrow", "widened"
 PROOFS = 2
 """How many points are looked at, in a block each."""
 
+_MOST = 4096
+"""How many kinds of blocks are remembered."""
+
 
 class Refused(Exception):  # noqa: N818 - no error: the work begins again in another way
     """A way was found not to be right for a model."""
@@ -43,7 +53,7 @@ class Verdict:
     """What is known of a model, for cuts and inputs of one structure.
 
     Attributes:
-        proofs: how many points were found right, by way, records and points of a block.
+        proofs: how many points were found right, by `sort_of` the blocks and their points.
         refused: which narrow ways are not right, by way and records of a block.
         widenings: what "widened" means, by records of a block.
         narrows: whether it can be narrow at all.
@@ -58,7 +68,7 @@ class Verdict:
         ordered: for which integers and truth values among the inputs the order was looked at.
     """
 
-    proofs: dict[tuple[Way, int, int], int] = dataclasses.field(default_factory=dict)
+    proofs: dict[tuple[Hashable, int], int] = dataclasses.field(default_factory=dict)
     refused: set[tuple[Way, int]] = dataclasses.field(default_factory=set)
     widenings: dict[int, Widening] = dataclasses.field(default_factory=dict)
     narrows: bool = True
@@ -72,11 +82,26 @@ class Verdict:
     size: int | None = None
     ordered: set[Hashable] = dataclasses.field(default_factory=set)
 
-    def proved(self, way: Way, b: int, k: int) -> bool:
-        """Whether blocks of k points × b records are known to be right."""
+    def proved(self, way: Way, sort: Hashable, k: int) -> bool:
+        """Whether blocks of k points of a sort are known to be right."""
         if way == "full" and self.random:
             return True
-        return k == 1 or self.proofs.get((way, b, k), 0) >= PROOFS
+        return k == 1 or self.proofs.get((sort, k), 0) >= PROOFS
+
+    def all_proved(
+        self, way: Way, inputs: ModelInputs, points: Sequence[int], backend: Backend
+    ) -> bool:
+        """Whether blocks of so many points each are."""
+        sort = sort_of(way, inputs, backend)
+        return all([self.proved(way, sort, k) for k in points])
+
+    def found_right(self, sort: Hashable, k: int) -> int:
+        """A point of such a block was found right; how many were by now."""
+        seen = self.proofs.get((sort, k), 0) + 1
+        if len(self.proofs) >= _MOST:
+            self.proofs.clear()
+        self.proofs[sort, k] = seen
+        return seen
 
     def narrow(self, b: int) -> Way | None:
         """The narrow way that blocks of b records may go, as far as is known.
@@ -106,6 +131,20 @@ def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hasha
         ]
     )
     return wrapper.revision(), places, kind_of(inputs)
+
+
+def sort_of(way: Way, inputs: ModelInputs, backend: Backend) -> Hashable:
+    """What blocks have to share, besides their number of points, to be looked at as one kind."""
+    return way, (integers(inputs, backend) if way == "widened" else inputs.n_records)
+
+
+def integers(inputs: ModelInputs, backend: Backend) -> Hashable:
+    """How many records there are, and a digest of their integers and truth values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for leaf in inputs.leaves:
+        if leaf.role != STATIC and not backend.is_floating(leaf.value):
+            digest.update(np.ascontiguousarray(backend.to_numpy(leaf.value)).tobytes())
+    return inputs.n_records, digest.digest()
 
 
 def _same(accessor: Any) -> Hashable:

@@ -24,6 +24,10 @@ class Widening:
         """A layer's arguments were repeated for k points."""
         self.seen.setdefault(k, set()).add(name)
 
+    def look(self, k: int) -> None:
+        """For k points something is to be found out, again."""
+        self.at.pop(k, None)
+
     def settle(self, k: int) -> None:
         """For k points nothing more is to be found out."""
         self.at[k] = frozenset(self.seen.get(k, ()))
