@@ -27,7 +27,6 @@ from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
 from trulens_torch import arguments, runners, state
 from trulens_torch.backend import BACKEND, gradients_enabled
-from trulens_torch.freed_memory import keep_freed_memory
 from trulens_torch.function_model import FunctionModel, Given
 from trulens_torch.graph_kept import KEEPING
 from trulens_torch.graphs import Graphs
@@ -85,7 +84,6 @@ class TorchModelWrapper(ModelWrapper):
             runners.check_device(device)
             runner.to(device)
         super().__init__(model, logit_layer=logit_layer, batched=batched)
-        keep_freed_memory()
         self.force_eval, self.rows = force_eval, rows
         self._runner = unwrapped(runner)
         self._layers = Layers(self._runner, self._owner)
