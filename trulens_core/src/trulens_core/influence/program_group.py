@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import StepArguments, Tensor, Want
+from trulens_core.backends import StepArguments, Tensor, Unrepeatable, Want
 from trulens_core.influence.blocks import weights_type
 from trulens_core.influence.order import check_order
 from trulens_core.influence.programs import Found, Given, Plan, Program
@@ -18,6 +18,7 @@ from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, opt
 from trulens_core.influence.statistics import AbsoluteMean, Mean, SecondMoment, Variance
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import last_again
+from trulens_core.passes import selection
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.keys import StepKey, settled, shapes_key
@@ -39,7 +40,10 @@ class ProgramGroup(RecordGroup):
     """
 
     def _in_blocks(self) -> Answer:
-        found = self._by_program() if self._can_be_one() else None
+        try:
+            found = self._by_program() if self._can_be_one() else None
+        except Unrepeatable:
+            self._verdict.repeats, found = False, None
         return super()._in_blocks() if found is None else found
 
     def _can_be_one(self) -> bool:
@@ -49,7 +53,17 @@ class ProgramGroup(RecordGroup):
         made = q.doi.is_point or (q.doi.formula() is not None and len(q.doi_cut.parts()) == 1)
         standard = q.doi.multiplier_is_standard or not q.multiply
         known = own and not more and made and standard and self.part.way == "full"
-        return known and q.doi.n_points is not None and not (self._in_parts and self._by_part())
+        blocks = known and q.doi.n_points is not None and not (self._in_parts and self._by_part())
+        return blocks and self._proved()
+
+    def _proved(self) -> bool:
+        """Whether rows of a block are known to be right, where they could see one another."""
+        verdict, way, b = self._verdict, self.part.way, self._inputs.n_records
+        if self._backend.maps_points:
+            return True
+        ranges = self.part.ranges(self._question.doi.n_points or 1, b)
+        same = verdict.repeats and not verdict.random
+        return same and all([verdict.proved(way, b, j - i) for i, j in ranges])
 
     def _by_part(self) -> bool:
         """Whether blocks of points would each compute the value at the source cut for themselves.
@@ -75,8 +89,8 @@ class ProgramGroup(RecordGroup):
         if self._plan(q.qoi, path=False) is None:
             return None
         quantities = self._request.quantities and not doi.is_point
-        inner = self._in_parts and not isinstance(q.doi_cut, InputCut)
-        by_value = not (doi.is_point or doi.starts_at_zero) or inner
+        own = not (doi.is_point or doi.starts_at_zero)
+        by_value = own or (self._in_parts and not isinstance(q.doi_cut, InputCut))
         cuts = [q.target] if q.qoi.binds or quantities else []
         cuts += [q.doi_cut] if by_value or quantities else []
         at_records = wrapper.activations(self._inputs, cuts)
@@ -90,10 +104,10 @@ class ProgramGroup(RecordGroup):
         if plan is None or (plan.step.compared and not plan.path):
             return None
         run = ByProgram(q, plan, self._most)
-        made = run.made(at_records.get(q.doi_cut, []), ends if by_value else None)
+        made = run.made(at_records.get(q.doi_cut, []), ends if own else None)
         records = self._last - self._first
         found = run(self._inputs, made, qoi, lambda n: self._request.advance(n * records))
-        self._keep(run, by_value)
+        self._keep(run, own)
         at_ends: dict[Cut, list[Tensor]] = {}
         if ends is not None and quantities and q.complete:
             at_ends = wrapper.activations(self._inputs, [q.target], {q.doi_cut: ends})
@@ -107,11 +121,11 @@ class ProgramGroup(RecordGroup):
             )
         )
 
-    def _keep(self, run: ByProgram, by_value: bool) -> None:
-        """Keep what was found out, where it is all that there is."""
+    def _keep(self, run: ByProgram, own: bool) -> None:
+        """Keep what was found out, where it is all that there is and no points are their `own`."""
         q, inputs = self._question, self._inputs
         whole = (self._first, self._last, self._pad) == (0, self._total, 0)
-        more = by_value or q.qoi.binds or self._request.quantities
+        more = own or q.qoi.binds or self._request.quantities
         if not whole or more or not may_repeat(q, inputs, self._backend):
             return
         key = kind(q, inputs, self._request)
@@ -169,6 +183,7 @@ class ByProgram:
         self._plain = not plan.step.qoi.data()
         self.n_points: int = question.doi.n_points or 1
         self._size = -(-self.n_points // -(-self.n_points // most))
+        self._padded = question.wrapper.backend.static_shapes
 
     def made(self, z: list[Tensor], ends: list[Tensor] | None) -> Made:
         """What the program is given besides a step's arguments, for the points i to j.
@@ -188,7 +203,7 @@ class ByProgram:
 
         def given(step: StepArguments, i: int, j: int) -> Given:
             numbers = formula.numbers(shapes, i, min(j, self.n_points))
-            if j > self.n_points:  # copies of the last, which weigh nothing
+            if j > self.n_points and self._padded:  # copies of the last, which weigh nothing
                 numbers = [last_again(a, j - self.n_points, q.wrapper.backend) for a in numbers]
             return Given(step, values, ends or [], numbers)
 
@@ -212,7 +227,9 @@ class ByProgram:
             placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
 
         def blocks() -> Iterator[tuple[Given, np.ndarray[Any, Any]]]:
-            own = np.concatenate([weights, np.zeros(k, weights.dtype)])
+            own = weights
+            if self._padded:
+                own = np.concatenate([weights, np.zeros(k, weights.dtype)])
             for i in range(0, n, k):
                 yield made(step, i, i + k), own[i : i + k]
                 advance(min(k, n - i))
@@ -222,6 +239,8 @@ class ByProgram:
         else:
             found = program(made(step, 0, n), weights, placed)
             advance(n)
+        for t in (t for ts in found.total for t in ts):
+            selection.check_rows([t], plan.step.wrt, inputs.n_records)
         if q.rules is not None and program.report is not None:
             q.rules.noted(program.report)  # a program that was kept was traced with others
         return found
@@ -233,7 +252,11 @@ class ByProgram:
             return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)
-        found = self(inputs, self.made([], None), qoi, lambda k: request.advance(k * n))
+        z: list[Tensor] = []
+        if self._size < self.n_points and not isinstance(self._question.doi_cut, InputCut):
+            cut = self._question.doi_cut  # whose value is computed once, for all blocks
+            z = self._question.wrapper.activations(inputs, [cut])[cut]
+        found = self(inputs, self.made(z, None), qoi, lambda k: request.advance(k * n))
         return self.answer(found, n)
 
     def answer(self, found: Found, n: int) -> Answer:
