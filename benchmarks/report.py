@@ -26,6 +26,7 @@ TABLES = {
     "PyTorch with small tensors: beside loops written by hand and Captum": "torch_short.py",
     "Without gradients: beside loops written by hand, Captum and shap": "torch_masks.py",
     "Keras on TensorFlow: beside a traced loop written by hand, and Xplique": "keras_ig.py",
+    "Keras on TensorFlow: whole calls where kernels are short": "tf_calls.py",
     "JAX: beside a jitted loop written by hand": "jax_cost.py",
     "JAX: whole calls where kernels are short": "jax_calls.py",
     "JAX without gradients: beside jitted loops written by hand": "jax_masks.py",

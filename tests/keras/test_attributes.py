@@ -60,5 +60,7 @@ def test_what_training_sets_is_no_change(net):
     kept = wrapper.revision()
     net.compile("sgd", "mse")
     net.fit(X, np.zeros((3, 2)), verbose=0)
+    net.evaluate(X, np.zeros((3, 2)), verbose=0)
+    net.predict(X, verbose=0)
     method.attributions(X)
     assert wrapper.revision() == kept

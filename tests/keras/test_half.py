@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from trulens_core import InputAttribution, IntegratedGradients, TrulensWarning
+from trulens_core import InputAttribution, IntegratedGradients
 from trulens_core.testing import relative_error
 
 LIMIT = 0.02
@@ -34,12 +34,8 @@ def records():
 
 
 @pytest.mark.parametrize("last", ["policy", "float32"])
-def test_gradients_that_underflow_on_their_way_are_found(records, gradients, last, framework):
+def test_gradients_that_underflow_on_their_way_are_found(records, gradients, last):
     model = deep("mixed_float16", last=last)
-    if framework == "torch" and last == "float32":  # its graph does not tell of what is between
-        with pytest.warns(TrulensWarning, match="float16 underflow"):
-            assert not saliency(model).attributions(records).any()
-        return
     whole = deep("float32")
     exact = gradients(lambda t: whole(t)[:, 1], records)[0]
     alone = gradients(lambda t: model(t)[:, 1], records)[0]

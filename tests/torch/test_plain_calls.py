@@ -1,9 +1,11 @@
 """Calls like one before, of the plainest kind: one pass of the model, and the same in all else."""
 
 import contextlib
+import copy
 import cProfile
 import functools
 import gc
+import pickle
 import pstats
 import sys
 import threading
@@ -399,6 +401,77 @@ def test_what_a_quantity_is_made_of_is_that_of_the_call(stack):
     for _ in range(3):
         each = method.attributions(x)
         assert [torch.equal(g, afresh(stack, x, i)) for i, g in enumerate(each)] == [True, True]
+
+
+class Unseen(nn.Module):
+    """What its output is made to be is told by nothing that can be looked at before it runs."""
+
+    def __init__(self, made):
+        super().__init__()
+        self.layer, self.made = nn.Linear(4, 3), made
+
+    def forward(self, x):
+        y = self.layer(torch.tanh(x))
+        return self.made(y) if len(x) > 3 or int(x[0, 0]) == 7 else y
+
+
+MADE = {
+    "rows that see one another": lambda y: y.softmax(0),
+    "rows in another order": lambda y: y.flip(0),
+    "float16": lambda y: y.half(),
+    "a dict": lambda y: {"logits": 2 * y, "other": y},
+    "a tuple": lambda y: (3 * y, y),
+    "fewer classes": lambda y: y[:, :2],
+    "one class": lambda y: y[:, :1],
+    "not finite": lambda y: y / 0,
+    "zero": lambda y: y * 0,
+    "other rows": lambda y: torch.cat([y, y]),
+    "no graph": lambda y: y.detach(),
+    "integers": lambda y: y.long(),
+    "complex": lambda y: y + 0j,
+}
+
+
+def told(method, x):
+    """What a call gives or raises, and what it warns of."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            found = method.attributions(x).tolist()
+        except (ValueError, IndexError, RuntimeError) as error:
+            found = type(error), str(error)
+    return repr(found), [str(w.message) for w in said]
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("qoi", [1, "max"])
+def test_an_output_that_is_another_by_the_values_given_is_told_as_afresh(name, qoi, prepared):
+    torch.manual_seed(0)
+    model, x = Unseen(MADE[name]), torch.rand(3, 4)
+    method = InputAttribution(model, qoi=qoi)
+    for _ in range(2):
+        method.attributions(x)
+    prepared.clear()
+    method.attributions(x)
+    assert not prepared
+    seven = x.index_fill(0, torch.tensor([0]), 7.0)
+    for given in (seven, x, torch.rand(5, 4), torch.rand(5, 4), seven, x[:1], torch.rand(6, 4)):
+        assert told(method, given) == told(InputAttribution(model, qoi=qoi), given)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_of_a_method_knows_its_own_model_alone(stack, copied):
+    method, x = InputAttribution(stack, qoi=1), torch.rand(3, 4)
+    for _ in range(3):
+        expected = method.attributions(x)
+    other = copied(method)
+    own = other.model.model
+    with torch.no_grad():
+        own.first.weight.mul_(2)
+    own.second = nn.Linear(8, 2)
+    for _ in range(3):
+        assert_as_afresh(other, own, x)
+        assert torch.equal(method.attributions(x), expected)
 
 
 def test_options_set_between_calls_with_one_tensor_hold(stack, prepared):

@@ -14,7 +14,8 @@ from trulens_core.value_keys import changeable, contents
 
 _OF_TRAINING = frozenset(
     (
-        *("optimizer", "loss", "history", "stop_training", "compiled", "steps_per_execution"),
+        *("optimizer", "loss", "history", "compiled", "steps_per_execution"),
+        *("stop_training", "stop_evaluating", "stop_predicting"),
         *("run_eagerly", "jit_compile", "auto_scale_loss"),
         *("train_function", "test_function", "predict_function"),
     )

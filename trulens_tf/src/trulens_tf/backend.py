@@ -27,6 +27,7 @@ from trulens_core.errors import NotDifferentiableError
 from trulens_tf import halved, namespace, rows
 from trulens_tf.blocks import TracedBlock, of_rows
 from trulens_tf.compiling import Compiled
+from trulens_tf.fused import Fused
 from trulens_tf.halves import TwoGraphs
 from trulens_tf.through import dense, through
 
@@ -48,6 +49,8 @@ class TensorFlowBackend(Backend):
     xp = namespace
     traces: ClassVar[bool] = True
     splits: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
+    nests: ClassVar[bool] = True
     channel_axis: ClassVar[int | None] = -1
 
     def __init__(self, jit_compile: bool = False) -> None:
@@ -140,15 +143,37 @@ class TensorFlowBackend(Backend):
         return rows.checked(x, like, cut)
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        return Compiled(step, self.jit_compile)
+        return step if isinstance(step, Compiled) else Compiled(step, self.jit_compile)
+
+    def fused(self, program: Callable[..., Any]) -> Callable[..., Any]:
+        return Fused(program)
 
     def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
         """One graph for points, step and sum; for the unmodified value, which has none, the step.
 
         Either is traced when it is first called, and a step is called with one of them only.
         """
-        rows, block = super().blockwise(step, want), TracedBlock(self, step, want, self.jit_compile)
-        return lambda a, weights: (block if a.points else rows)(a, weights)
+        one = self.compiled(step)
+        rows, block = super().blockwise(one, want), TracedBlock(self, step, want, self.jit_compile)
+
+        def run(a: StepArguments, weights: Any) -> Gradients:
+            if a.points:
+                return block(a, weights)
+            if tf.is_symbolic_tensor(weights):  # in a program, where it weighs 1
+                return self._of_one_point(one(a), want)
+            return rows(a, weights)
+
+        return run
+
+    def _of_one_point(self, got: Gradients, want: frozenset[Want]) -> Gradients:
+        def pointed(t: tf.Tensor | None) -> tf.Tensor | None:
+            return None if t is None else tf.expand_dims(t, 0)
+
+        gradients = [[g if g is None else self.accumulator(g) for g in gs] for gs in got.gradients]
+        if "points" in want:
+            gradients = [[pointed(g) for g in gs] for gs in gradients]
+        quantities, activations = map(pointed, got.quantities), map(pointed, got.activations)
+        return Gradients([*quantities], [*activations], gradients)
 
     def rowwise(self, step: Step) -> Callable[[StepArguments, int], Gradients]:
         """How a step evaluates k points × b records, where all that it gives stays as it is."""

@@ -65,7 +65,8 @@ class Compiled:
 
 def _traced(function: Any, *specs: Any) -> Callable[..., Any]:
     try:
-        graph: Callable[..., Any] = function.get_concrete_function(*specs)
+        with tf.init_scope():  # it is kept, also where it is called in another graph
+            graph: Callable[..., Any] = function.get_concrete_function(*specs)
     except errors_impl.InaccessibleTensorError as error:
         raise NotDifferentiableError(
             "a value at a cut is computed inside a loop or a branch, and exists only there; build "

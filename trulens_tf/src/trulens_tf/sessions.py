@@ -10,7 +10,7 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -39,6 +39,9 @@ class SessionBackend(TensorFlowBackend):
         session: of that graph.
         defaults: values of tensors that no argument feeds, by the tensors' names.
     """
+
+    fuses: ClassVar[bool] = False
+    nests: ClassVar[bool] = False
 
     def __init__(self, graph: Any, session: Any, defaults: Mapping[str, Any]) -> None:
         super().__init__()

@@ -14,4 +14,5 @@ from trulens_core.backends.protocol import Step as Step
 from trulens_core.backends.protocol import StepArguments as StepArguments
 from trulens_core.backends.protocol import Tap as Tap
 from trulens_core.backends.protocol import Tensor as Tensor
+from trulens_core.backends.protocol import Unrepeatable as Unrepeatable
 from trulens_core.backends.protocol import Want as Want

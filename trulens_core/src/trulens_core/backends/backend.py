@@ -43,7 +43,9 @@ class Backend(ABC):
         maps_points: whether a block's points are evaluated apart from one another, so that rows of
             one cannot see those of another.
         fuses: whether the work on a group of records is one program where all of it is the
-            library's own: points, gradients, their sum. `compiled` then takes any tree of tensors.
+            library's own: points, gradients, their sum, see `fused`.
+        nests: whether compiled steps stand in a program as calls of what was traced before, the
+            values at cuts among them, and numbers of rows are open there.
         has_gradients: whether models have gradients; without, `differentiate` raises.
         channel_axis: the axis of channels in images (rank 4 and 5) unless a wrapper knows better;
             None where the framework has no custom.
@@ -63,6 +65,7 @@ class Backend(ABC):
     splits: ClassVar[bool] = False
     maps_points: ClassVar[bool] = False
     fuses: ClassVar[bool] = False
+    nests: ClassVar[bool] = False
     has_gradients: ClassVar[bool] = True
     channel_axis: ClassVar[int | None] = None
 
@@ -248,6 +251,14 @@ class Backend(ABC):
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """`step` as the framework runs it best; eager frameworks return it unchanged."""
         return step
+
+    def fused(self, program: Callable[..., Any]) -> Callable[..., Any]:
+        """`program`, of trees of tensors and arrays, as one program that calls steps.
+
+        Raises:
+            Unrepeatable: when called first, where it may give something else the next time.
+        """
+        return self.compiled(program)
 
     def pure(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """A function of tensors as the framework runs it best; `function` gets the backend first.

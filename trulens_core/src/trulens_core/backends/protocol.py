@@ -102,6 +102,10 @@ class Halves(NamedTuple):
     joined: bool = True
 
 
+class Unrepeatable(Exception):  # noqa: N818 - no error: the work is done step by step instead
+    """A program draws random numbers, changes variables or runs Python."""
+
+
 Step = Callable[[StepArguments], Gradients]
 """Evaluates rows: every tensor in `points`, `batched` and `per_record` has a row per row."""
 

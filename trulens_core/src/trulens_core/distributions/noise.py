@@ -175,12 +175,12 @@ class RelativeGaussianDoi(GaussianDoi):
 
 def _range(t: Tensor, backend: Backend) -> Tensor:
     """The largest less the least number of each record, (b, 1, …)."""
-    shape = tuple(int(n) for n in t.shape)
-    if 0 in shape:
+    if 0 in tuple(t.shape):
         return t
-    flat = backend.xp.reshape(t, (shape[0], math.prod(shape[1:])))
+    record = [int(n) for n in t.shape[1:]]
+    flat = backend.xp.reshape(t, (-1, math.prod(record)))
     spread = backend.largest(flat, 1) + backend.largest(-flat, 1)
-    return backend.xp.reshape(spread, (shape[0], *[1] * (len(shape) - 1)))
+    return backend.xp.reshape(spread, (-1, *[1] * len(record)))
 
 
 def _with_noise(

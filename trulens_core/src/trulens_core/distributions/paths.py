@@ -319,9 +319,11 @@ def _between(backend: Backend, z: Tensor, end: Tensor | None, alphas: Any) -> Te
     """
     xp, wide = backend.xp, backend.accumulator
     near = wide(xp.expand_dims(z, axis=0))
-    given = alphas.reshape((-1, *[1] * len(z.shape)))
-    tensor = backend.is_tensor(given)
-    a = backend.cast(given, near) if tensor else backend.from_numpy(given, like=near)
+    shape = (-1, *[1] * len(z.shape))
+    if backend.is_tensor(alphas):
+        a = backend.cast(xp.reshape(alphas, shape), near)
+    else:
+        a = backend.from_numpy(alphas.reshape(shape), like=near)
     points = a * near
     if end is not None:  # not b + a (z - b): the ends of the line are met exactly
         points = points + (1 - a) * wide(xp.expand_dims(end, axis=0))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import StepArguments, Tensor, Want
+from trulens_core.backends import StepArguments, Tensor, Unrepeatable, Want
 from trulens_core.distributions import check_floating
 from trulens_core.distributions.base import DoI
 from trulens_core.distributions.points import Records
@@ -21,6 +21,7 @@ from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, opt
 from trulens_core.influence.statistics import AbsoluteMean, Mean, SecondMoment, Variance
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import last_again
+from trulens_core.passes import selection
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.keys import StepKey, settled, shapes_key
@@ -42,7 +43,10 @@ class ProgramGroup(RecordGroup):
     """
 
     def _in_blocks(self) -> Answer:
-        found = self._by_program() if self._can_be_one() else None
+        try:
+            found = self._by_program() if self._can_be_one() else None
+        except Unrepeatable:
+            self._verdict.repeats, found = False, None
         return super()._in_blocks() if found is None else found
 
     def _can_be_one(self) -> bool:
@@ -52,7 +56,17 @@ class ProgramGroup(RecordGroup):
         made = q.doi.is_point or (q.doi.formula() is not None and len(q.doi_cut.parts()) == 1)
         standard = q.doi.multiplier_is_standard or not q.multiply
         known = own and not more and made and standard and self.part.way == "full"
-        return known and q.doi.n_points is not None and not (self._in_parts and self._by_part())
+        blocks = known and q.doi.n_points is not None and not (self._in_parts and self._by_part())
+        return blocks and self._proved()
+
+    def _proved(self) -> bool:
+        """Whether rows of a block are known to be right, where they could see one another."""
+        verdict, way, b = self._verdict, self.part.way, self._inputs.n_records
+        if self._backend.maps_points:
+            return True
+        ranges = self.part.ranges(self._question.doi.n_points or 1, b)
+        same = verdict.repeats and not verdict.random
+        return same and all([verdict.proved(way, b, j - i) for i, j in ranges])
 
     def _by_part(self) -> bool:
         """Whether blocks of points would each compute the value at the source cut for themselves.
@@ -172,6 +186,7 @@ class ByProgram:
         self._plain = not plan.step.qoi.data()
         self.n_points: int = question.doi.n_points or 1
         self._size = -(-self.n_points // -(-self.n_points // most))
+        self._padded = question.wrapper.backend.static_shapes
 
     def made(self, z: list[Tensor], ends: list[Tensor] | None) -> Made:
         """What the program is given besides a step's arguments, for the points i to j.
@@ -191,7 +206,7 @@ class ByProgram:
 
         def given(step: StepArguments, i: int, j: int) -> Given:
             numbers = formula.numbers(shapes, i, min(j, self.n_points))
-            if j > self.n_points:  # copies of the last, which weigh nothing
+            if j > self.n_points and self._padded:  # copies of the last, which weigh nothing
                 numbers = [last_again(a, j - self.n_points, q.wrapper.backend) for a in numbers]
             return Given(step, values, ends or [], numbers)
 
@@ -215,7 +230,9 @@ class ByProgram:
             placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
 
         def blocks() -> Iterator[tuple[Given, np.ndarray[Any, Any]]]:
-            own = np.concatenate([weights, np.zeros(k, weights.dtype)])
+            own = weights
+            if self._padded:
+                own = np.concatenate([weights, np.zeros(k, weights.dtype)])
             for i in range(0, n, k):
                 yield made(step, i, i + k), own[i : i + k]
                 advance(min(k, n - i))
@@ -225,6 +242,8 @@ class ByProgram:
         else:
             found = program(made(step, 0, n), weights, placed)
             advance(n)
+        for t in (t for ts in found.total for t in ts):
+            selection.check_rows([t], plan.step.wrt, inputs.n_records)
         if q.rules is not None and program.report is not None:
             q.rules.noted(program.report)  # a program that was kept was traced with others
         return found

@@ -7,7 +7,6 @@ numbers, run outside, at every call, and are data.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -24,7 +23,7 @@ from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
 from trulens_core.rules import Report
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps.keys import StepKey
+from trulens_core.steps.keys import StepKey, shapes_key
 from trulens_core.steps.whole import WholeStep
 
 
@@ -104,11 +103,12 @@ class Program:
     def __init__(self, model: ModelWrapper, plan: Plan) -> None:
         self._model, self._plan = model, plan
         self._backend: Backend = model.backend
+        self._host_qoi = plan.step.qoi
         self._step = WholeStep(model, plan.step.snapshot())
-        compiled = model.backend.compiled
-        self._compiled = compiled(self._of_group)
-        self._block, self._end = compiled(self._of_block), compiled(self._of_blocks)
-        self._joined = compiled(self._of_two)
+        fused = model.backend.fused
+        self._compiled = fused(self._of_group)
+        self._block, self._end = fused(self._of_block), fused(self._of_blocks)
+        self._joined = fused(self._of_two)
 
     @property
     def report(self) -> Report | None:
@@ -118,19 +118,23 @@ class Program:
 
     def __call__(self, given: Given, weights: np.ndarray[Any, Any], qoi: QoI) -> Found:
         """The answer, of one block; `qoi` is the quantity as the caller has it, to be validated."""
-        self._step.validate(qoi)
+        self._validate(qoi)
         found: Found = self._compiled(given, weights)
         return found
 
     def in_blocks(self, blocks: Iterable[tuple[Given, np.ndarray[Any, Any]]], qoi: QoI) -> Found:
         """The answer, of several blocks of one shape; points that weigh nothing are none."""
-        self._step.validate(qoi)
+        self._validate(qoi)
         state: Any = None
         for given, weights in blocks:
             new = self._block(given, weights)
             state = new if state is None else self._joined(state, new)
         found: Found = self._end(given._replace(numbers=[]), state)
         return found
+
+    def _validate(self, qoi: QoI) -> None:
+        self._host_qoi = qoi
+        self._step.validate(qoi)
 
     # -- what a backend traces ---------------------------------------------------------------
 
@@ -148,9 +152,8 @@ class Program:
 
     def _of_blocks(self, given: Given, state: Any) -> Found:
         plan, by, inputs = self._plan, None, self._inputs(given)
-        with self._model.using(given.step.state):
-            if plan.multiply and plan.step.contracted is None:
-                by = self._multiplier(given, inputs, self._at_records(given, inputs))
+        if plan.multiply and plan.step.contracted is None:
+            by = self._multiplier(given, inputs, self._at_records(given, inputs))
         return self._answer(self._started(state), [], by)
 
     def _started(self, state: Any = None) -> Foldable:
@@ -163,8 +166,7 @@ class Program:
         self, given: Given, weights: Tensor
     ) -> tuple[Foldable, Gradients, list[Tensor] | None]:
         """What one block gives."""
-        with self._model.using(given.step.state):
-            got, by = self._gradients(given, self._inputs(given), weights)
+        got, by = self._gradients(given, self._inputs(given), weights)
         table = [list(gs) for gs in got.gradients]
         if "points" in self._plan.step.want:
             table = [[self._real(g, weights) for g in gs] for gs in table]
@@ -176,7 +178,7 @@ class Program:
         self, running: Foldable, quantities: list[Tensor], by: list[Tensor] | None
     ) -> Found:
         total = running.finish().total
-        every = [g for gs in total for g in gs if math.prod(g.shape)]
+        every = [g for gs in total for g in gs if 0 not in tuple(g.shape)]
         multiplied_ = multiplied(total, by, self._backend)
         return Found(multiplied_, *self._judged(every), [x[0] for x in quantities])
 
@@ -192,7 +194,7 @@ class Program:
 
     def _at_records(self, given: Given, inputs: ModelInputs) -> list[Tensor]:
         """The value at the distribution's cut."""
-        return given.values or self._values(inputs, self._plan.doi_cut)
+        return given.values or self._values(given.step.state, inputs, self._plan.doi_cut)
 
     def _gradients(
         self, given: Given, inputs: ModelInputs, weights: Tensor
@@ -202,8 +204,8 @@ class Program:
         contracted = plan.step.contracted is not None
         if plan.formula is None:
             if plan.multiply and (contracted or isinstance(plan.step.wrt, InputCut)):
-                by = self._values(inputs, plan.step.wrt)
-            got = self._step.run(a._replace(multipliers=by or ()) if contracted else a, weights)
+                by = self._values(a.state, inputs, plan.step.wrt)
+            got = self._stepped(a._replace(multipliers=by or ()) if contracted else a, weights)
             if plan.multiply and by is None:
                 by = [z[0] for z in got.activations]
             return got, None if contracted else by
@@ -213,8 +215,18 @@ class Program:
             by = self._multiplier(given, inputs, z)
         a = self._at_points(given, inputs, z)
         if contracted:
-            return self._step.run(a._replace(multipliers=by or ()), weights), None
-        return self._step.run(a, weights), by
+            return self._stepped(a._replace(multipliers=by or ()), weights), None
+        return self._stepped(a, weights), by
+
+    def _stepped(self, a: StepArguments, weights: Tensor) -> Gradients:
+        """What the step gives; where steps nest, by the one that is kept for others too."""
+        if self._backend.nests:
+            shapes = shapes_key(a.points, [*a.batched, *a.shared])
+            key = dataclasses.replace(self._plan.step, shapes=shapes)
+            name = "whole", *key.of_quantity(), *key.of_model()
+            self._step = self._model.kept(name, lambda: WholeStep(self._model, key.snapshot()))
+            self._step.validate(self._host_qoi)
+        return self._step.run(a, weights)
 
     def _at_points(self, given: Given, inputs: ModelInputs, z: list[Tensor]) -> StepArguments:
         """The arguments of the step at a block's points, and at what rules compare them with."""
@@ -224,7 +236,7 @@ class Program:
         compared: list[Tensor] = []
         if plan.step.compared:
             pairs = zip(self._ends(given, z), points, strict=True)
-            compared = [backend.xp.broadcast_to(e[None], p.shape) for e, p in pairs]
+            compared = [e[None] + backend.xp.zeros_like(p) for e, p in pairs]  # shapes may be open
         if not isinstance(plan.doi_cut, InputCut):
             return a._replace(points=[*points, *compared])
         at = inputs.at(plan.doi_cut, backend, self._model.parameters)
@@ -239,24 +251,32 @@ class Program:
     def _multiplier(self, given: Given, inputs: ModelInputs, z: list[Tensor]) -> list[Tensor]:
         plan = self._plan
         wrt = plan.step.wrt
-        activation = z if plan.same else self._values(inputs, wrt)
+        state = given.step.state
+        activation = z if plan.same else self._values(state, inputs, wrt)
         if not plan.path:
             return activation
         ends = self._ends(given, z)
         if not plan.same:
-            ends = self._values(inputs, wrt, {plan.doi_cut: ends})
+            ends = self._values(state, inputs, wrt, {plan.doi_cut: ends})
         return [a - b for a, b in zip(activation, ends, strict=True)]
 
     def _values(
-        self, inputs: ModelInputs, cut: Cut, at: dict[Cut, list[Tensor]] | None = None
+        self,
+        state: Any,
+        inputs: ModelInputs,
+        cut: Cut,
+        at: dict[Cut, list[Tensor]] | None = None,
     ) -> list[Tensor]:
         """The value at a cut, with those at others replaced."""
         model = self._model
         if isinstance(cut, InputCut) and not at:
             leaves = inputs.leaves
             return [leaves[i].value for i in inputs.at(cut, self._backend, model.parameters)]
+        if self._backend.nests:
+            return model.activations(inputs, [cut], at)[cut]
         parts = cut.parts()
-        found = model.values(inputs, replace=model.spread(at or {}), tap={}, want=parts)
+        with model.using(state):
+            found = model.values(inputs, replace=model.spread(at or {}), tap={}, want=parts)
         if len(parts) > 1:
             model.sizes[cut] = tuple(map(len, found))
         return [t for tensors in found for t in tensors]

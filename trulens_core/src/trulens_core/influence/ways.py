@@ -64,6 +64,7 @@ class Verdict:
         random: whether it draws random numbers, so that nothing can be told.
         settled: whether all records were evaluated once.
         writes: whether evaluating the model was seen to change it, or to draw random numbers.
+        repeats: whether a program gives the same each time, as far as is known.
         size: how many elements a record has at the distribution's cut, once that is seen.
         ordered: for which integers and truth values among the inputs the order was looked at.
     """
@@ -79,6 +80,7 @@ class Verdict:
     random: bool = False
     settled: bool = False
     writes: bool = False
+    repeats: bool = True
     size: int | None = None
     ordered: set[Hashable] = dataclasses.field(default_factory=set)
 

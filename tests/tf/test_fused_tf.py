@@ -1,0 +1,224 @@
+"""The work on a record group as one graph: what is traced when, and what it follows."""
+
+import concurrent.futures
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trulens_core import (
+    ClassQoI,
+    GaussianDoi,
+    InputAttribution,
+    IntegratedGradients,
+    InternalInfluence,
+    LinearDoi,
+    get_model_wrapper,
+)
+from trulens_core.influence import program_group
+from trulens_tf import fused
+from trulens_tf.backend import TensorFlowBackend
+
+
+class Net(tf.Module):
+    def __init__(self, seed=0, dropout=False, updates=False):
+        super().__init__()
+        draw = np.random.default_rng(seed)
+        self.first = tf.Variable(draw.normal(size=(4, 5)))
+        self.hidden = Tanh()
+        self.second = tf.Variable(draw.normal(size=(5, 3)))
+        self.mean = tf.Variable(np.zeros(5), trainable=False)
+        self.dropout, self.updates = dropout, updates
+
+    def __call__(self, x):
+        h = self.hidden(x @ self.first)
+        if self.dropout:
+            h = tf.nn.dropout(h, 0.5)
+        if self.updates:
+            self.mean.assign(0.9 * self.mean + 0.1 * tf.reduce_mean(h, 0))
+            h = h - self.mean
+        return tf.tanh(h @ self.second)
+
+
+class Tanh(tf.Module):
+    def __call__(self, x):
+        return tf.tanh(x)
+
+
+X = np.random.default_rng(1).normal(size=(3, 4))
+
+
+def ig(model, **options):
+    return IntegratedGradients(model, resolution=6, **options)
+
+
+def layer(model, **options):
+    doi = LinearDoi(resolution=6, cut="hidden")
+    return InternalInfluence(model, "hidden", "max", doi, **options)
+
+
+def smooth(model, **options):
+    return InternalInfluence(model, None, "max", GaussianDoi(0.1, 6), False, **options)
+
+
+def variance(model, **options):
+    doi = GaussianDoi(0.1, 6, cut="hidden")
+    return InternalInfluence(model, "hidden", "max", doi, statistic="variance", **options)
+
+
+def labels(model, **options):
+    qoi = ClassQoI(np.array([2, 0, 1]))
+    return InternalInfluence(model, None, qoi, LinearDoi(resolution=6), **options)
+
+
+METHODS = [InputAttribution, ig, layer, smooth, variance, labels]
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """How many programs ran, and how many graphs of them were traced."""
+    counts = {"ran": 0, "traced": 0}
+    run, trace = fused.Fused.__call__, fused.Fused._traced
+
+    def counted(self, *trees):
+        found = run(self, *trees)
+        counts["ran"] += 1
+        return found
+
+    def traced(self, *parts):
+        counts["traced"] += 1
+        return trace(self, *parts)
+
+    monkeypatch.setattr(fused.Fused, "__call__", counted)
+    monkeypatch.setattr(fused.Fused, "_traced", traced)
+    return counts
+
+
+def stepwise(method, *args):
+    """What a method gave before there were programs."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TensorFlowBackend, "fuses", False)
+        return method.attributions(*args)
+
+
+def warm(method, x=X):
+    """The first calls look at whether rows see one another; a program serves those after them."""
+    for _ in range(3):
+        found = method.attributions(x)
+    return found
+
+
+@pytest.mark.parametrize("rows", [None, 6, 2], ids=["whole", "in blocks", "in groups"])
+@pytest.mark.parametrize("made", METHODS)
+def test_a_program_gives_what_the_steps_give(made, rows, ran):
+    model = Net()
+    found = warm(made(get_model_wrapper(model), rebatch_size=rows))
+    assert ran["ran"]
+    expected = stepwise(made(get_model_wrapper(model), rebatch_size=rows), X)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_numbers_are_data(ran):
+    wrapper = get_model_wrapper(Net())
+    warm(InternalInfluence(wrapper, None, ClassQoI(0), LinearDoi(resolution=6)))
+    traced = ran["traced"]
+    for c in (1, 2):
+        method = InternalInfluence(wrapper, None, ClassQoI(c), LinearDoi(resolution=6))
+        method.attributions(2 * X)
+        np.testing.assert_allclose(method.attributions(X), stepwise(method, X), rtol=1e-12)
+    method = InternalInfluence(
+        wrapper, None, ClassQoI(0), LinearDoi(resolution=6, rule="gauss-legendre")
+    )
+    method.attributions(X)
+    assert ran["traced"] == traced
+
+
+def test_other_numbers_of_points_and_records_are_no_kind(ran):
+    wrapper = get_model_wrapper(Net())
+    warm(ig(wrapper))
+    traced = ran["traced"]
+    warm(IntegratedGradients(wrapper, resolution=9))
+    warm(ig(wrapper), X[:2])
+    assert ran["traced"] == traced
+
+
+def test_weights_are_followed(ran):
+    model = Net()
+    for made in METHODS:
+        method = made(get_model_wrapper(model))
+        warm(method)
+        model.first.assign(np.random.default_rng(5).normal(size=(4, 5)))
+        before = ran["ran"]
+        found = method.attributions(X)
+        assert ran["ran"] > before
+        np.testing.assert_allclose(found, made(get_model_wrapper(model)).attributions(X), 1e-12)
+
+
+def test_points_are_not_trusted_before_they_were_looked_at(ran):
+    method = ig(get_model_wrapper(Net()))
+    method.attributions(X)
+    method.attributions(X)
+    assert not ran["ran"]
+    method.attributions(X)
+    assert ran["ran"] == 1
+    method.attributions(X[:2])  # another number of rows
+    assert ran["ran"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*rows see one another")
+def test_rows_that_see_one_another_go_alone(ran):
+    def mixed(x):
+        return tf.tanh(x - tf.reduce_mean(x, axis=0)) @ tf.ones((4, 3), tf.float64)
+
+    method = ig(get_model_wrapper(mixed, backend="tensorflow"))
+    found = warm(method)
+    assert not ran["ran"]
+    np.testing.assert_array_equal(found, stepwise(method, X))
+
+
+@pytest.mark.parametrize("options", [{"dropout": True}, {"updates": True}])
+def test_models_that_draw_or_write_go_by_steps(options, ran):
+    model = Net(**options)
+    for made in (InputAttribution, layer):
+        method = made(get_model_wrapper(model))
+        warm(method)
+        traced = ran["traced"]
+        method.attributions(X)
+        assert ran["traced"] == traced
+    assert not ran["ran"]
+    np.testing.assert_array_equal(model.mean, np.zeros(5))
+
+
+def test_a_model_is_not_held():
+    model = Net()
+    method = layer(get_model_wrapper(model))
+    warm(method)
+    held = weakref.ref(model)
+    del model, method
+    gc.collect()
+    assert held() is None
+
+
+def test_memory_that_runs_out_halves_the_rows(monkeypatch, ran):
+    method = ig(get_model_wrapper(Net()), rebatch_size="auto")
+    expected = warm(method)
+    run = program_group.ByProgram.__call__
+
+    def exhausted(self, inputs, *rest):
+        if self._size > 3:
+            raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+        return run(self, inputs, *rest)
+
+    monkeypatch.setattr(program_group.ByProgram, "__call__", exhausted)
+    np.testing.assert_allclose(warm(method), expected, rtol=1e-12)
+
+
+def test_threads_share_a_wrapper():
+    methods = [made(get_model_wrapper(Net())) for made in METHODS]
+    shared = get_model_wrapper(Net())
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda made: warm(made(shared)), METHODS * 2))
+    for got, method in zip(found, methods * 2, strict=True):
+        np.testing.assert_allclose(got, stepwise(method, X), rtol=1e-12)
