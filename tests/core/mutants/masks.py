@@ -11,7 +11,7 @@ DEFECTS = BASE["DEFECTS"]
 def masked(backend, function, change):
     """`backend.pure(function)`, with its arguments changed where it applies a mask."""
     applied = backend(function)
-    if function.__name__ not in ("_kept", "_blended"):
+    if function.__name__ not in ("_kept", "_blended", "_each_kept", "_each_blended"):
         return applied
     return lambda *given: applied(*change(*given))
 
@@ -26,11 +26,10 @@ class SegmentsTurned(Defect):
 
     class Backend:
         def pure(self, function):
-            def turned(z, base, m, at):
-                values = self.to_numpy(at)
-                rolled = values.reshape(values.shape[0], -1)
-                rolled = rolled[:, [*range(1, rolled.shape[1]), 0]].reshape(values.shape)
-                return z, base, m, self.from_numpy(rolled, like=at)
+            def turned(z, base, m, *at):
+                values = self.to_numpy(m)
+                rolled = values[:, [*range(1, values.shape[1]), 0]]
+                return z, base, self.from_numpy(rolled, like=m), *at
 
             return masked(super().pure, function, turned)
 
@@ -45,8 +44,8 @@ class KeptIsRemoved(Defect):
 
     class Backend:
         def pure(self, function):
-            def exchanged(z, base, m, at):
-                return z, base, self.from_numpy(~self.to_numpy(m), like=m), at
+            def exchanged(z, base, m, *at):
+                return z, base, self.from_numpy(~self.to_numpy(m), like=m), *at
 
             return masked(super().pure, function, exchanged)
 
@@ -61,7 +60,10 @@ class FirstSegmentsForAll(Defect):
 
     class Backend:
         def pure(self, function):
-            def first(z, base, m, at):
+            def first(z, base, m, *taken):
+                if not taken:  # all records have the same
+                    return z, base, m
+                (at,) = taken
                 rows = self.to_numpy(at)
                 same = rows[:1].repeat(len(rows), axis=0)
                 return z, base, m, self.from_numpy(same, like=at)

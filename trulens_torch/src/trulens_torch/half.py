@@ -11,9 +11,9 @@ largest factor that float16 holds it to a few bits only is 0, as it is without a
 from __future__ import annotations
 
 import contextlib
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -31,18 +31,18 @@ _APART = 2.0**-5
 
 Found = list[torch.Tensor | None]
 
-_thread = threading.local()
+_LOOKS: ContextVar[bool] = ContextVar("looks", default=False)
+"""Whether gradients are looked at in this thread, see `looked_at`."""
 
 
 @contextlib.contextmanager
 def looked_at() -> Iterator[None]:
     """Where gradients that are scaled are looked at, whether they are linear in the factor."""
-    before = getattr(_thread, "looks", False)
-    _thread.looks = True
+    token = _LOOKS.set(True)
     try:
         yield
     finally:
-        _thread.looks = before
+        _LOOKS.reset(token)
 
 
 def is_half(q: torch.Tensor, leaves: Sequence[torch.Tensor]) -> bool:
@@ -109,7 +109,7 @@ def scaled(
     """
     found: Found = []
     left: torch.Tensor | None = None
-    looks = getattr(_thread, "looks", False)
+    looks = _LOOKS.get()
 
     def at(power: int, again: bool) -> Found:
         cotangent = torch.full_like(q, 2.0**power)
