@@ -7,7 +7,7 @@ rate that is changed, shows here.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from trulens_core.value_keys import changeable, contents
@@ -26,14 +26,19 @@ _OF_KERAS = ("keras.", "tf_keras.")
 
 
 class Attributes:
-    """The public attributes of layers, compared by identity, and by what they hold.
+    """The attributes of layers, compared by identity, and by what they hold.
 
     Args:
         layers: a model and all its layers.
+        private: how the names of those begin that are the framework's own; Keras's layers write to
+            theirs at each call.
+        unread: the names of others that no call of a model reads.
     """
 
-    def __init__(self, layers: Sequence[Any]) -> None:
-        self._layers = layers
+    def __init__(
+        self, layers: Sequence[Any], private: str = "_", unread: Collection[str] = _OF_TRAINING
+    ) -> None:
+        self._layers, self._private, self._unread = layers, private, unread
         self._held, self._changeable = self._read()
         self._contents = contents(self._changeable)
         self._changes = 0
@@ -51,7 +56,7 @@ class Attributes:
     def _all(self) -> Iterator[tuple[str, Any]]:
         for layer in self._layers:
             for item in layer.__dict__.items():
-                if item[0][0] != "_" and item[0] not in _OF_TRAINING:
+                if not item[0].startswith(self._private) and item[0] not in self._unread:
                     yield item
 
     def _read(self) -> tuple[list[Any], list[Any]]:

@@ -214,7 +214,8 @@ class KerasModelWrapper(ModelWrapper):
 
     def _look_for_changes(self) -> None:
         """What is known of activations and kept by a revision holds of layers as they are."""
-        changes = self._attributes.changes()
+        with LOCK:  # another thread's trace may be patching them
+            changes = self._attributes.changes()
         if changes != self._changes:
             self._squashing = Squashing(self._operations, self._evaluated)
             self._changes, self._softmaxes = changes, None

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from trulens_core.passes.names import place_of
 from trulens_core.passes.trace import Trace, aside
 from trulens_core.rules import Applied
 from trulens_core.slices import Cut
+from trulens_keras.attributes import Attributes
 from trulens_keras.flavours import positional, refuse_graph, unwritten
 from trulens_keras.patches import LOCK, undisturbed
 from trulens_tf.backend import BACKEND, TensorFlowBackend, zeros_of
@@ -61,11 +62,17 @@ class ModuleWrapper(ModelWrapper):
         super().__init__(model, logit_layer=logit_layer, batched=batched)
         self.backend = backend
         self.parameters = positional(model.__call__)
-        by_path = _named(model)
+        self._changes = 0
+        self._read()
+
+    def _read(self) -> None:
+        """Look at what the model is made of."""
+        by_path = _named(self.model)
         self._names = {id(m): n for n, m in reversed(by_path.items())}  # the first path of each
         self._aliases = {n: self._names[id(m)] for n, m in by_path.items()}
         self._modules = {n: m for n, m in by_path.items() if self._aliases[n] == n}
-        self._all = [model, *self._modules.values()]
+        self._all = [self.model, *self._modules.values()]
+        self._attributes = Attributes(self._all, private="_self_", unread=())
 
     def layers(self) -> Sequence[Layer]:
         return [
@@ -107,9 +114,17 @@ class ModuleWrapper(ModelWrapper):
         wrapper.backend = self.backend
         return wrapper
 
+    def revision(self) -> Hashable:
+        """How often attributes have changed, variables and modules among them."""
+        return self._changes
+
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
         del inputs, at
+        with LOCK:  # another thread's trace may be setting them
+            if self._attributes.changes():
+                self._read()
+                self._changes += 1
         with unwritten(self.model.non_trainable_variables):
             yield
 

@@ -1,0 +1,71 @@
+"""Attributes of modules that change between calls: a traced model has read them once."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trulens_core import IntegratedGradients, InternalInfluence, LinearDoi, get_model_wrapper
+
+X = np.random.default_rng(0).normal(size=(3, 4))
+
+
+class Act(tf.Module):
+    def __init__(self, slope=1.0):
+        super().__init__()
+        self._slope, self.listed = slope, [1.0]
+
+    def __call__(self, x):
+        return tf.tanh(self._slope * x) * self.listed[0]
+
+
+class Net(tf.Module):
+    def __init__(self):
+        super().__init__()
+        draw = np.random.default_rng(1)
+        self.first = tf.Variable(draw.normal(size=(4, 5)))
+        self.hidden = Act()
+        self.second = tf.Variable(draw.normal(size=(5, 3)))
+        self.held = types.SimpleNamespace(scale=1.0)
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return tf.tanh(self.hidden(x @ self.first) @ self.second) * self.held.scale
+
+
+CHANGES = {
+    "a variable": lambda net: setattr(net, "first", tf.Variable(2 * net.first)),
+    "a module": lambda net: setattr(net, "hidden", Act(0.3)),
+    "a private number": lambda net: setattr(net.hidden, "_slope", 0.3),
+    "a list": lambda net: net.hidden.listed.__setitem__(0, 2.0),
+    "what an object holds": lambda net: setattr(net.held, "scale", 2.0),
+}
+
+
+def methods(model):
+    doi = LinearDoi(resolution=4, cut="hidden")
+    ig = IntegratedGradients(model, resolution=4)
+    return [ig, InternalInfluence(model, "hidden", "max", doi)]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_a_module_is_followed(change):
+    net = Net()
+    asked = methods(get_model_wrapper(net))
+    before = [[m.attributions(X) for _ in range(4)][-1] for m in asked]
+    CHANGES[change](net)
+    found = [m.attributions(X) for m in asked]
+    expected = [m.attributions(X) for m in methods(get_model_wrapper(net))]
+    for was, now, fresh in zip(before, found, expected, strict=True):
+        np.testing.assert_allclose(now, fresh, rtol=1e-12)
+        assert np.abs(now - was).max() > 1e-3
+
+
+def test_calls_change_nothing():
+    wrapper = get_model_wrapper(Net())
+    asked = methods(wrapper)
+    for _ in range(4):
+        [m.attributions(X) for m in asked]
+    assert wrapper.revision() == 0
