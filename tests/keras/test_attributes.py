@@ -16,10 +16,12 @@ class Scaled(keras.layers.Layer):
     def __init__(self, **options):
         super().__init__(**options)
         self.gain, self.act = 1.0, keras.ops.tanh
-        self.held, self.listed = types.SimpleNamespace(scale=1.0), [1.0]
+        self.held, self.listed, self._factor = types.SimpleNamespace(scale=1.0), [1.0], 1.0
+        self.pair = (1.0, [1.0])
 
     def call(self, x):
-        return self.act(x) * self.gain * self.held.scale * self.listed[0]
+        scale = self.gain * self.held.scale * self.listed[0] * self._factor * self.pair[1][0]
+        return self.act(x) * scale
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,9 @@ CHANGES = {
     "a function": ("scaled", lambda x: setattr(x, "act", keras.ops.sin)),
     "what an object holds": ("scaled", lambda x: setattr(x.held, "scale", 2.0)),
     "a list": ("scaled", lambda x: x.listed.__setitem__(0, 2.0)),
+    "a list in a tuple": ("scaled", lambda x: x.pair[1].__setitem__(0, 0.5)),
+    "a number of its own": ("scaled", lambda x: setattr(x, "_factor", 0.5)),
+    "the types": ("last", lambda x: setattr(x, "dtype_policy", "mixed_bfloat16")),
     "a slope": ("leaky", lambda x: setattr(x, "negative_slope", 0.1)),
     "an activation": ("last", lambda x: setattr(x, "activation", keras.activations.linear)),
 }
@@ -51,6 +56,32 @@ def test_what_has_changed_is_seen(net):
         assert relative_error(found, fresh) <= 1e-6, name
         assert relative_error(found, before) > 1e-3, name
         before = found
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf_keras is of TensorFlow")
+def test_what_has_changed_is_seen_by_tf_keras():
+    tf_keras = pytest.importorskip("tf_keras")
+
+    class Held(tf_keras.layers.Layer):
+        def __init__(self):
+            super().__init__(name="held")
+            self.pair, self.named, self._factor = (1.0, [1.0]), {"a": 1.0}, 1.0
+
+        def call(self, x):
+            return x * self.pair[1][0] * self.named["a"] * self._factor
+
+    net = tf_keras.Sequential([tf_keras.Input((4,)), Held(), tf_keras.layers.Dense(2, "tanh")])
+    method = IntegratedGradients(get_model_wrapper(net), resolution=3, qoi=1)
+    method.attributions(X)
+    held = net.get_layer("held")
+    for change in (
+        lambda: held.pair[1].__setitem__(0, 2.0),
+        lambda: held.named.__setitem__("a", 2.0),
+        lambda: setattr(held, "_factor", 0.1),
+    ):
+        change()
+        fresh = IntegratedGradients(get_model_wrapper(net), resolution=3, qoi=1).attributions(X)
+        assert relative_error(method.attributions(X), fresh) <= 1e-6
 
 
 def test_what_training_sets_is_no_change(net):

@@ -110,6 +110,8 @@ _NUMBERS = frozenset({float, complex})
 def _held(value: Any) -> Iterable[Any] | None:
     """All that a value is made of; None where it is not known to be made of anything."""
     made = next((_PARTS[c] for c in type(value).__mro__ if c in _PARTS), None)
+    if made is None and hasattr(value, "__wrapped__") and not _is_code(value):
+        return (value.__wrapped__,)  # a proxy, as TensorFlow has for containers
     own = getattr(value, "__dict__", None)
     if made is None and (own is None or _is_code(value) or hasattr(value, "shape")):
         return None

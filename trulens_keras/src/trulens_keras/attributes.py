@@ -6,7 +6,10 @@ rate that is changed, shows here.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
+import types
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -23,45 +26,85 @@ _OF_TRAINING = frozenset(
 """Attributes that training sets, and no call of a model reads."""
 
 _OF_KERAS = ("keras.", "tf_keras.")
+_OF_FRAMEWORKS = (*_OF_KERAS, "tensorflow.", "torch.", "jax.", "flax.", "builtins")
+_POLICY = "_dtype_policy"
 
 
 class Attributes:
     """The attributes of layers, compared by identity, and by what they hold.
 
+    Those that are public, and of a class of the caller's its private ones, too. What is private to
+    its framework changes at each call and is left out, but for the types that a layer computes in.
+
     Args:
         layers: a model and all its layers.
-        private: how the names of those begin that are the framework's own; Keras's layers write to
-            theirs at each call.
-        unread: the names of others that no call of a model reads.
+        unread: the names of those that no call of a model reads.
     """
 
-    def __init__(
-        self, layers: Sequence[Any], private: str = "_", unread: Collection[str] = _OF_TRAINING
-    ) -> None:
-        self._layers, self._private, self._unread = layers, private, unread
+    def __init__(self, layers: Sequence[Any], unread: Collection[str] = _OF_TRAINING) -> None:
+        self._layers, self._unread = layers, unread
         self._held, self._changeable = self._read()
-        self._contents = contents(self._changeable)
+        self._contents = contents(map(_plain, self._changeable))
         self._changes = 0
 
     def changes(self) -> int:
         """How often a change was found; it is looked for now."""
         held = [v for _, v in self._all()]
         same = len(held) == len(self._held) and all(map(operator.is_, held, self._held))
-        if not same or (self._changeable and contents(self._changeable) != self._contents):
+        if not same or contents(map(_plain, self._changeable)) != self._contents:
             self._held, self._changeable = self._read()
-            self._contents = contents(self._changeable)
+            self._contents = contents(map(_plain, self._changeable))
             self._changes += 1
         return self._changes
 
     def _all(self) -> Iterator[tuple[str, Any]]:
         for layer in self._layers:
+            left_out = _left_out(layer.__class__)
             for item in layer.__dict__.items():
-                if not item[0].startswith(self._private) and item[0] not in self._unread:
+                name = item[0]
+                if name[0] == "_" and (left_out is None or name in left_out) and name != _POLICY:
+                    continue
+                if name not in self._unread:
                     yield item
 
     def _read(self) -> tuple[list[Any], list[Any]]:
         held = [v for _, v in self._all()]
         return held, [v for v in held if changeable(v) and not _is_kept(v)]
+
+
+@functools.cache
+def _left_out(kind: type) -> frozenset[str] | None:
+    """The private attributes of a class that its frameworks' code names; None where all are."""
+    if kind.__module__.startswith(_OF_FRAMEWORKS):
+        return None
+    names: set[str] = set()
+    for c in kind.__mro__:
+        if c.__module__.startswith(_OF_FRAMEWORKS):
+            for member in vars(c).values():
+                names.update(_names(member))
+    return frozenset(names)
+
+
+def _names(member: Any) -> Iterator[str]:
+    """The names that a method, a property, or what is inside of it, uses."""
+    if isinstance(member, property):
+        for part in (member.fget, member.fset):
+            yield from _names(part)
+    code = getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None)
+    left = [code] if isinstance(code, types.CodeType) else []
+    for c in left:  # it grows on the way
+        yield from c.co_names
+        left += [x for x in c.co_consts if isinstance(x, types.CodeType)]
+        yield from (x for x in c.co_consts if isinstance(x, str) and x.startswith("_"))
+
+
+def _plain(value: Any) -> Any:
+    """A container without what Keras adds to it, which leads to all that its layer holds."""
+    if type(value).__module__.startswith(_OF_KERAS):
+        for kind in (list, dict, set):
+            if isinstance(value, kind):
+                return kind(value)
+    return value
 
 
 def _is_kept(value: Any) -> bool:

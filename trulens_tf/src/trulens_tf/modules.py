@@ -72,7 +72,7 @@ class ModuleWrapper(ModelWrapper):
         self._aliases = {n: self._names[id(m)] for n, m in by_path.items()}
         self._modules = {n: m for n, m in by_path.items() if self._aliases[n] == n}
         self._all = [self.model, *self._modules.values()]
-        self._attributes = Attributes(self._all, private="_self_", unread=())
+        self._attributes = Attributes(self._all, unread=())
 
     def layers(self) -> Sequence[Layer]:
         return [
