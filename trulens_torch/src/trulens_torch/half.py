@@ -11,6 +11,7 @@ largest factor that float16 holds it to a few bits only is 0, as it is without a
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -64,15 +65,36 @@ def _is_half_inside(q: torch.Tensor) -> bool:
     seen: dict[Any, None] = {}
     left: list[tuple[Any, int]] = [(q.grad_fn, 0)]
     half = torch.float16
-    for node, _ in left:  # it grows on the way; no function is called here, for speed
+    for node, _ in left:  # it grows on the way; little is called here, for speed
         if node is None or node in seen:
             continue
         seen[node] = None
-        for given in node._input_metadata:
-            if given.dtype is half:
-                return True
+        if not _keeps_type(node.__class__):
+            for given in node._input_metadata:
+                if given.dtype is half:
+                    return True
         left += node.next_functions
     return False
+
+
+@functools.cache
+def _keeps_type(kind: type) -> bool:
+    """Whether what a node of the graph gives is of the type of what it is given.
+
+    Arithmetic is not named: written in place, it gives the type of what it is written to.
+    """
+    return kind.__name__ in _KEEP_TYPE
+
+
+_KEEP_TYPE = frozenset(
+    f"{name}Backward0"
+    for name in (
+        *("Addmm", "Baddbmm", "Bmm", "Mm", "Convolution", "T", "Transpose", "Permute", "View"),
+        *("UnsafeView", "ReshapeAlias", "Expand", "Clone", "Select", "Slice", "Split", "Squeeze"),
+        *("Unsqueeze", "Gelu", "Relu", "Silu", "Tanh", "NativeBatchNorm", "MaxPool2DWithIndices"),
+        *("NativeLayerNorm", "ScaledDotProductFlashAttentionForCpu"),
+    )
+)
 
 
 def is_linear(q: torch.Tensor) -> bool:
