@@ -43,17 +43,22 @@ class Attributes:
 
     def __init__(self, layers: Sequence[Any], unread: Collection[str] = _OF_TRAINING) -> None:
         self._layers, self._unread = layers, unread
+        self._changes = 0
+        self.settle()
+
+    def settle(self) -> None:
+        """What there is now is no change: an evaluation has written it."""
+        self._held: list[Any]
+        self._changeable: list[Any]
         self._held, self._changeable = self._read()
         self._contents = contents(map(_plain, self._changeable))
-        self._changes = 0
 
     def changes(self) -> int:
         """How often a change was found; it is looked for now."""
         held = [v for _, v in self._all()]
         same = len(held) == len(self._held) and all(map(operator.is_, held, self._held))
         if not same or contents(map(_plain, self._changeable)) != self._contents:
-            self._held, self._changeable = self._read()
-            self._contents = contents(map(_plain, self._changeable))
+            self.settle()
             self._changes += 1
         return self._changes
 

@@ -134,8 +134,10 @@ class ModuleWrapper(ModelWrapper):
     @contextlib.contextmanager
     def using(self, state: Any) -> Iterator[None]:
         del state
-        with LOCK, undisturbed(self._all):
-            yield
+        with LOCK:
+            with undisturbed(self._all):
+                yield
+            self._attributes.settle()  # a model may note on itself what it was traced for
 
     def forward(
         self,

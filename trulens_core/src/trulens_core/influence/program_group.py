@@ -61,12 +61,12 @@ class ProgramGroup(RecordGroup):
 
     def _proved(self) -> bool:
         """Whether rows of a block are known to be right, where they could see one another."""
-        verdict, way, b = self._verdict, self.part.way, self._inputs.n_records
-        if self._backend.maps_points:
+        verdict, inputs, backend = self._verdict, self._inputs, self._backend
+        if backend.maps_points:
             return True
-        ranges = self.part.ranges(self._question.doi.n_points or 1, b)
-        same = verdict.repeats and not verdict.random
-        return same and all([verdict.proved(way, b, j - i) for i, j in ranges])
+        ranges = self.part.ranges(self._question.doi.n_points or 1, inputs.n_records)
+        sizes, same = [j - i for i, j in ranges], verdict.repeats and not verdict.random
+        return same and verdict.all_proved(self.part.way, inputs, sizes, backend)
 
     def _by_part(self) -> bool:
         """Whether blocks of points would each compute the value at the source cut for themselves.
