@@ -35,10 +35,16 @@ class Masked(nn.Module):
         self.layers = nn.ModuleList(self.layer() for _ in range(4))
 
     def forward(self, x, mask):
+        more = self.more(x)
         x = torch.tanh(self.stem(x))
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, *more)
         return self.head(x[:, 0])
+
+    def more(self, x):
+        """What layers are given besides, of the input."""
+        del x
+        return ()
 
 
 class ByName(Masked):
@@ -187,12 +193,8 @@ class PerStep(Masked):
         def forward(self, x, mask, steps=None):
             return super().forward(x if steps is None else x * steps, mask)
 
-    def forward(self, x, mask):
-        steps = torch.linspace(0.5, 1.5, x.shape[1], dtype=x.dtype)[:, None]
-        x = torch.tanh(self.stem(x))
-        for layer in self.layers:
-            x = layer(x, mask, steps)
-        return self.head(x[:, 0])
+    def more(self, x):
+        return (torch.linspace(0.5, 1.5, x.shape[1], dtype=x.dtype)[:, None],)
 
 
 class Prototypes(Masked):
@@ -205,12 +207,8 @@ class Prototypes(Masked):
             near = torch.softmax(x @ kinds.T, -1)
             return super().forward(x + near.max(-1, keepdim=True).values, mask)
 
-    def forward(self, x, mask):
-        kinds = torch.linspace(-1, 1, 3 * WIDTH, dtype=x.dtype).reshape(3, WIDTH)
-        x = torch.tanh(self.stem(x))
-        for layer in self.layers:
-            x = layer(x, mask, kinds)
-        return self.head(x[:, 0])
+    def more(self, x):
+        return (torch.linspace(-1, 1, 3 * WIDTH, dtype=x.dtype).reshape(3, WIDTH),)
 
 
 class Nearest(Masked):
@@ -222,12 +220,8 @@ class Nearest(Masked):
             ended = mask.double().mean(1)[:, None, None]
             return super().forward(x + near[..., :1] + ended * near[..., 1:2], mask)
 
-    def forward(self, x, mask):
-        kinds = torch.linspace(-1, 1, 3 * WIDTH, dtype=x.dtype).reshape(3, WIDTH)
-        x = torch.tanh(self.stem(x))
-        for layer in self.layers:
-            x = layer(x, mask, kinds)
-        return self.head(x[:, 0])
+    def more(self, x):
+        return (torch.linspace(-1, 1, 3 * WIDTH, dtype=x.dtype).reshape(3, WIDTH),)
 
 
 class Gathered(Masked):

@@ -48,33 +48,27 @@ class Attributes:
 
     def settle(self) -> None:
         """What there is now is no change: an evaluation has written it."""
-        self._held: list[Any]
-        self._changeable: list[Any]
-        self._held, self._changeable = self._read()
+        self._held: list[Any] = list(self._all())
+        self._changeable = [v for v in self._held if changeable(v) and not _is_kept(v)]
         self._contents = contents(map(_plain, self._changeable))
 
     def changes(self) -> int:
         """How often a change was found; it is looked for now."""
-        held = [v for _, v in self._all()]
+        held = list(self._all())
         same = len(held) == len(self._held) and all(map(operator.is_, held, self._held))
         if not same or contents(map(_plain, self._changeable)) != self._contents:
             self.settle()
             self._changes += 1
         return self._changes
 
-    def _all(self) -> Iterator[tuple[str, Any]]:
+    def _all(self) -> Iterator[Any]:
         for layer in self._layers:
             left_out = _left_out(layer.__class__)
-            for item in layer.__dict__.items():
-                name = item[0]
+            for name, value in layer.__dict__.items():
                 if name[0] == "_" and (left_out is None or name in left_out) and name != _POLICY:
                     continue
                 if name not in self._unread:
-                    yield item
-
-    def _read(self) -> tuple[list[Any], list[Any]]:
-        held = [v for _, v in self._all()]
-        return held, [v for v in held if changeable(v) and not _is_kept(v)]
+                    yield value
 
 
 @functools.cache

@@ -174,10 +174,8 @@ class _Session:
 def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
     """Inside a session, evaluations that leave nothing behind, and what they did."""
     undo, survey, trace = Undo(), Survey.of(model), Trace()
-    random, before = (
-        switches.Random({t.device for t in _tensors(survey) if t.is_cuda}),
-        Written(survey),
-    )
+    gpus = {t.device for t in _tensors(survey) if t.is_cuda}
+    random, before = switches.Random(gpus), Written(survey)
     try:
         undo.note(random.put_back)
         state.keep(survey, force_eval, undo, quiet=True)

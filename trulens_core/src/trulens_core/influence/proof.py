@@ -55,7 +55,7 @@ class ProvedBlocks:
         self._backend = question.wrapper.backend
         self._contraction = contraction
         self._trusted = self._over(want, way)
-        self._sort = None if self._backend.maps_points else sort_of(way, inputs, self._backend)
+        self._sort = sort_of(way, inputs, self._backend)
 
     def _over(self, want: list[Want], way: Way) -> Over:
         q = self._question
@@ -73,7 +73,7 @@ class ProvedBlocks:
     def __call__(self, block: Block) -> Gradients:
         """The gradients over one block."""
         k, widening = len(block.weights), self._inputs.widening
-        if self._backend.maps_points or self._verdict.proved(self._way, self._sort, k):
+        if self._backend.maps_points or self._verdict.proved(self._sort, k):
             return self._trusted(block)
         if widening is not None:
             widening.look(k)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,18 @@ class Refused(Exception):  # noqa: N818 - no error: the work begins again in ano
     """A way was found not to be right for a model."""
 
 
+class Sort(NamedTuple):
+    """What blocks have to share, besides their number of points, to be looked at as one kind.
+
+    Attributes:
+        way: how they meet the model.
+        records: how many records they have; where that is not enough, their integers, too.
+    """
+
+    way: Way
+    records: Hashable
+
+
 @dataclasses.dataclass
 class Verdict:
     """What is known of a model, for cuts and inputs of one structure.
@@ -69,7 +81,7 @@ class Verdict:
         ordered: for which integers and truth values among the inputs the order was looked at.
     """
 
-    proofs: dict[tuple[Hashable, int], int] = dataclasses.field(default_factory=dict)
+    proofs: dict[tuple[Sort, int], int] = dataclasses.field(default_factory=dict)
     refused: set[tuple[Way, int]] = dataclasses.field(default_factory=set)
     widenings: dict[int, Widening] = dataclasses.field(default_factory=dict)
     narrows: bool = True
@@ -84,9 +96,9 @@ class Verdict:
     size: int | None = None
     ordered: set[Hashable] = dataclasses.field(default_factory=set)
 
-    def proved(self, way: Way, sort: Hashable, k: int) -> bool:
+    def proved(self, sort: Sort, k: int) -> bool:
         """Whether blocks of k points of a sort are known to be right."""
-        if way == "full" and self.random:
+        if sort.way == "full" and self.random:
             return True
         return k == 1 or self.proofs.get((sort, k), 0) >= PROOFS
 
@@ -95,9 +107,9 @@ class Verdict:
     ) -> bool:
         """Whether blocks of so many points each are."""
         sort = sort_of(way, inputs, backend)
-        return all([self.proved(way, sort, k) for k in points])
+        return all([self.proved(sort, k) for k in points])
 
-    def found_right(self, sort: Hashable, k: int) -> int:
+    def found_right(self, sort: Sort, k: int) -> int:
         """A point of such a block was found right; how many were by now."""
         seen = self.proofs.get((sort, k), 0) + 1
         if len(self.proofs) >= _MOST:
@@ -135,9 +147,9 @@ def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hasha
     return wrapper.revision(), places, kind_of(inputs)
 
 
-def sort_of(way: Way, inputs: ModelInputs, backend: Backend) -> Hashable:
-    """What blocks have to share, besides their number of points, to be looked at as one kind."""
-    return way, (integers(inputs, backend) if way == "widened" else inputs.n_records)
+def sort_of(way: Way, inputs: ModelInputs, backend: Backend) -> Sort:
+    """The sort of the blocks of these records."""
+    return Sort(way, integers(inputs, backend) if way == "widened" else inputs.n_records)
 
 
 def integers(inputs: ModelInputs, backend: Backend) -> Hashable:
