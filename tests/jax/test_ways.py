@@ -81,11 +81,19 @@ WAYS = {
     "groups of records": (at(None, line, rebatch_size=2), "in blocks"),
     "several layers": (at(["h", "y"], line), "one"),
     "to a tolerance": (lambda m: IntegratedGradients(m, tolerance=0.2), "one each"),
+    "conductance": (lambda m: Conductance(m, "h", resolution=6), "one"),
+    "conductance of inputs": (at(None, line, statistic="path"), "one"),
+    "conductance at a layer": (at("y", inner, statistic="path"), "one"),
+    "conductance, contracted": (at("h", line, statistic="path", contract=-1), "one"),
+    "conductance in blocks": (
+        lambda m: Conductance(m, "h", resolution=6, rebatch_size=6),
+        "in blocks",
+    ),
+    "conductance to a tolerance": (lambda m: Conductance(m, "h", tolerance=0.2), "one each"),
     # what stays, and is evaluated a block at a time between compiled steps
     "a curve of the caller's": (at(None, PathDoi(lambda z, t: t * z, 6)), "blocks"),
     "a quantity of the caller's": (at(None, line, lambda y: y[:, 0] ** 2), "blocks"),
     "data": (lambda m: ExpectedGradients(m, DATA, samples=6), "blocks"),
-    "conductance": (lambda m: Conductance(m, "h", resolution=6), "blocks"),
 }
 
 

@@ -190,8 +190,12 @@ class LinearDoi(DoI):
     def formula(self) -> Formula | None:
         if type(self) is not LinearDoi:
             return None
-        alphas = self._nodes[0]
-        return Formula(_on_line, lambda _, i, j: [np.asarray(alphas[i:j])])
+        alphas, weights = self._nodes
+        return Formula(
+            _on_line,
+            lambda _, i, j: [np.asarray(alphas[i:j])],
+            ends=lambda i, j: [np.asarray(quadrature.ends(weights)[i:j])],
+        )
 
     def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
         if baseline is None:  # a question without gradients has no use for it

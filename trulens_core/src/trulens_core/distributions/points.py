@@ -118,11 +118,15 @@ class Formula(NamedTuple):
         numbers: all that points differ in, and no key: arrays of the points i to j, for a value of
             these shapes.
         by_shape: whether the arrays depend on the shapes.
+        ends: of points on a path from the value, the same arrays of where the part of it that each
+            of the points i to j stands for ends, see `LazyPoints`: by them the function makes these
+            ends. None: the points are on no path.
     """
 
     function: Callable[[Backend, list[Tensor], list[Tensor] | None, list[Tensor]], list[Tensor]]
     numbers: Callable[[Sequence[tuple[int, ...]], int, int], list[np.ndarray[Any, Any]]]
     by_shape: bool = False
+    ends: Callable[[int, int], list[np.ndarray[Any, Any]]] | None = None
 
 
 def as_points(given: Any, records: Records, name: str, n: int | None = None) -> LazyPoints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from trulens_core.distributions import check_floating
 from trulens_core.distributions.base import DoI
 from trulens_core.distributions.points import Records
 from trulens_core.influence.blocks import weights_type
+from trulens_core.influence.dependent_layers import check_independent
 from trulens_core.influence.order import check_order
+from trulens_core.influence.path_sum import PathSum
 from trulens_core.influence.programs import Found, Given, Plan, Program
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.record_group import RecordGroup
@@ -27,7 +29,7 @@ from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.keys import StepKey, settled, shapes_key
 from trulens_core.steps.quantity_data import with_tensors
 
-_OWN = (Mean, AbsoluteMean, SecondMoment, Variance)
+_OWN = (Mean, AbsoluteMean, SecondMoment, Variance, PathSum)
 """The statistics that a program computes; others look at the work, or are the caller's code."""
 
 Made = Callable[[StepArguments, int, int], Given]
@@ -53,11 +55,20 @@ class ProgramGroup(RecordGroup):
         q, request = self._question, self._request
         own = not q.qoi.custom and type(q.statistic) in _OWN
         more = request.gradients or request.points
-        made = q.doi.is_point or (q.doi.formula() is not None and len(q.doi_cut.parts()) == 1)
+        made = self._made
         standard = q.doi.multiplier_is_standard or not q.multiply
         known = own and not more and made and standard and self.part.way == "full"
         blocks = known and q.doi.n_points is not None and not (self._in_parts and self._by_part())
         return blocks and self._proved()
+
+    @property
+    def _made(self) -> bool:
+        """Whether a program makes the points, and the ends of their parts of a path if need be."""
+        q = self._question
+        formula, steps = q.doi.formula(), q.statistic.follows_path
+        if q.doi.is_point or formula is None:
+            return q.doi.is_point and not steps
+        return formula.ends is not None or not steps
 
     def _proved(self) -> bool:
         """Whether rows of a block are known to be right, where they could see one another."""
@@ -75,6 +86,7 @@ class ProgramGroup(RecordGroup):
         """
         q = self._question
         at_hand = isinstance(q.source, InputCut) or q.source == q.doi_cut
+        at_hand |= q.statistic.follows_path  # it is contracted once all is multiplied
         return q.contract is not None and q.multiply and not at_hand
 
     @property
@@ -96,8 +108,10 @@ class ProgramGroup(RecordGroup):
         by_value = not (doi.is_point or doi.starts_at_zero) or inner
         cuts = [q.target] if q.qoi.binds or quantities else []
         cuts += [q.doi_cut] if by_value or quantities else []
-        at_records = wrapper.activations(self._inputs, cuts)
+        cuts += [q.source] if q.statistic.follows_path and self._in_parts else []
+        at_records = wrapper.activations(self._inputs, list(dict.fromkeys(cuts)))
         check_order(q, self._inputs, at_records, self._verdict)
+        check_independent(wrapper, self._inputs, doi, q.doi_cut)
         qoi = self._qoi(at_records)
         if q.target == wrapper.unchecked:
             wrapper.activations(self._inputs, [q.target])  # once, since no gradient shows it
@@ -107,7 +121,7 @@ class ProgramGroup(RecordGroup):
         if plan is None or (plan.step.compared and not plan.path):
             return None
         run = ByProgram(q, plan, self._most)
-        made = run.made(at_records.get(q.doi_cut, []), None if doi.starts_at_zero else ends)
+        made = run.made(at_records, None if doi.starts_at_zero else ends)
         records = self._last - self._first
         found = run(self._inputs, made, qoi, lambda n: self._request.advance(n * records))
         self._keep(run)
@@ -146,7 +160,9 @@ class ProgramGroup(RecordGroup):
             if not at:
                 return None  # of which there is something to be told
         whole, batched, shared = inputs.split()
+        own = q.statistic.follows_path
         want: list[Want] = [*q.statistic.want]
+        want += ["points"] if own else []
         if doi.is_point:
             want += ["quantities"] if self._request.quantities else []
             more = q.multiply and not isinstance(q.source, InputCut) and q.contract is None
@@ -159,7 +175,7 @@ class ProgramGroup(RecordGroup):
             q.source,
             frozenset(want),
             qoi.with_channel_axis(wrapper.channel_axis(q.target)),
-            q.contract,
+            None if own else q.contract,
             q.rules,
             q.rules is not None and q.rules.compares,
         ).settled(wrapper, inputs)
@@ -168,7 +184,8 @@ class ProgramGroup(RecordGroup):
         cut = key.replaced or settled(q.doi_cut, wrapper, inputs) or q.doi_cut
         formula = None if doi.is_point else doi.formula()
         same = q.source == q.doi_cut
-        return Plan(key, whole, doi, cut, same, formula, path, q.multiply, q.statistic)
+        contract = q.contract if own else None
+        return Plan(key, whole, doi, cut, same, formula, path, q.multiply, q.statistic, contract)
 
 
 class ByProgram:
@@ -188,27 +205,35 @@ class ByProgram:
         self._size = -(-self.n_points // -(-self.n_points // most))
         self._padded = question.wrapper.backend.static_shapes
 
-    def made(self, z: list[Tensor], ends: list[Tensor] | None) -> Made:
+    def made(self, known: Mapping[Cut, list[Tensor]], ends: list[Tensor] | None) -> Made:
         """What the program is given besides a step's arguments, for the points i to j.
 
         Args:
-            z: the value at the distribution's cut, where it is known.
+            known: the values at cuts, the distribution's and the source cut, as far as need be.
             ends: where a path ends, if not at zeros.
         """
         q = self._question
         formula = None if q.doi.is_point else q.doi.formula()
         if formula is None:
             return lambda step, *_: Given(step, [], [], [])
+        z = known.get(q.doi_cut, [])
         shapes = [tuple(map(int, t.shape)) for t in z] if formula.by_shape else []
         inside = isinstance(q.doi_cut, InputCut)
-        inside |= q.doi.starts_at_zero and self._size == self.n_points
+        inside |= q.doi.starts_at_zero and not self._in_parts
         values = [] if inside else z
+        parts = formula.ends if q.statistic.follows_path else None
+        start = known.get(q.source, ()) if parts is not None and self._in_parts else ()
+
+        def padded(arrays: list[np.ndarray[Any, Any]], j: int) -> list[np.ndarray[Any, Any]]:
+            if j <= self.n_points or not self._padded:
+                return arrays  # else copies of the last, which weigh nothing
+            return [last_again(a, j - self.n_points, q.wrapper.backend) for a in arrays]
 
         def given(step: StepArguments, i: int, j: int) -> Given:
-            numbers = formula.numbers(shapes, i, min(j, self.n_points))
-            if j > self.n_points and self._padded:  # copies of the last, which weigh nothing
-                numbers = [last_again(a, j - self.n_points, q.wrapper.backend) for a in numbers]
-            return Given(step, values, ends or [], numbers)
+            last = min(j, self.n_points)
+            numbers = padded(formula.numbers(shapes, i, last), j)
+            at_parts = () if parts is None else padded(parts(i, last), j)
+            return Given(step, values, ends or [], numbers, at_parts, start)
 
         return given
 
@@ -223,8 +248,7 @@ class ByProgram:
         per_record = [d.value for d in data if d.per_record]
         scalars = [d.value for d in data if not d.per_record]
         step = StepArguments(wrapper.state(), [], batched, shared, per_record, scalars)
-        n, k = self.n_points, self._size
-        weights = _ONE if q.doi.is_point else np.asarray(q.doi.weights, self._type(inputs))
+        n, k, weights = self.n_points, self._size, self._weights(inputs)
         placed = plan.step.qoi
         if not self._plain:
             placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
@@ -253,13 +277,13 @@ class ByProgram:
         qoi, doi, n = self._question.qoi, self._question.doi, inputs.n_records
         if (doi.n_points or 1) != self.n_points or not self._is_of(doi):
             return None
-        z = self._values(inputs)
-        ends = None if doi.is_point or doi.starts_at_zero else self._ends(inputs, z)
+        known = self._known(inputs)
+        ends = None if doi.is_point or doi.starts_at_zero else self._ends(inputs, known)
         if self._plan.path != (doi.starts_at_zero or ends is not None):
             return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)
-        found = self(inputs, self.made(z, ends), qoi, lambda k: request.advance(k * n))
+        found = self(inputs, self.made(known, ends), qoi, lambda k: request.advance(k * n))
         return self.answer(found, n)
 
     def _is_of(self, doi: DoI) -> bool:
@@ -270,16 +294,21 @@ class ByProgram:
         formula = doi.formula()
         return formula is not None and formula.function is known.function
 
-    def _values(self, inputs: ModelInputs) -> list[Tensor]:
-        """The value at the distribution's cut; none where the program makes it."""
-        q, whole = self._question, self._size == self.n_points
-        if q.doi.is_point or (q.doi.starts_at_zero and (whole or isinstance(q.doi_cut, InputCut))):
-            return []
-        return q.wrapper.activations(inputs, [q.doi_cut])[q.doi_cut]
+    @property
+    def _in_parts(self) -> bool:
+        return self._size < self.n_points
 
-    def _ends(self, inputs: ModelInputs, z: list[Tensor]) -> list[Tensor] | None:
+    def _known(self, inputs: ModelInputs) -> Mapping[Cut, list[Tensor]]:
+        """The values at cuts that the program is given; it makes the others."""
+        q, parts, cuts = self._question, self._in_parts, list[Cut]()
+        inside = q.doi.starts_at_zero and (not parts or isinstance(q.doi_cut, InputCut))
+        cuts += [] if q.doi.is_point or inside else [q.doi_cut]
+        cuts += [q.source] if q.statistic.follows_path and parts else []
+        return q.wrapper.activations(inputs, list(dict.fromkeys(cuts)))
+
+    def _ends(self, inputs: ModelInputs, known: Mapping[Cut, list[Tensor]]) -> list[Tensor] | None:
         """The baseline, of the caller's; it is asked at every call."""
-        q, n = self._question, inputs.n_records
+        q, n, z = self._question, inputs.n_records, known[self._question.doi_cut]
         check_floating(q.doi, z, q.doi_cut, q.wrapper.backend)
         return q.doi.baseline_values(Records(z, inputs, q.wrapper.backend, 0, n, n))
 
@@ -296,5 +325,10 @@ class ByProgram:
         zero = not sizes.any()
         return Answer(total, None, None, quantity, None, self.n_points, bad, zero=zero)
 
-    def _type(self, inputs: ModelInputs) -> str:
-        return weights_type(self._question.wrapper, inputs)
+    def _weights(self, inputs: ModelInputs) -> np.ndarray[Any, Any]:
+        """Of the points; of those along a path the lengths of their parts are in the steps."""
+        q = self._question
+        if q.doi.is_point:
+            return _ONE
+        weights = np.asarray(q.doi.weights, weights_type(q.wrapper, inputs))
+        return np.ones_like(weights) if q.statistic.follows_path else weights

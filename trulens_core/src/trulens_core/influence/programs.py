@@ -15,7 +15,7 @@ import numpy as np
 from trulens_core.backends import Backend, Gradients, StepArguments, Tensor
 from trulens_core.distributions import check_floating
 from trulens_core.distributions.base import DoI
-from trulens_core.distributions.points import Formula, LazyPoints
+from trulens_core.distributions.points import Formula, LazyPoints, downwards
 from trulens_core.influence.statistics import Evaluated, Foldable, Statistic, Table, multiplied
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import Structure
@@ -23,7 +23,9 @@ from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
 from trulens_core.rules import Report
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps.keys import StepKey, shapes_key
+from trulens_core.steps.contraction import Contraction
+from trulens_core.steps.forward import ForwardStep
+from trulens_core.steps.keys import PassKey, StepKey, shapes_key
 from trulens_core.steps.whole import WholeStep
 
 
@@ -35,12 +37,17 @@ class Given(NamedTuple):
         values: at the distribution's cut, where they are known; else the program makes them.
         ends: where a path ends; empty: at zeros, or there is none.
         numbers: what points are made of, see `Formula`.
+        parts: likewise where the parts of a path end that points stand for, where their gradients
+            are multiplied with the steps that the value at the source cut takes over these parts.
+        start: that value where the first part begins; empty: at the records.
     """
 
     step: StepArguments
     values: list[Tensor]
     ends: list[Tensor]
     numbers: list[Any]
+    parts: Sequence[Any] = ()
+    start: Sequence[Tensor] = ()
 
 
 class Found(NamedTuple):
@@ -59,6 +66,22 @@ class Found(NamedTuple):
     quantities: list[Tensor]
 
 
+class _Block(NamedTuple):
+    """What a block gives, and what it is multiplied with.
+
+    Attributes:
+        got: the sum of the gradients, or each point's.
+        by: what the sum is multiplied with.
+        own: what each point's gradients are multiplied with, (k, b, …).
+        last: the value at the source cut where the last part of a path ends.
+    """
+
+    got: Gradients
+    by: list[Tensor] | None = None
+    own: list[Tensor] | None = None
+    last: Sequence[Tensor] = ()
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
     """All that a program is built from; its cuts are settled, see `settled`.
@@ -73,6 +96,8 @@ class Plan:
         path: whether there is a baseline.
         multiply: whether gradients are multiplied with the activation, less the baseline's.
         statistic: of the gradients.
+        contract: the axes that are summed over once each point's gradients are multiplied with
+            what is its own.
     """
 
     step: StepKey
@@ -84,12 +109,19 @@ class Plan:
     path: bool
     multiply: bool
     statistic: Statistic
+    contract: tuple[int, ...] | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether each point's gradients are multiplied with something of its own."""
+        return self.statistic.follows_path
 
     def key(self) -> Hashable:
         """The key by value."""
         function = None if self.formula is None else self.formula.function
         rest = self.doi_cut, self.same, function, self.path, self.multiply, self.statistic
-        return "program", *self.step.of_model(), *self.step.of_quantity(), *rest
+        of_step = *self.step.of_model(), *self.step.of_quantity()
+        return "program", *of_step, *rest, self.contract
 
 
 class Program:
@@ -126,10 +158,11 @@ class Program:
         """The answer, of several blocks of one shape; points that weigh nothing are none."""
         self._validate(qoi)
         state: Any = None
+        last: Sequence[Tensor] = ()
         for given, weights in blocks:
-            new = self._block(given, weights)
+            new, last = self._block(given._replace(start=last or given.start), weights)
             state = new if state is None else self._joined(state, new)
-        found: Found = self._end(given._replace(numbers=[]), state)
+        found: Found = self._end(given._replace(numbers=[], parts=(), start=()), state)
         return found
 
     def _validate(self, qoi: QoI) -> None:
@@ -139,11 +172,12 @@ class Program:
     # -- what a backend traces ---------------------------------------------------------------
 
     def _of_group(self, given: Given, weights: Tensor) -> Found:
-        running, got, by = self._added(given, weights)
-        return self._answer(running, got.quantities, by)
+        running, found = self._added(given, weights)
+        return self._answer(running, found.got.quantities, found.by)
 
-    def _of_block(self, given: Given, weights: Tensor) -> Any:
-        return self._added(given, weights)[0].state()
+    def _of_block(self, given: Given, weights: Tensor) -> tuple[Any, Sequence[Tensor]]:
+        running, found = self._added(given, weights)
+        return running.state(), found.last
 
     def _of_two(self, one: Any, other: Any) -> Any:
         running = self._started(one)
@@ -152,7 +186,7 @@ class Program:
 
     def _of_blocks(self, given: Given, state: Any) -> Found:
         plan, by, inputs = self._plan, None, self._inputs(given)
-        if plan.multiply and plan.step.contracted is None:
+        if plan.multiply and plan.step.contracted is None and not plan.own:
             by = self._multiplier(given, inputs, self._at_records(given, inputs))
         return self._answer(self._started(state), [], by)
 
@@ -162,17 +196,24 @@ class Program:
             running.join(state)
         return cast(Foldable, running)
 
-    def _added(
-        self, given: Given, weights: Tensor
-    ) -> tuple[Foldable, Gradients, list[Tensor] | None]:
+    def _added(self, given: Given, weights: Tensor) -> tuple[Foldable, _Block]:
         """What one block gives."""
-        got, by = self._gradients(given, self._inputs(given), weights)
-        table = [list(gs) for gs in got.gradients]
-        if "points" in self._plan.step.want:
+        plan = self._plan
+        found = self._gradients(given, self._inputs(given), weights)
+        table = multiplied([list(gs) for gs in found.got.gradients], found.own, self._backend)
+        if plan.contract is not None:
+            table = [[self._contracted(g) for g in gs] for gs in table]
+        if "points" in plan.step.want:
             table = [[self._real(g, weights) for g in gs] for gs in table]
+        if plan.own and "points" not in plan.statistic.want:
+            table = [[self._backend.weighted_sum(g, weights) for g in gs] for gs in table]
         running = self._started()
-        running.add(got._replace(gradients=table), Evaluated(0, weights))
-        return running, got, by
+        running.add(found.got._replace(gradients=table), Evaluated(0, weights))
+        return running, found
+
+    def _contracted(self, g: Tensor) -> Tensor:
+        """Single points' gradients, summed over axes."""
+        return Contraction(self._plan.contract or ()).summed(g, self._backend, leading=1)
 
     def _answer(
         self, running: Foldable, quantities: list[Tensor], by: list[Tensor] | None
@@ -196,10 +237,8 @@ class Program:
         """The value at the distribution's cut."""
         return given.values or self._values(given.step.state, inputs, self._plan.doi_cut)
 
-    def _gradients(
-        self, given: Given, inputs: ModelInputs, weights: Tensor
-    ) -> tuple[Gradients, list[Tensor] | None]:
-        """The sum of the gradients, or each point's, and what it is multiplied with."""
+    def _gradients(self, given: Given, inputs: ModelInputs, weights: Tensor) -> _Block:
+        """The sum of the gradients, or each point's, and what they are multiplied with."""
         plan, a, by = self._plan, given.step, None
         contracted = plan.step.contracted is not None
         if plan.formula is None:
@@ -208,15 +247,47 @@ class Program:
             got = self._stepped(a._replace(multipliers=by or ()) if contracted else a, weights)
             if plan.multiply and by is None:
                 by = [z[0] for z in got.activations]
-            return got, None if contracted else by
+            return _Block(got, None if contracted else by)
         z = self._at_records(given, inputs)
         check_floating(plan.doi, z, plan.doi_cut, self._backend)
+        at = self._at_points(given, inputs, z)
+        if plan.own:
+            own, last = self._steps(given, inputs, z, weights)
+            return _Block(self._stepped(at, weights), own=own, last=last)
         if plan.multiply:
             by = self._multiplier(given, inputs, z)
-        a = self._at_points(given, inputs, z)
         if contracted:
-            return self._stepped(a._replace(multipliers=by or ()), weights), None
-        return self._stepped(a, weights), by
+            return _Block(self._stepped(at._replace(multipliers=by or ()), weights))
+        return _Block(self._stepped(at, weights), by)
+
+    def _steps(
+        self, given: Given, inputs: ModelInputs, z: list[Tensor], weights: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The steps of the value at the source cut over the parts of a path, and its last value.
+
+        What is beyond the points ends where the last of them does.
+        """
+        plan, formula, state = self._plan, self._plan.formula, given.step.state
+        assert formula is not None
+        found = formula.function(self._backend, z, given.ends or None, [*given.parts])
+        start = [*given.start]
+        if not start:
+            start = z if plan.same else self._values(state, inputs, plan.step.wrt)
+        if not plan.same:
+            at_ends = self._placed(given, inputs, found)
+            found = self._forward(at_ends).run(at_ends, weights).activations
+        return downwards(start, found, self._backend), [t[-1] for t in found]
+
+    def _forward(self, a: StepArguments) -> ForwardStep:
+        """The step to the value at the source cut; where steps nest, the one that is kept."""
+        model, step = self._model, self._plan.step
+        shapes = shapes_key(a.points, [*a.batched, *a.shared])
+        key = PassKey(step.wrt, step.replaced, step.structure, shapes)
+        if not self._backend.nests:
+            return ForwardStep(model, key)
+        name = "forward", *key.of_model()
+        found: ForwardStep = model.kept(name, lambda: ForwardStep(model, key))
+        return found
 
     def _stepped(self, a: StepArguments, weights: Tensor) -> Gradients:
         """What the step gives; where steps nest, by the one that is kept for others too."""
@@ -230,16 +301,27 @@ class Program:
 
     def _at_points(self, given: Given, inputs: ModelInputs, z: list[Tensor]) -> StepArguments:
         """The arguments of the step at a block's points, and at what rules compare them with."""
-        plan, a, backend = self._plan, given.step, self._backend
+        plan, backend = self._plan, self._backend
         assert plan.formula is not None
         points = plan.formula.function(backend, z, given.ends or None, given.numbers)
         compared: list[Tensor] = []
         if plan.step.compared:
             pairs = zip(self._ends(given, z), points, strict=True)
             compared = [e[None] + backend.xp.zeros_like(p) for e, p in pairs]  # shapes may be open
-        if not isinstance(plan.doi_cut, InputCut):
+        return self._placed(given, inputs, points, compared)
+
+    def _placed(
+        self,
+        given: Given,
+        inputs: ModelInputs,
+        points: list[Tensor],
+        compared: Sequence[Tensor] = (),
+    ) -> StepArguments:
+        """The arguments of a step at points, as its inputs where they are there."""
+        cut, a = self._plan.doi_cut, given.step
+        if not isinstance(cut, InputCut):
             return a._replace(points=[*points, *compared])
-        at = inputs.at(plan.doi_cut, backend, self._model.parameters)
+        at = inputs.at(cut, self._backend, self._model.parameters)
         order = sorted(range(len(at)), key=at.__getitem__)
         _, batched, shared = inputs.split(at)
         each = [held[i] for held in (points, compared) if held for i in order]
