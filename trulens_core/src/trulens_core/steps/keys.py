@@ -123,7 +123,12 @@ def settled(cut: Cut, model: CutModel, inputs: ModelInputs) -> Cut | None:
     """
     if isinstance(cut.name, tuple) and any(isinstance(n, Cut) for n in cut.name):
         each = [settled(member, model, inputs) for member in cut.members()]
-        return None if None in each else Cut(each)
+        if None in each:
+            return None
+        known = Cut(each)
+        if cut in model.sizes:  # it holds the same tensors
+            model.sizes[known] = model.sizes[cut]
+        return known
     if cut.accessor is None:
         return cut
     backend = model.backend
