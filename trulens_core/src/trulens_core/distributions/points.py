@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,6 +108,9 @@ class LazyPoints(NamedTuple):
     total_only: bool = False
 
 
+Made = Callable[[Backend, list[Tensor], list[Tensor] | None, list[Tensor]], list[Tensor]]
+
+
 class Formula(NamedTuple):
     """Points as a pure function of the value at the cut, which a compiled program makes them by.
 
@@ -118,11 +121,19 @@ class Formula(NamedTuple):
         numbers: all that points differ in, and no key: arrays of the points i to j, for a value of
             these shapes.
         by_shape: whether the arrays depend on the shapes.
+        baselines: likewise, of points that have one each instead of one for all, (k, b or 1, …):
+            each point's gradient is multiplied with the value less its own.
     """
 
-    function: Callable[[Backend, list[Tensor], list[Tensor] | None, list[Tensor]], list[Tensor]]
+    function: Made
     numbers: Callable[[Sequence[tuple[int, ...]], int, int], list[np.ndarray[Any, Any]]]
     by_shape: bool = False
+    baselines: Made | None = None
+
+    @property
+    def code(self) -> Hashable:
+        """Equal where one program serves."""
+        return self.function, self.baselines
 
 
 def as_points(given: Any, records: Records, name: str, n: int | None = None) -> LazyPoints:

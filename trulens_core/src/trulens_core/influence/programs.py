@@ -23,6 +23,7 @@ from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
 from trulens_core.rules import Report
 from trulens_core.slices import Cut, InputCut
+from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.keys import StepKey, shapes_key
 from trulens_core.steps.whole import WholeStep
 
@@ -48,12 +49,14 @@ class Found(NamedTuple):
 
     Attributes:
         total: [quantity][tensor], multiplied.
+        error: of the total, alike, where the statistic gives it; else empty.
         sizes: Σ |g| of each tensor of gradients that holds anything; before they are multiplied.
         finite: of each record, whether its gradients are.
         quantities: n tensors (b,), where the one point is the value itself and they are wanted.
     """
 
     total: Table
+    error: Table
     sizes: list[Tensor]
     finite: list[Tensor]
     quantities: list[Tensor]
@@ -73,6 +76,8 @@ class Plan:
         path: whether there is a baseline.
         multiply: whether gradients are multiplied with the activation, less the baseline's.
         statistic: of the gradients.
+        contraction: what gradients are summed over once points' own multipliers are applied.
+        n_points: in all, where the statistic depends on it.
     """
 
     step: StepKey
@@ -84,12 +89,25 @@ class Plan:
     path: bool
     multiply: bool
     statistic: Statistic
+    contraction: Contraction | None = None
+    n_points: int = 0
+
+    @property
+    def based(self) -> bool:
+        """Whether each point has a baseline of its own."""
+        return self.formula is not None and self.formula.baselines is not None
+
+    @property
+    def own(self) -> bool:
+        """Whether each point's gradients are multiplied with what it has of its own."""
+        return self.multiply and self.based
 
     def key(self) -> Hashable:
         """The key by value."""
-        function = None if self.formula is None else self.formula.function
-        rest = self.doi_cut, self.same, function, self.path, self.multiply, self.statistic
-        return "program", *self.step.of_model(), *self.step.of_quantity(), *rest
+        code = None if self.formula is None else self.formula.code
+        rest = self.doi_cut, self.same, code, self.path, self.multiply, self.statistic
+        more = self.contraction, self.n_points
+        return "program", *self.step.of_model(), *self.step.of_quantity(), *rest, *more
 
 
 class Program:
@@ -152,12 +170,13 @@ class Program:
 
     def _of_blocks(self, given: Given, state: Any) -> Found:
         plan, by, inputs = self._plan, None, self._inputs(given)
-        if plan.multiply and plan.step.contracted is None:
+        if plan.multiply and plan.step.contracted is None and not plan.own:
             by = self._multiplier(given, inputs, self._at_records(given, inputs))
         return self._answer(self._started(state), [], by)
 
     def _started(self, state: Any = None) -> Foldable:
-        running: Any = self._plan.statistic.start(self._backend, LazyPoints((), None))
+        points = LazyPoints((0.0,) * self._plan.n_points, None)
+        running: Any = self._plan.statistic.start(self._backend, points)
         if state is not None:
             running.join(state)
         return cast(Foldable, running)
@@ -167,20 +186,33 @@ class Program:
     ) -> tuple[Foldable, Gradients, list[Tensor] | None]:
         """What one block gives."""
         got, by = self._gradients(given, self._inputs(given), weights)
-        table = [list(gs) for gs in got.gradients]
-        if "points" in self._plan.step.want:
+        plan, table = self._plan, [list(gs) for gs in got.gradients]
+        if plan.own:
+            table, by = self._contracted(multiplied(table, by, self._backend)), None
+        if "points" in plan.step.want:
             table = [[self._real(g, weights) for g in gs] for gs in table]
+        if plan.own and "points" not in plan.statistic.want:
+            table = [[self._backend.weighted_sum(g, weights) for g in gs] for gs in table]
         running = self._started()
         running.add(got._replace(gradients=table), Evaluated(0, weights))
         return running, got, by
 
+    def _contracted(self, table: Table) -> Table:
+        """Single points' gradients, summed over the axes that are asked for."""
+        over = self._plan.contraction
+        if over is None:
+            return table
+        return [[over.summed(g, self._backend, leading=1) for g in gs] for gs in table]
+
     def _answer(
         self, running: Foldable, quantities: list[Tensor], by: list[Tensor] | None
     ) -> Found:
-        total = running.finish().total
+        parts, backend = running.finish(), self._backend
+        total, error = parts.total, parts.standard_error or []
         every = [g for gs in total for g in gs if 0 not in tuple(g.shape)]
-        multiplied_ = multiplied(total, by, self._backend)
-        return Found(multiplied_, *self._judged(every), [x[0] for x in quantities])
+        sizes = None if by is None else [backend.xp.abs(m) for m in by]
+        both = multiplied(total, by, backend), multiplied(error, sizes, backend)
+        return Found(*both, *self._judged(every), [x[0] for x in quantities])
 
     def _real(self, g: Tensor, weights: Tensor) -> Tensor:
         """Single points' gradients, zeros for those added for size: 0 × nan would be nan."""
@@ -235,8 +267,8 @@ class Program:
         points = plan.formula.function(backend, z, given.ends or None, given.numbers)
         compared: list[Tensor] = []
         if plan.step.compared:
-            pairs = zip(self._ends(given, z), points, strict=True)
-            compared = [e[None] + backend.xp.zeros_like(p) for e, p in pairs]  # shapes may be open
+            pairs = zip(self._starts(given, z), points, strict=True)
+            compared = [e + backend.xp.zeros_like(p) for e, p in pairs]  # shapes may be open
         if not isinstance(plan.doi_cut, InputCut):
             return a._replace(points=[*points, *compared])
         at = inputs.at(plan.doi_cut, backend, self._model.parameters)
@@ -248,8 +280,19 @@ class Program:
     def _ends(self, given: Given, z: list[Tensor]) -> list[Tensor]:
         return given.ends or [self._backend.filled(t, 0.0) for t in z]
 
+    def _starts(self, given: Given, z: list[Tensor]) -> list[Tensor]:
+        """The points' baselines, each its own or one for all: (k or 1, b or 1, …)."""
+        formula = self._plan.formula
+        if formula is None or formula.baselines is None:
+            return [e[None] for e in self._ends(given, z)]
+        return formula.baselines(self._backend, z, given.ends or None, given.numbers)
+
     def _multiplier(self, given: Given, inputs: ModelInputs, z: list[Tensor]) -> list[Tensor]:
+        """What gradients are multiplied with, (b, …); of points that have their own, (k, b, …)."""
         plan = self._plan
+        if plan.own:
+            wide, pairs = self._backend.accumulator, zip(z, self._starts(given, z), strict=True)
+            return [wide(t[None]) - wide(start) for t, start in pairs]
         wrt = plan.step.wrt
         state = given.step.state
         activation = z if plan.same else self._values(state, inputs, wrt)
