@@ -70,6 +70,7 @@ WAYS = {
     "noise": (at(None, GaussianDoi(0.1, 6)), "one"),
     "noise by range": (at(None, RelativeGaussianDoi(0.1, 6)), "one"),
     "noise at a layer": (at("h", GaussianDoi(0.1, 6, cut="h")), "one"),
+    "data": (lambda m: ExpectedGradients(m, DATA, samples=6), "one"),
     "second moment": (at(None, line, statistic="second_moment"), "one"),
     "variance": (at(None, line, statistic="variance"), "one"),
     "contracted": (at(None, line, contract=-1), "one"),
@@ -93,7 +94,6 @@ WAYS = {
     # what stays, and is evaluated a block at a time between compiled steps
     "a curve of the caller's": (at(None, PathDoi(lambda z, t: t * z, 6)), "blocks"),
     "a quantity of the caller's": (at(None, line, lambda y: y[:, 0] ** 2), "blocks"),
-    "data": (lambda m: ExpectedGradients(m, DATA, samples=6), "blocks"),
 }
 
 

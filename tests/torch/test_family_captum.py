@@ -110,10 +110,9 @@ def test_noise(model, x, statistic, kind, monkeypatch):
 
 def test_expected_gradients(model, x, monkeypatch):
     data, one = torch.randn(20, 2, 6, 6, dtype=torch.float64), x[:1]
-    source = DataDoi(data, 11, seed=SEED)._source
-    draws = [source.draw(SEED, i) for i in range(11)]
-    monkeypatch.setattr(np.random, "choice", lambda n, size: np.asarray([i for i, _ in draws]))
-    monkeypatch.setattr(np.random, "uniform", lambda *a: np.asarray([alpha for _, alpha in draws]))
+    rows, alphas = DataDoi(data, 11, seed=SEED)._source.draws(SEED, 11)
+    monkeypatch.setattr(np.random, "choice", lambda n, size: rows)
+    monkeypatch.setattr(np.random, "uniform", lambda *a: alphas)
     theirs = attr.GradientShap(model).attribute(one, data, n_samples=11, stdevs=0.0, target=1)
     ours = ExpectedGradients(model, data, 11, seed=SEED, qoi=ClassQoI(1)).attributions(one)
     assert relative_error(ours, theirs.detach()) <= 1e-10

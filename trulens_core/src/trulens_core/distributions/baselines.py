@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from trulens_core.distributions.points import Records
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import DoiError
 from trulens_core.inputs.rows import last_again
+
+_NO_NUMBERS = "baseline is {}; give a number, an array of numbers or a function"
 
 Baseline = Callable[..., Any] | Any
 """None, a number, an array or tensor, a list of one per tensor, or a function that returns one."""
@@ -60,7 +63,7 @@ class Baselines:
             seed: of the draws, which depend on it and on nothing else.
         """
         source = Source(data)
-        rows = [source.draw(seed, i)[0] for i in range(positive_int(samples, "samples"))]
+        rows, _ = source.draws(seed, positive_int(samples, "samples"))
         new = cls([source.row(i) for i in rows])
         new.random = True
         return new
@@ -109,26 +112,43 @@ class Source:
             )
         self.rows: int = rows.pop()
 
-    def draw(self, seed: int, sample: int) -> tuple[int, float]:
-        """A row and a number in [0, 1) for one sample, which depend on seed and sample alone."""
-        bits = np.random.Philox(key=seed, counter=[0, 0, 1, sample])
-        random = np.random.Generator(bits)
-        return int(random.integers(self.rows)), float(random.random())
+    def draws(self, seed: int, samples: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Rows and numbers in [0, 1), of which each depends on seed and its own place alone."""
+        return _draws(self.rows, seed, samples)
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether any of it is a table, whose columns are compared with those of the records."""
+        return any(tables.columns_given(p) is not None for p in self.parts)
+
+    def numbers(self, rows: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+        """Some of its rows as arrays of the host."""
+        return [_numbers(np.asarray(p)[rows]) for p in self.parts]
 
     def row(self, i: int) -> Any:
         """One row, as a baseline of all records."""
         rows = [p[i : i + 1] for p in self.parts]
         return rows if self._several else rows[0]
 
-    def check(self, z: Sequence[Tensor]) -> None:
-        """Raise where the rows are not like the records' values z."""
+    def check(self, z: Sequence[tuple[int, ...]]) -> None:
+        """Raise where the rows are not like the records' values, which have the shapes z."""
         found = [tuple(p.shape[1:]) for p in self.parts]
-        shapes = [tuple(t.shape[1:]) for t in z]
+        shapes = [shape[1:] for shape in z]
         if shapes not in (found, found * len(z)):  # one for all tensors may be given
             raise DoiError(
                 f"the rows of data have shape {', '.join(map(str, found))}, but a record's value "
                 f"at the cut has shape {', '.join(map(str, shapes))}; give data of such values"
             )
+
+
+@functools.lru_cache(maxsize=8)
+def _draws(rows: int, seed: int, samples: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    drawn, numbers = np.empty(samples, "int64"), np.empty(samples)
+    for i in range(samples):
+        random = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 1, i]))
+        drawn[i], numbers[i] = random.integers(rows), random.random()
+    drawn.flags.writeable = numbers.flags.writeable = False  # they are kept
+    return drawn, numbers
 
 
 def resolved(given: Any, records: Records) -> list[Tensor]:
@@ -237,15 +257,18 @@ def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
             f"baseline is a list of {len(part)} arrays of different shapes, but its cut holds one "
             f"tensor here, of shape {tuple(z.shape)}; give an array for each tensor of the cut"
         ) from error
-    if array.dtype.kind in "iub":
-        array = array.astype("float64")
     found = array.dtype if hasattr(part, "dtype") else type(part).__name__
-    message = f"baseline is {found}; give a number, an array of numbers or a function"
     if getattr(z.dtype, "hasobject", False):  # a table with columns that are no numbers
         return backend.from_numpy(np.asarray(part, object))
-    if array.dtype.kind in "OSUTMm":  # anything is an array of objects
-        raise DoiError(message)
+    array = _numbers(array, found)
     try:
         return backend.from_numpy(array, like=z)
     except TypeError as error:
-        raise DoiError(message) from error
+        raise DoiError(_NO_NUMBERS.format(found)) from error
+
+
+def _numbers(array: np.ndarray[Any, Any], found: Any = None) -> np.ndarray[Any, Any]:
+    """An array of numbers with a point; `found` is what it was, for messages."""
+    if array.dtype.kind in "OSUTMm":  # anything is an array of objects
+        raise DoiError(_NO_NUMBERS.format(found or array.dtype))
+    return array.astype("float64") if array.dtype.kind in "iub" else array

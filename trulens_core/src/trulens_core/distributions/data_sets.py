@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from trulens_core.backends import Tensor
+from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.arrays import alone
 from trulens_core.distributions.base import DoI, check_floating
 from trulens_core.distributions.baselines import Source, resolved
-from trulens_core.distributions.points import LazyPoints, Points, Records
+from trulens_core.distributions.points import Formula, LazyPoints, Points, Records
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import Cut, InputCut
@@ -78,29 +79,73 @@ class DataDoi(DoI):
     def by_record(self) -> bool:
         return True
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return (1 / self.samples,) * self.samples
+
+    def baseline_values(self, records: Records) -> None:
+        """There is none for all points: each has its own."""
+        del records
+
+    def formula(self) -> Formula | None:
+        if type(self) is not DataDoi or self._source.has_columns:
+            return None
+        return Formula(_on_lines, self._numbers, by_shape=True, baselines=_rows)
+
+    def _numbers(
+        self, shapes: Sequence[tuple[int, ...]], i: int, j: int
+    ) -> list[np.ndarray[Any, Any]]:
+        """The rows of the points i to j, an array for each of the data's, and their alphas."""
+        self._source.check(shapes)
+        rows, alphas = self._source.draws(self.seed, self.samples)
+        return [*self._source.numbers(rows[i:j]), alphas[i:j]]
+
     def points(self, records: Records, baseline: list[Tensor] | None) -> LazyPoints:
         del baseline
-        backend, n = records.backend, self.samples
+        backend = records.backend
         xp, wide = backend.xp, backend.accumulator
-        self._source.check(records.z)
-        draws = [self._source.draw(self.seed, i) for i in range(n)]
+        self._source.check([tuple(t.shape) for t in records.z])
+        rows, alphas = self._source.draws(self.seed, self.samples)
 
         def drawn(i: int, j: int) -> list[Tensor]:
-            rows = [resolved(self._source.row(row), records) for row, _ in draws[i:j]]
-            return [xp.stack(list(column)) for column in zip(*rows, strict=True)]
+            each = [resolved(self._source.row(row), records) for row in rows[i:j]]
+            return [xp.stack(list(column)) for column in zip(*each, strict=True)]
 
         def stack(i: int, j: int) -> list[Tensor]:
-            found = []
-            for z, end in zip(records.z, drawn(i, j), strict=True):
-                near = wide(xp.expand_dims(z, axis=0))
-                alphas = np.asarray([a for _, a in draws[i:j]]).reshape(-1, *[1] * len(z.shape))
-                a = backend.from_numpy(alphas, like=near)
-                found.append(backend.cast(a * near + (1 - a) * wide(end), z))
-            return found
+            pairs = zip(records.z, drawn(i, j), strict=True)
+            return [_between(backend, z, end, alphas[i:j]) for z, end in pairs]
 
         def multipliers(i: int, j: int) -> list[Tensor]:
             ends = zip(records.z, drawn(i, j), strict=True)
             return [wide(xp.expand_dims(z, axis=0)) - wide(end) for z, end in ends]
 
-        weights = (1 / n,) * n
-        return LazyPoints(weights, stack, multipliers, baselines=drawn)
+        return LazyPoints(self.weights, stack, multipliers, baselines=drawn)
+
+
+def _between(backend: Backend, z: Tensor, end: Tensor, alphas: Any) -> Tensor:
+    """Points of the lines to `z`, (b, …), from ends of their own, (k, b or 1, …)."""
+    near, shape = backend.accumulator(backend.xp.expand_dims(z, axis=0)), (-1, *[1] * len(z.shape))
+    if backend.is_tensor(alphas):
+        a = backend.cast(backend.xp.reshape(alphas, shape), near)
+    else:
+        a = backend.from_numpy(alphas.reshape(shape), like=near)
+    return backend.cast(a * near + (1 - a) * backend.accumulator(end), z)
+
+
+def _rows(
+    backend: Backend, z: list[Tensor], ends: list[Tensor] | None, numbers: list[Tensor]
+) -> list[Tensor]:
+    """See `Formula`: the rows of data, (k, 1, …)."""
+    del ends
+    *rows, _ = numbers
+    each = rows * len(z) if len(rows) == 1 else rows  # one for all tensors may be given
+    expand = backend.xp.expand_dims
+    return [backend.cast(expand(r, axis=1), t) for r, t in zip(each, z, strict=True)]
+
+
+def _on_lines(
+    backend: Backend, z: list[Tensor], ends: list[Tensor] | None, numbers: list[Tensor]
+) -> list[Tensor]:
+    """See `Formula`."""
+    pairs = zip(z, _rows(backend, z, ends, numbers), strict=True)
+    return [_between(backend, t, row, numbers[-1]) for t, row in pairs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,6 +108,9 @@ class LazyPoints(NamedTuple):
     total_only: bool = False
 
 
+Made = Callable[[Backend, list[Tensor], list[Tensor] | None, list[Tensor]], list[Tensor]]
+
+
 class Formula(NamedTuple):
     """Points as a pure function of the value at the cut, which a compiled program makes them by.
 
@@ -121,12 +124,20 @@ class Formula(NamedTuple):
         ends: of points on a path from the value, the same arrays of where the part of it that each
             of the points i to j stands for ends, see `LazyPoints`: by them the function makes these
             ends. None: the points are on no path.
+        baselines: likewise, of points that have one each instead of one for all, (k, b or 1, …):
+            each point's gradient is multiplied with the value less its own.
     """
 
-    function: Callable[[Backend, list[Tensor], list[Tensor] | None, list[Tensor]], list[Tensor]]
+    function: Made
     numbers: Callable[[Sequence[tuple[int, ...]], int, int], list[np.ndarray[Any, Any]]]
     by_shape: bool = False
     ends: Callable[[int, int], list[np.ndarray[Any, Any]]] | None = None
+    baselines: Made | None = None
+
+    @property
+    def code(self) -> Hashable:
+        """Equal where one program serves."""
+        return self.function, self.baselines
 
 
 def as_points(given: Any, records: Records, name: str, n: int | None = None) -> LazyPoints:

@@ -190,7 +190,7 @@ def _one(given: Any, records: Records) -> list[Tensor]:
 
 def _rows(source: Source, records: Records) -> list[Tensor]:
     """All rows, (rows, 1, …) per tensor."""
-    source.check(records.z)
+    source.check([tuple(t.shape) for t in records.z])
     backend = records.backend
     parts: Sequence[Any] = source.parts * (len(records.z) if len(source.parts) == 1 else 1)
     found = []

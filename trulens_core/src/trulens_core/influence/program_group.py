@@ -20,16 +20,24 @@ from trulens_core.influence.programs import Found, Given, Plan, Program
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.record_group import RecordGroup
 from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, options
-from trulens_core.influence.statistics import AbsoluteMean, Mean, SecondMoment, Variance
+from trulens_core.influence.statistics import (
+    AbsoluteMean,
+    Mean,
+    SampleMean,
+    SecondMoment,
+    Statistic,
+    Variance,
+)
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import last_again
 from trulens_core.passes import selection
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut, InputCut
+from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.keys import StepKey, settled, shapes_key
 from trulens_core.steps.quantity_data import with_tensors
 
-_OWN = (Mean, AbsoluteMean, SecondMoment, Variance, PathSum)
+_OWN = (Mean, AbsoluteMean, SecondMoment, Variance, SampleMean, PathSum)
 """The statistics that a program computes; others look at the work, or are the caller's code."""
 
 Made = Callable[[StepArguments, int, int], Given]
@@ -118,7 +126,7 @@ class ProgramGroup(RecordGroup):
         group = self._group(at_records) if q.doi_cut in at_records else None
         ends = None if group is None else doi.baseline_values(group)
         plan = self._plan(qoi, path=doi.starts_at_zero or ends is not None)
-        if plan is None or (plan.step.compared and not plan.path):
+        if plan is None or (plan.step.compared and not (plan.path or plan.based)):
             return None
         run = ByProgram(q, plan, self._most)
         made = run.made(at_records, None if doi.starts_at_zero else ends)
@@ -128,15 +136,24 @@ class ProgramGroup(RecordGroup):
         at_ends: dict[Cut, list[Tensor]] = {}
         if ends is not None and quantities and q.complete:
             at_ends = wrapper.activations(self._inputs, [q.target], {q.doi_cut: ends})
+        at_baselines = self._quantity(qoi, at_ends)
+        if quantities and plan.based and group is not None:
+            at_baselines = self._mean_at_baselines(qoi, doi.points(group, None))
         answer = run.answer(found, self._last - self._first)
         return self._trimmed(
             dataclasses.replace(
                 answer,
                 quantity=self._quantity(qoi, at_records) or answer.quantity,
-                baseline_quantity=self._quantity(qoi, at_ends),
+                baseline_quantity=at_baselines,
                 classes=self._classes(qoi, at_records),
             )
         )
+
+    def _statistic(self) -> Statistic:
+        """The question's, or where no more than its total is wanted one that has the same."""
+        own = self._question.statistic
+        drawn = type(own) is SampleMean and not self._request.quantities
+        return Mean() if drawn else own
 
     def _keep(self, run: ByProgram) -> None:
         """Keep what was found out, where it is all that there is."""
@@ -160,8 +177,13 @@ class ProgramGroup(RecordGroup):
             if not at:
                 return None  # of which there is something to be told
         whole, batched, shared = inputs.split()
-        own = q.statistic.follows_path
-        want: list[Want] = [*q.statistic.want]
+        formula, statistic = None if doi.is_point else doi.formula(), self._statistic()
+        based = formula is not None and formula.baselines is not None
+        same = q.source == q.doi_cut
+        if q.multiply and based and not same:
+            return None  # of which there is something to be told
+        own = statistic.follows_path or (q.multiply and based)
+        want: list[Want] = [*statistic.want]
         want += ["points"] if own else []
         if doi.is_point:
             want += ["quantities"] if self._request.quantities else []
@@ -182,10 +204,10 @@ class ProgramGroup(RecordGroup):
         if key is None or key.whole is not None:
             return None
         cut = key.replaced or settled(q.doi_cut, wrapper, inputs) or q.doi_cut
-        formula = None if doi.is_point else doi.formula()
-        same = q.source == q.doi_cut
-        contract = q.contract if own else None
-        return Plan(key, whole, doi, cut, same, formula, path, q.multiply, q.statistic, contract)
+        rest = formula, path, q.multiply, statistic
+        after = Contraction(q.contract) if own and q.contract is not None else None
+        counted = doi.n_points or 1 if type(statistic) is SampleMean else 0
+        return Plan(key, whole, doi, cut, same, *rest, after, counted)
 
 
 class ByProgram:
@@ -292,7 +314,7 @@ class ByProgram:
         if doi.is_point or known is None:
             return doi.is_point and known is None
         formula = doi.formula()
-        return formula is not None and formula.function is known.function
+        return formula is not None and formula.code == known.code
 
     @property
     def _in_parts(self) -> bool:
@@ -314,16 +336,24 @@ class ByProgram:
 
     def answer(self, found: Found, n: int) -> Answer:
         """The answer for n records."""
-        total, to_numpy = found.total, self._question.wrapper.backend.to_numpy
+        total, error = found.total, found.error or None
+        to_numpy = self._question.wrapper.backend.to_numpy
         quantity = found.quantities or None
         if not found.sizes:
-            return Answer(total, quantity=quantity, n_points=self.n_points)
+            return Answer(total, quantity=quantity, n_points=self.n_points, standard_error=error)
         sizes = to_numpy(found.sizes[0])
         bad: list[int] = []
         if not np.isfinite(sizes).all():
             bad = [int(i) for i in np.flatnonzero(~to_numpy(found.finite[0])) if i < n]
         zero = not sizes.any()
-        return Answer(total, None, None, quantity, None, self.n_points, bad, zero=zero)
+        return Answer(
+            total,
+            quantity=quantity,
+            n_points=self.n_points,
+            not_finite=bad,
+            zero=zero,
+            standard_error=error,
+        )
 
     def _weights(self, inputs: ModelInputs) -> np.ndarray[Any, Any]:
         """Of the points; of those along a path the lengths of their parts are in the steps."""

@@ -55,12 +55,14 @@ class Found(NamedTuple):
 
     Attributes:
         total: [quantity][tensor], multiplied.
+        error: of the total, alike, where the statistic gives it; else empty.
         sizes: Σ |g| of each tensor of gradients that holds anything; before they are multiplied.
         finite: of each record, whether its gradients are.
         quantities: n tensors (b,), where the one point is the value itself and they are wanted.
     """
 
     total: Table
+    error: Table
     sizes: list[Tensor]
     finite: list[Tensor]
     quantities: list[Tensor]
@@ -96,8 +98,8 @@ class Plan:
         path: whether there is a baseline.
         multiply: whether gradients are multiplied with the activation, less the baseline's.
         statistic: of the gradients.
-        contract: the axes that are summed over once each point's gradients are multiplied with
-            what is its own.
+        contraction: what gradients are summed over once points' own multipliers are applied.
+        n_points: in all, where the statistic depends on it.
     """
 
     step: StepKey
@@ -109,19 +111,25 @@ class Plan:
     path: bool
     multiply: bool
     statistic: Statistic
-    contract: tuple[int, ...] | None = None
+    contraction: Contraction | None = None
+    n_points: int = 0
+
+    @property
+    def based(self) -> bool:
+        """Whether each point has a baseline of its own."""
+        return self.formula is not None and self.formula.baselines is not None
 
     @property
     def own(self) -> bool:
-        """Whether each point's gradients are multiplied with something of its own."""
-        return self.statistic.follows_path
+        """Whether each point's gradients are multiplied with what it has of its own."""
+        return self.statistic.follows_path or (self.multiply and self.based)
 
     def key(self) -> Hashable:
         """The key by value."""
-        function = None if self.formula is None else self.formula.function
-        rest = self.doi_cut, self.same, function, self.path, self.multiply, self.statistic
-        of_step = *self.step.of_model(), *self.step.of_quantity()
-        return "program", *of_step, *rest, self.contract
+        code = None if self.formula is None else self.formula.code
+        rest = self.doi_cut, self.same, code, self.path, self.multiply, self.statistic
+        more = self.contraction, self.n_points
+        return "program", *self.step.of_model(), *self.step.of_quantity(), *rest, *more
 
 
 class Program:
@@ -191,7 +199,8 @@ class Program:
         return self._answer(self._started(state), [], by)
 
     def _started(self, state: Any = None) -> Foldable:
-        running: Any = self._plan.statistic.start(self._backend, LazyPoints((), None))
+        points = LazyPoints((0.0,) * self._plan.n_points, None)
+        running: Any = self._plan.statistic.start(self._backend, points)
         if state is not None:
             running.join(state)
         return cast(Foldable, running)
@@ -201,8 +210,7 @@ class Program:
         plan = self._plan
         found = self._gradients(given, self._inputs(given), weights)
         table = multiplied([list(gs) for gs in found.got.gradients], found.own, self._backend)
-        if plan.contract is not None:
-            table = [[self._contracted(g) for g in gs] for gs in table]
+        table = self._contracted(table)
         if "points" in plan.step.want:
             table = [[self._real(g, weights) for g in gs] for gs in table]
         if plan.own and "points" not in plan.statistic.want:
@@ -211,17 +219,22 @@ class Program:
         running.add(found.got._replace(gradients=table), Evaluated(0, weights))
         return running, found
 
-    def _contracted(self, g: Tensor) -> Tensor:
-        """Single points' gradients, summed over axes."""
-        return Contraction(self._plan.contract or ()).summed(g, self._backend, leading=1)
+    def _contracted(self, table: Table) -> Table:
+        """Single points' gradients, summed over the axes that are asked for."""
+        over = self._plan.contraction
+        if over is None:
+            return table
+        return [[over.summed(g, self._backend, leading=1) for g in gs] for gs in table]
 
     def _answer(
         self, running: Foldable, quantities: list[Tensor], by: list[Tensor] | None
     ) -> Found:
-        total = running.finish().total
+        parts, backend = running.finish(), self._backend
+        total, error = parts.total, parts.standard_error or []
         every = [g for gs in total for g in gs if 0 not in tuple(g.shape)]
-        multiplied_ = multiplied(total, by, self._backend)
-        return Found(multiplied_, *self._judged(every), [x[0] for x in quantities])
+        sizes = None if by is None else [backend.xp.abs(m) for m in by]
+        both = multiplied(total, by, backend), multiplied(error, sizes, backend)
+        return Found(*both, *self._judged(every), [x[0] for x in quantities])
 
     def _real(self, g: Tensor, weights: Tensor) -> Tensor:
         """Single points' gradients, zeros for those added for size: 0 × nan would be nan."""
@@ -252,13 +265,22 @@ class Program:
         check_floating(plan.doi, z, plan.doi_cut, self._backend)
         at = self._at_points(given, inputs, z)
         if plan.own:
-            own, last = self._steps(given, inputs, z, weights)
+            own, last = self._own(given, inputs, z, weights)
             return _Block(self._stepped(at, weights), own=own, last=last)
         if plan.multiply:
             by = self._multiplier(given, inputs, z)
         if contracted:
             return _Block(self._stepped(at._replace(multipliers=by or ()), weights))
         return _Block(self._stepped(at, weights), by)
+
+    def _own(
+        self, given: Given, inputs: ModelInputs, z: list[Tensor], weights: Tensor
+    ) -> tuple[list[Tensor], Sequence[Tensor]]:
+        """What each point's gradients are multiplied with, and where the next block begins."""
+        if self._plan.statistic.follows_path:
+            return self._steps(given, inputs, z, weights)
+        wide, pairs = self._backend.accumulator, zip(z, self._starts(given, z), strict=True)
+        return [wide(t[None]) - wide(start) for t, start in pairs], ()
 
     def _steps(
         self, given: Given, inputs: ModelInputs, z: list[Tensor], weights: Tensor
@@ -283,11 +305,9 @@ class Program:
         model, step = self._model, self._plan.step
         shapes = shapes_key(a.points, [*a.batched, *a.shared])
         key = PassKey(step.wrt, step.replaced, step.structure, shapes)
-        if not self._backend.nests:
-            return ForwardStep(model, key)
         name = "forward", *key.of_model()
-        found: ForwardStep = model.kept(name, lambda: ForwardStep(model, key))
-        return found
+        made = model.kept if self._backend.nests else lambda _, build: build()
+        return cast(ForwardStep, made(name, lambda: ForwardStep(model, key)))
 
     def _stepped(self, a: StepArguments, weights: Tensor) -> Gradients:
         """What the step gives; where steps nest, by the one that is kept for others too."""
@@ -306,8 +326,8 @@ class Program:
         points = plan.formula.function(backend, z, given.ends or None, given.numbers)
         compared: list[Tensor] = []
         if plan.step.compared:
-            pairs = zip(self._ends(given, z), points, strict=True)
-            compared = [e[None] + backend.xp.zeros_like(p) for e, p in pairs]  # shapes may be open
+            pairs = zip(self._starts(given, z), points, strict=True)
+            compared = [e + backend.xp.zeros_like(p) for e, p in pairs]  # shapes may be open
         return self._placed(given, inputs, points, compared)
 
     def _placed(
@@ -329,6 +349,13 @@ class Program:
 
     def _ends(self, given: Given, z: list[Tensor]) -> list[Tensor]:
         return given.ends or [self._backend.filled(t, 0.0) for t in z]
+
+    def _starts(self, given: Given, z: list[Tensor]) -> list[Tensor]:
+        """The points' baselines, each its own or one for all: (k or 1, b or 1, …)."""
+        formula = self._plan.formula
+        if formula is None or formula.baselines is None:
+            return [e[None] for e in self._ends(given, z)]
+        return formula.baselines(self._backend, z, given.ends or None, given.numbers)
 
     def _multiplier(self, given: Given, inputs: ModelInputs, z: list[Tensor]) -> list[Tensor]:
         plan = self._plan
