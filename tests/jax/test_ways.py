@@ -8,6 +8,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from flax import linen as nn
 from flax import nnx
@@ -17,11 +18,10 @@ from trulens_core import (
     ClassQoI,
     Conductance,
     Cut,
-    CutError,
+    DataDoi,
     ExpectedGradients,
     GaussianDoi,
     InputAttribution,
-    InputCut,
     IntegratedGradients,
     InternalInfluence,
     LinearDoi,
@@ -39,24 +39,42 @@ from trulens_jax import tap
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 5))
 DATA = RNG.normal(size=(9, 5))
+HIDDEN = RNG.normal(size=(9, 8))
 W = {"h": RNG.normal(size=(5, 8)) / 2, "y": RNG.normal(size=(8, 4)) / 2}
 
 
 def net(p, x):
-    return tap(jnp.tanh(tap(x @ p["h"], "h")) @ p["y"], "y")
+    h = tap(x @ p["h"], "h")
+    turned = tap(h.T, "turned")
+    return tap(jnp.tanh(turned.T) @ p["y"], "y")
 
 
 @pytest.fixture
 def model(x64):
     del x64
-    return get_model_wrapper(net, backend="jax", params={k: jnp.asarray(v) for k, v in W.items()})
+    return built("float64")
+
+
+def built(dtype):
+    params = {k: jnp.asarray(v, dtype) for k, v in W.items()}
+    return get_model_wrapper(net, backend="jax", params=params)
 
 
 def at(cut, doi, qoi="max", **options):
     return lambda m: InternalInfluence(m, cut, qoi, doi, **options)
 
 
+def data(**options):
+    return lambda m: ExpectedGradients(m, DATA, samples=6, **options)
+
+
+def explained(method, x):
+    return method.explain(x).attributions
+
+
 line, inner = LinearDoi(resolution=6), LinearDoi(resolution=6, cut="h")
+whole = Cut("h", accessor=lambda h: h)
+turned = LinearDoi(resolution=6, cut=Cut("turned", batch_axis=1))
 WAYS = {
     # how a call like one before is evaluated: one program, one of each member or level, one for
     # each block, or blocks between compiled steps
@@ -72,13 +90,27 @@ WAYS = {
     "noise": (at(None, GaussianDoi(0.1, 6)), "one"),
     "noise by range": (at(None, RelativeGaussianDoi(0.1, 6)), "one"),
     "noise at a layer": (at("h", GaussianDoi(0.1, 6, cut="h")), "one"),
-    "data": (lambda m: ExpectedGradients(m, DATA, samples=6), "one"),
+    "data": (data(), "one"),
+    "data of the framework": (lambda m: ExpectedGradients(m, jnp.asarray(DATA), 6), "one"),
+    "data at a layer": (lambda m: ExpectedGradients(m, HIDDEN, 6, doi_cut="h"), "one"),
+    "data, nothing multiplied": (data(multiply_activation=False), "one"),
+    "data, a class per record": (data(qoi=ClassQoI(np.array([2, 0, 1]))), "one"),
+    "data, contracted": (data(contract=-1), "one"),
+    "data, in several blocks": (data(rebatch_size=12), "in blocks"),
+    "data, in groups of records": (data(rebatch_size=2), "in blocks"),
+    "data, the plain mean": (at(None, DataDoi(DATA, 6)), "one"),
+    "data, explained": (data(), "one", explained),
     "second moment": (at(None, line, statistic="second_moment"), "one"),
     "variance": (at(None, line, statistic="variance"), "one"),
     "contracted": (at(None, line, contract=-1), "one"),
     "by rules": (at(None, "point", rules=composites.attn_lrp()), "one"),
     "a class per record": (at(None, line, ClassQoI(np.array([2, 0, 1]))), "one"),
     "the predicted class": (at(None, line, PredictedClassQoI()), "one"),
+    "explained": (at(None, line), "one", explained),
+    "rows on axis 1": (at(Cut("turned", batch_axis=1), turned), "one"),
+    "part of a value": (at(whole, LinearDoi(resolution=6, cut=whole)), "one"),
+    "groups, of which one is padded": (at(None, "point", rebatch_size=2), "one each"),
+    "blocks, of which one is padded": (at(None, line, rebatch_size=12), "in blocks"),
     "several blocks": (at(None, line, rebatch_size=6), "in blocks"),
     "several blocks at a layer": (at("h", inner, rebatch_size=6), "in blocks"),
     "groups of records": (at(None, line, rebatch_size=2), "in blocks"),
@@ -96,6 +128,9 @@ WAYS = {
     # what stays, and is evaluated a block at a time between compiled steps
     "a curve of the caller's": (at(None, PathDoi(lambda z, t: t * z, 6)), "blocks"),
     "a quantity of the caller's": (at(None, line, lambda y: y[:, 0] ** 2), "blocks"),
+    "data, a table": (lambda m: ExpectedGradients(m, pd.DataFrame(DATA), 6), "blocks"),
+    "with gradients": (at(None, line, return_grads=True), "blocks", explained),
+    "with points": (at(None, line, return_doi=True), "blocks", explained),
 }
 
 
@@ -122,11 +157,12 @@ def ran(monkeypatch):
 @pytest.mark.filterwarnings("ignore:completeness fails")
 @pytest.mark.parametrize("name", WAYS)
 def test_the_way_of_a_question(model, ran, name):
-    make, way = WAYS[name]
+    make, way, *call = WAYS[name]
+    called = call[0] if call else lambda method, x: method.attributions(x)
     method = make(model)
-    first = method.attributions(X)
+    first = called(method, X)
     ran.update(dict.fromkeys(ran, 0))
-    again = method.attributions(X)
+    again = called(method, X)
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True)
     assert all(relative_error(b, a) <= 1e-12 for a, b in pairs)
     found = {key: n for key, n in ran.items() if n}
@@ -135,89 +171,18 @@ def test_the_way_of_a_question(model, ran, name):
         assert found["one"] == (1 if way == "one" else 2)
 
 
-P = {"e": RNG.normal(size=(7, 8)), "h": W["h"], "g": RNG.normal(size=(6, 8)), "y": W["y"]}
-IDS, Z = np.array([1, 2, 6]), RNG.normal(size=(3, 6))
-
-
-def branches(p, x, z, ids):
-    e, h = tap(p["e"][ids], "e"), tap(jnp.tanh(x @ p["h"]), "h")
-    g, rest = tap((jnp.sin(z @ p["g"]), z), "g")
-    return joined(p, h, e, g, rest)
-
-
-def joined(p, h, e, g, rest):
-    return jnp.tanh((h * e + g * e**2 + rest.mean(-1, keepdims=True)) / 8) @ p["y"]
-
-
-def everything(value):
-    return value
-
-
-SEVERAL = {
-    # where the points are, and what of the model follows them: of their tensors, and of the rest
-    "layers": (Cut(["h", "e"]), lambda p, h, e: joined(p, h, e, jnp.sin(Z @ p["g"]), Z)),
-    "a layer and an input": (
-        Cut(["e", InputCut(names=["z"])]),
-        lambda p, e, z: joined(p, jnp.tanh(X @ p["h"]), e, jnp.sin(z @ p["g"]), z),
-    ),
-    "a layer of several tensors": (
-        Cut(["h", Cut("g", accessor=everything)]),
-        lambda p, h, g, z: joined(p, h, p["e"][IDS], g, z),
-    ),
-}
-
-
-@pytest.mark.parametrize("rows", [None, 6])
-@pytest.mark.parametrize("name", SEVERAL)
-def test_points_at_several_places_are_one_program(x64, ran, name, rows):
-    del x64
-    p = {k: jnp.asarray(v) for k, v in P.items()}
-    cut, after = SEVERAL[name]
-    e, h, g = p["e"][IDS], jnp.tanh(X @ p["h"]), jnp.sin(Z @ p["g"])
-    values = {"h": [h], "e": [e], "g": [g, jnp.asarray(Z)], "<input>": [jnp.asarray(Z)]}
-    at_cut = [t for part in cut.parts() for t in values[part.name]]
-    grad = jax.grad(lambda *ts: after(p, *ts)[:, 1].sum(), argnums=tuple(range(len(at_cut))))
-    alphas = (np.arange(6) + 0.5) / 6
-    points = [[a * t + (1 - a) * 0.5 for t in at_cut] for a in alphas]
-    means = [np.mean(gs, axis=0) for gs in zip(*(grad(*ts) for ts in points), strict=True)]
-    expected = [(t - 0.5) * g for t, g in zip(at_cut, means, strict=True)]
-    model = get_model_wrapper(branches, backend="jax", params=p)
-    doi = LinearDoi(0.5, 6, cut=cut, rule="midpoint")
-    method = InternalInfluence(model, cut, 1, doi, rebatch_size=rows)
-    for _ in range(2):  # what an accessor selects is known once the model was traced
-        ran.update(dict.fromkeys(ran, 0))
-        found = jax.tree.leaves(method.attributions(X, Z, IDS))
-        assert all(relative_error(a, b) <= 1e-12 for a, b in zip(found, expected, strict=True))
-    assert {key: n for key, n in ran.items() if n} == {"one" if rows is None else "in blocks": 1}
-
-
-def test_layers_of_which_one_makes_the_other_are_told(model):
-    cut = Cut(["h", "y"])
-    for doi in (LinearDoi(resolution=6, cut=cut), LinearDoi(0.5, 6, cut=cut)):
-        with pytest.raises(CutError, match="is computed from that at 'h'"):
-            InternalInfluence(model, cut, 0, doi).attributions(X)
-
-
-@pytest.mark.parametrize("rows", [None, 6, 2])
-@pytest.mark.parametrize("layer", ["h", None])
-def test_sums_along_a_path_are_those_by_hand(model, ran, layer, rows):
-    h = (lambda x: jnp.tanh(x @ W["h"])) if layer is None else (lambda x: x @ W["h"])
-    before = (lambda x: x) if layer is None else h
-    after = (lambda x: h(x) @ W["y"]) if layer is None else (lambda z: jnp.tanh(z) @ W["y"])
-    classes = np.array([2, 0, 1])
-    grad = jax.grad(lambda z: after(z)[np.arange(3), classes].sum())
-    line = [a * X + (1 - a) * X[::-1] for a in np.linspace(1, 0, 15)]  # ends, and points between
-    ends, points = line[::2], line[1::2]
-    pairs = zip(points, ends[:-1], ends[1:], strict=True)
-    expected = sum(grad(before(p)) * (before(a) - before(b)) for p, a, b in pairs)
-    doi = LinearDoi(X[::-1], 7, rule="midpoint")
-    method = InternalInfluence(
-        model, layer, ClassQoI(classes), doi, statistic="path", rebatch_size=rows
-    )
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["point", "line", "line at a layer", "data", "data at a layer"])
+def test_in_half_precision_it_is_the_same_way(ran, name, dtype):
+    """Beside the same numbers in float32."""
+    method, exact = WAYS[name][0](built(dtype)), WAYS[name][0](built("float32"))
+    x = jnp.asarray(X, dtype)
+    expected = exact.attributions(np.asarray(x, "float32"))
     for _ in range(2):
-        assert relative_error(method.attributions(X), expected) <= 1e-12
-    assert ran["one"] + ran["in blocks"] >= 2
-    assert not ran["blocks"]
+        ran.update(dict.fromkeys(ran, 0))
+        found = method.attributions(x)
+        assert ran == {"one": 1, "in blocks": 0, "blocks": 0}
+        assert relative_error(found, expected) <= (0.01 if dtype == "float16" else 0.05)
 
 
 class Nnx(nnx.Module):
@@ -274,6 +239,7 @@ def test_every_kind_of_model_goes_the_same_way(model, ran, build):
         lambda m: InputAttribution(m, qoi=1),
         lambda m: IntegratedGradients(m, resolution=6, rebatch_size=7),
         lambda m: InternalInfluence(m, Cut("h"), ClassQoI(np.array([2, 0, 1])), inner),
+        lambda m: ExpectedGradients(m, HIDDEN, 6, doi_cut=Cut("h")),
     ):
         function, method = make(model), make(other)
         expected, found = function.attributions(X), method.attributions(X)

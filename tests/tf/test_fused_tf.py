@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trulens_core import (
     ClassQoI,
+    ExpectedGradients,
     GaussianDoi,
     InputAttribution,
     IntegratedGradients,
@@ -48,6 +49,8 @@ class Tanh(tf.Module):
 
 
 X = np.random.default_rng(1).normal(size=(3, 4))
+ROWS = np.random.default_rng(2).normal(size=(9, 4))
+HIDDEN = np.random.default_rng(3).normal(size=(9, 5))
 
 
 def ig(model, **options):
@@ -73,7 +76,15 @@ def labels(model, **options):
     return InternalInfluence(model, None, qoi, LinearDoi(resolution=6), **options)
 
 
-METHODS = [InputAttribution, ig, layer, smooth, variance, labels]
+def data(model, **options):
+    return ExpectedGradients(model, ROWS, 6, **options)
+
+
+def data_inside(model, **options):
+    return ExpectedGradients(model, HIDDEN, 6, doi_cut="hidden", **options)
+
+
+METHODS = [InputAttribution, ig, layer, smooth, variance, labels, data, data_inside]
 
 
 @pytest.fixture

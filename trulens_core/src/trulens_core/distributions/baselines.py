@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core import tables
-from trulens_core.backends import Backend, Tensor
+from trulens_core.backends import Backend, Tensor, rows_at
 from trulens_core.distributions.points import Records
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.errors import DoiError
@@ -124,6 +124,18 @@ class Source:
     def numbers(self, rows: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
         """Some of its rows as arrays of the host."""
         return [_numbers(np.asarray(p)[rows]) for p in self.parts]
+
+    def tensors(self, rows: np.ndarray[Any, Any], records: Records) -> list[Tensor]:
+        """Some of its rows for all records alike, (k, 1, …) for each tensor of their value."""
+        backend, z = records.backend, records.z
+        parts = self.parts * (len(z) if len(self.parts) == 1 else 1)
+        found = []
+        for part, like in zip(parts, z, strict=True):
+            check_columns(part, records)
+            tensor = backend.is_tensor(part)
+            t = rows_at(part, rows, backend) if tensor else _array(part, like, backend, rows)
+            found.append(backend.xp.expand_dims(backend.cast(t, like), axis=1))
+        return found
 
     def row(self, i: int) -> Any:
         """One row, as a baseline of all records."""
@@ -249,9 +261,9 @@ def _like(part: Any, z: Tensor, records: Records) -> Tensor:
     return xp.broadcast_to(part, shape)
 
 
-def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
+def _array(part: Any, z: Tensor, backend: Backend, rows: Any = ...) -> Tensor:
     try:
-        array = np.asarray(part)
+        array = np.asarray(part)[rows]
     except ValueError as error:
         raise DoiError(
             f"baseline is a list of {len(part)} arrays of different shapes, but its cut holds one "
@@ -259,7 +271,7 @@ def _array(part: Any, z: Tensor, backend: Backend) -> Tensor:
         ) from error
     found = array.dtype if hasattr(part, "dtype") else type(part).__name__
     if getattr(z.dtype, "hasobject", False):  # a table with columns that are no numbers
-        return backend.from_numpy(np.asarray(part, object))
+        return backend.from_numpy(np.asarray(part, object)[rows])
     array = _numbers(array, found)
     try:
         return backend.from_numpy(array, like=z)

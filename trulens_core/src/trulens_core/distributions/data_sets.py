@@ -10,7 +10,7 @@ import numpy as np
 from trulens_core.backends import Backend, Tensor
 from trulens_core.distributions.arrays import alone
 from trulens_core.distributions.base import DoI, check_floating
-from trulens_core.distributions.baselines import Source, resolved
+from trulens_core.distributions.baselines import Source
 from trulens_core.distributions.points import Formula, LazyPoints, Points, Records
 from trulens_core.distributions.quadrature import positive_int
 from trulens_core.inputs import ModelInputs
@@ -108,8 +108,7 @@ class DataDoi(DoI):
         rows, alphas = self._source.draws(self.seed, self.samples)
 
         def drawn(i: int, j: int) -> list[Tensor]:
-            each = [resolved(self._source.row(row), records) for row in rows[i:j]]
-            return [xp.stack(list(column)) for column in zip(*each, strict=True)]
+            return self._source.tensors(rows[i:j], records)
 
         def stack(i: int, j: int) -> list[Tensor]:
             pairs = zip(records.z, drawn(i, j), strict=True)
@@ -119,7 +118,11 @@ class DataDoi(DoI):
             ends = zip(records.z, drawn(i, j), strict=True)
             return [wide(xp.expand_dims(z, axis=0)) - wide(end) for z, end in ends]
 
-        return LazyPoints(self.weights, stack, multipliers, baselines=drawn)
+        def baselines(i: int, j: int) -> list[Tensor]:
+            pairs = zip(records.z, drawn(i, j), strict=True)
+            return [xp.broadcast_to(end, (j - i, *z.shape)) for z, end in pairs]
+
+        return LazyPoints(self.weights, stack, multipliers, baselines=baselines)
 
 
 def _between(backend: Backend, z: Tensor, end: Tensor, alphas: Any) -> Tensor:
