@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trulens_core import (
     ClassQoI,
+    Conductance,
     ExpectedGradients,
     GaussianDoi,
     InputAttribution,
@@ -84,7 +85,16 @@ def data_inside(model, **options):
     return ExpectedGradients(model, HIDDEN, 6, doi_cut="hidden", **options)
 
 
-METHODS = [InputAttribution, ig, layer, smooth, variance, labels, data, data_inside]
+def through(model, **options):
+    return Conductance(model, "hidden", resolution=6, **options)
+
+
+def along(model, **options):
+    doi = LinearDoi(0.5, resolution=6, cut="hidden")
+    return InternalInfluence(model, "hidden", "max", doi, statistic="path", **options)
+
+
+METHODS = [InputAttribution, ig, layer, smooth, variance, labels, data, data_inside, through, along]
 
 
 @pytest.fixture
