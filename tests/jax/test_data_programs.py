@@ -1,7 +1,5 @@
 """Expected gradients as one program: beside a loop by hand, and never stale."""
 
-import copy
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 
 from trulens_core import (
     ClassQoI,
+    Cut,
     DataDoi,
     DoiError,
     ExpectedGradients,
@@ -96,12 +95,12 @@ def in_blocks(monkeypatch):
 
 OPTIONS = {
     "one block": {},
-    "several blocks": {"rebatch_size": 9},
+    "several blocks": {"rebatch_size": 12},
     "groups of records": {"rebatch_size": 2},
     "nothing multiplied": {"multiply_activation": False},
-    "nothing multiplied, several blocks": {"multiply_activation": False, "rebatch_size": 9},
+    "nothing multiplied, several blocks": {"multiply_activation": False, "rebatch_size": 12},
     "contracted": {"contract": -1},
-    "contracted, several blocks": {"contract": -1, "rebatch_size": 9},
+    "contracted, several blocks": {"contract": -1, "rebatch_size": 12},
     "another seed": {"seed": 5},
 }
 
@@ -151,6 +150,24 @@ def test_of_several_tensors_each_has_its_rows(params, in_blocks):
     assert in_blocks == []
 
 
+def test_at_several_places_each_has_its_rows(params):
+    def whole(p, a, b):
+        return both(p, tap(first(p, a), "a"), tap(first(p, b), "b"))
+
+    def both(p, a, b):
+        return second(p, a * jnp.tanh(b))
+
+    model = get_model_wrapper(whole, backend="jax", params=params)
+    xs, data = [X, X[::-1].copy()], [HIDDEN, 2 * HIDDEN[::-1]]
+    zs = [np.asarray(first(params, x)) for x in xs]
+    expected = mean(by_hand(lambda a, b: scored(both(params, a, b)), zs, data))
+    qoi, cut = ClassQoI(CLASSES), Cut(["a", "b"])
+    method = ExpectedGradients(model, data, N, qoi=qoi, doi_cut=cut)
+    for _ in range(2):
+        found = method.attributions(*xs)
+        assert all(relative_error(f, e) <= 1e-12 for f, e in zip(found, expected, strict=True))
+
+
 STATISTICS = {
     "mean": lambda s: np.mean(s, axis=0),
     "second_moment": lambda s: np.mean(np.square(s), axis=0),
@@ -158,7 +175,7 @@ STATISTICS = {
 }
 
 
-@pytest.mark.parametrize("rows", [None, 9])
+@pytest.mark.parametrize("rows", [None, 12])
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_other_statistics_are_of_multiplied_gradients(model, params, in_blocks, statistic, rows):
     singles = by_hand(lambda t: scored(net(params, t)), [X], [DATA])
@@ -169,13 +186,16 @@ def test_other_statistics_are_of_multiplied_gradients(model, params, in_blocks, 
     assert in_blocks == []
 
 
-def test_rules_that_compare_are_given_each_point_s_row(model, monkeypatch):
-    rules = composites.deep_lift()
-    method = InputAttribution(model, None, ClassQoI(CLASSES), doi=DataDoi(DATA, N), rules=rules)
-    found = method.attributions(X)
+def test_rules_that_compare_are_given_each_point_s_row(model, in_blocks, monkeypatch):
+    def found():
+        rules, doi = composites.deep_lift(), DataDoi(DATA, N)
+        return InputAttribution(model, None, 1, doi=doi, rules=rules).attributions(X)
+
+    ours = [found(), found()][-1]
+    assert in_blocks == []
     monkeypatch.setattr(ProgramGroup, "_can_be_one", lambda _: False)
-    expected = copy.copy(method).attributions(X)
-    assert relative_error(found, expected) <= 1e-12
+    assert relative_error(ours, found()) <= 1e-12
+    assert in_blocks == [1]
 
 
 def test_what_is_drawn_and_from_what_is_data(model, compiled):
@@ -202,6 +222,32 @@ def test_what_is_drawn_and_from_what_is_data(model, compiled):
     assert relative_error(found[3], found[2]) > 0.1
     doi.samples = 4
     assert relative_error(method.attributions(X), fresh()) <= 1e-12
+
+
+def test_programs_of_one_model_are_told_apart(model):
+    def found(**options):
+        method = ExpectedGradients(model, DATA, N, qoi=1, **options)
+        return [np.asarray(method.attributions(X)) for _ in range(2)][-1]
+
+    whole, alone = found(), found(multiply_activation=False)
+    assert relative_error(found(contract=-1), whole.sum(-1)) <= 1e-12
+    assert relative_error(found(contract=-1, multiply_activation=False), alone.sum(-1)) <= 1e-12
+    result = ExpectedGradients(model, DATA, N, qoi=1, rebatch_size=12).explain(X)
+    more = ExpectedGradients(model, DATA, N + 1, qoi=1, rebatch_size=12).explain(X)
+    assert (np.asarray(more.standard_error) != np.asarray(result.standard_error)).any()
+    again = ExpectedGradients(model, DATA, N, qoi=1).explain(X)
+    assert relative_error(again.standard_error, result.standard_error) <= 1e-12
+
+
+def test_steps_that_float16_cannot_hold_are_taken_in_float32(in_blocks):
+    model = get_model_wrapper(
+        lambda p, x: x @ p, backend="jax", params=jnp.full((5, 1), 1e-4, "f2")
+    )
+    x, data = jnp.full((1, 5), 4e4, "f2"), np.full((3, 5), -4e4)
+    for _ in range(2):
+        found = ExpectedGradients(model, data, N, qoi=0).attributions(x)
+        assert relative_error(found, np.full((1, 5), 8.0)) <= 0.01
+    assert in_blocks == []
 
 
 class Halfway(DataDoi):

@@ -110,7 +110,10 @@ WAYS = {
     "rows on axis 1": (at(Cut("turned", batch_axis=1), turned), "one"),
     "part of a value": (at(whole, LinearDoi(resolution=6, cut=whole)), "one"),
     "groups, of which one is padded": (at(None, "point", rebatch_size=2), "one each"),
-    "blocks, of which one is padded": (at(None, line, rebatch_size=12), "in blocks"),
+    "blocks, of which one is padded": (
+        at(None, LinearDoi(resolution=7), rebatch_size=12),
+        "in blocks",
+    ),
     "several blocks": (at(None, line, rebatch_size=6), "in blocks"),
     "several blocks at a layer": (at("h", inner, rebatch_size=6), "in blocks"),
     "groups of records": (at(None, line, rebatch_size=2), "in blocks"),

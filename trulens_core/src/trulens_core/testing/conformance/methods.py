@@ -100,15 +100,19 @@ class Methods(Harness):
 
     def test_draws_are_averaged(self) -> None:
         args, _ = self.records("mlp", RECORDS)
-        method = ExpectedGradients(
-            self.wrapper("mlp"), DATA, 8, qoi=ClassQoI(1), return_grads=True, rebatch_size=7
-        )
+        options: Any = {"qoi": ClassQoI(1), "rebatch_size": 7}
+        method = ExpectedGradients(self.wrapper("mlp"), DATA, 8, return_grads=True, **options)
         found = method.explain(*args)
         points = DataDoi(DATA, 8)(args[0])
         multipliers = np.stack([np.asarray(m) for m in points.multipliers])
         singles = self.arrays_of(found.gradients)[0] * multipliers
         assert self.close(found.attributions, singles.mean(0))
         assert self.close(found.standard_error, singles.std(0, ddof=1) / np.sqrt(8))
+        for more in {}, {"rebatch_size": None}:  # where nothing else is wanted it may be a program
+            plain = ExpectedGradients(self.wrapper("mlp"), DATA, 8, **options | more)
+            for _ in range(2):
+                assert self.close(plain.attributions(*args), found.attributions)
+            assert self.close(plain.explain(*args).standard_error, found.standard_error)
         rows = args[0] - multipliers
         q = [np.asarray(self.wrapper("mlp")(r))[:, 1] for r in rows]
         assert self.close(np.asarray(found.baseline_quantity), np.mean(q, axis=0))
