@@ -286,6 +286,22 @@ def test_a_call_like_one_before_divides_nothing(model, monkeypatch):
             assert (method.attributions(X) == before).all()
 
 
+@pytest.mark.parametrize("rows", [None, 7])
+@pytest.mark.parametrize("layer", ["h", None])
+def test_nor_does_one_of_sums_along_a_path(model, close, rows, layer, monkeypatch):
+    doi = LinearDoi(X[::-1], 6)
+    method = InternalInfluence(model, layer, 0, doi, statistic="path", rebatch_size=rows)
+    method.attributions(X)
+    before = method.attributions(X)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgramGroup, "answer", None)
+        assert (method.attributions(X) == before).all()
+        doi._baseline = 0.5
+        found = method.attributions(X)
+    other = InternalInfluence(model, layer, 0, LinearDoi(0.5, 6), statistic="path")
+    close(found, other.attributions(X), 1e-5)
+
+
 def test_an_option_that_changes_is_seen_by_a_call_like_one_before(model):
     qoi = ThresholdQoI(0.1)
     method = InputAttribution(model, qoi=qoi, multiply_activation=False)

@@ -67,7 +67,12 @@ def is_plain(qoi: QoI) -> bool:
 
     Numbers in its arrays may change in place: they are data.
     """
-    return all(type(v) in _PLAIN or k in qoi.arrays for k, v in vars(qoi).items())
+    return all(k in qoi.arrays or _unchanging(v) for k, v in vars(qoi).items())
+
+
+def _unchanging(value: Any) -> bool:
+    members = value if type(value) is tuple else (value,)
+    return all(type(v) in _PLAIN for v in members)
 
 
 def kind(question: Question, inputs: ModelInputs, request: Request) -> Hashable:
