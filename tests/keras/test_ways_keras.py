@@ -57,10 +57,14 @@ WAYS = {
     "several blocks": (at(None, line, rebatch_size=12), "in blocks"),
     "groups of records": (at(None, line, rebatch_size=2), "in blocks"),
     "data in several blocks": (data(rebatch_size=12), "in blocks"),
+    "conductance": (lambda m: Conductance(m, "h", resolution=6), "one"),
+    "conductance in several blocks": (
+        lambda m: Conductance(m, "h", resolution=6, rebatch_size=12),
+        "in blocks",
+    ),
     # what stays, and is evaluated a block at a time between compiled steps
     "a curve of the caller's": (at(None, PathDoi(lambda z, t: t * z, 6)), "blocks"),
     "a quantity of the caller's": (at(None, line, lambda y: y[:, 0] ** 2), "blocks"),
-    "conductance": (lambda m: Conductance(m, "h", resolution=6), "blocks"),
 }
 
 
