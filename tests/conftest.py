@@ -4,6 +4,7 @@ import collections
 import os
 import pathlib
 import re
+import sys
 import zlib
 
 import pytest
@@ -33,6 +34,20 @@ def pytest_collection_modifyitems(config, items):
     left_out = {id(i) for found in cases.values() for i in found} - kept
     config.hook.pytest_deselected(items=[i for i in items if id(i) in left_out])
     items[:] = [i for i in items if id(i) not in left_out]
+
+
+MAPS = pathlib.Path("/proc/self/maps")
+MANY_MAPS = 30_000
+"""Pieces of memory of a process; Linux allows 65,530, and XLA crashes for want of another one."""
+
+
+def pytest_runtest_teardown(item):
+    """Let compiled programs of JAX go before there are too many, each of which takes a few maps."""
+    jax = sys.modules.get("jax")
+    if jax is None or not MAPS.exists():
+        return
+    if MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 def some(name, found, most):
