@@ -15,6 +15,7 @@ from trulens_core import (
     TrulensWarning,
 )
 from trulens_core.testing import relative_error
+from trulens_torch.half import is_half
 
 
 class Deep(nn.Module):
@@ -242,6 +243,50 @@ def test_a_region_that_begins_later_is_found():
     exact = method.attributions(x)
     model.how = "region"
     assert error(method.attributions(x), exact) < 0.02
+
+
+def sixteen():
+    return torch.full((4,), 0.5, dtype=torch.float16)
+
+
+BEGINNINGS = {
+    "cast": lambda x: x.half().float(),
+    "cast, and arithmetic of what has a graph": lambda x: (x.half() * x.half()).float(),
+    "cast, and what keeps the type": lambda x: x.half().neg().pow(2).exp().rsqrt().float(),
+    "multiplied into a constant": lambda x: sixteen().mul_(x).float(),
+    "added to a constant": lambda x: sixteen().add_(x).float(),
+    "taken from a constant": lambda x: sixteen().sub_(x).float(),
+    "a constant divided": lambda x: sixteen().div_(x).float(),
+    "copied into a constant": lambda x: sixteen().copy_(x).float(),
+    "written into a view of a constant": lambda x: (c := sixteen(), c[:2].mul_(x[:2]), c)[
+        2
+    ].float(),
+    "put into a constant": lambda x: (c := sixteen(), c.__setitem__(0, x[0]), c)[2].float(),
+    "a number times a constant": lambda x: (x.sum() * sixteen()) * x,
+    "a constant over a number": lambda x: (sixteen() / x.sum()) * x,
+    "a number and a constant": lambda x: (x.sum() + sixteen()) * x,
+    "a number less a constant": lambda x: (x.sum() - sixteen()) * x,
+    "a sum": lambda x: x.sum(0, dtype=torch.float16, keepdim=True).float(),
+    "a mean": lambda x: x.mean(0, dtype=torch.float16, keepdim=True).float(),
+    "a softmax": lambda x: x.softmax(0, dtype=torch.float16).float(),
+    "a leaf inside": lambda x: (sixteen().requires_grad_() * 2).neg().float() * x,
+    "a power of a constant": lambda x: sixteen().pow_(x).float(),
+    "nowhere": lambda x: torch.cat([(x * 2 + x).neg(), x.half().float().detach() * x]).exp(),
+    "a constant that widens": lambda x: sixteen() * x + sixteen(),
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_wherever_float16_begins_it_is_found(name):
+    """As by asking every node."""
+    x = torch.rand(4, requires_grad=True)
+    q = BEGINNINGS[name](x).sum()
+    nodes, found = [q.grad_fn], []
+    for node in nodes:
+        found += [given.dtype for given in node._input_metadata]
+        nodes += [n for n, _ in node.next_functions if n is not None]
+    assert (torch.float16 in found) is (name not in ("nowhere", "a constant that widens"))
+    assert is_half(q, [x]) is (torch.float16 in found)
 
 
 class Hooked(nn.Module):

@@ -27,6 +27,7 @@ class Scaled(nn.Module):
         self.register_buffer("shift", torch.full((4,), 0.25))
         self.register_buffer("count", torch.tensor(3))
         self.sizes, self.options, self.seen = [1, 2], {"power": 1}, 0
+        self.plan = {"deep": ([2.0], "word"), "others": [{}]}
         self.act = torch.tanh
         self.pen = Pen()
 
@@ -34,7 +35,7 @@ class Scaled(nn.Module):
         if self.pen.write is not None:
             self.pen.write(self)
         h = h * self.weight + self.shift.to(h) + self.table[0].to(h) * sum(self.sizes)
-        return self.act(h) ** self.options["power"]
+        return self.act(h * sum(self.plan["deep"][0])) ** self.options["power"]
 
 
 class Net(nn.Module):
@@ -68,7 +69,8 @@ def held(model):
     own = model.own
     objects = [(n, id(t), t.data_ptr(), t.dtype, t.stride()) for n, t in tensors.items()]
     copies = [t.detach().clone() for t in tensors.values()]
-    return objects, copies, copy.copy(own.sizes), copy.copy(own.options), own.seen
+    containers = copy.copy(own.sizes), copy.copy(own.options), copy.deepcopy(own.plan)
+    return objects, copies, *containers, own.seen
 
 
 def assert_same_state(model, before):
@@ -92,6 +94,7 @@ SINCE = {
     "numbers in a list": lambda m: m.own.sizes.append(3),
     "an option": lambda m: m.own.options.update(power=2),
     "the name of an option": lambda m: (m.own.options.pop("power"), m.own.options.update(power=3)),
+    "a number deep inside": lambda m: m.own.plan["deep"][0].append(3.0),
     "a list": lambda m: setattr(m.own, "sizes", [5]),
     "an attribute": lambda m: setattr(m.own, "act", torch.sin),
     "a class": lambda m: setattr(m.own, "__class__", Doubled),
@@ -143,13 +146,16 @@ WRITES = {
     "into a count": unsafe(lambda m: m.count.add_(1)),
     "other memory": unsafe(lambda m: setattr(m.weight, "data", m.weight.data + 1)),
     "a tensor in a list": unsafe(lambda m: m.sizes.append(torch.tensor(1.0))),
+    "a tensor deep inside": unsafe(lambda m: m.plan["deep"][0].append(torch.tensor(1.0))),
+    "a tensor in a dict in a list": unsafe(lambda m: m.plan["others"][0].update(a=torch.ones(1))),
     "a tensor as an option": unsafe(lambda m: m.options.update(more=torch.ones(1))),
 }
 
 
 @pytest.mark.parametrize(
     "since", ["nothing", "a weight's memory", "the type of all", "a table that is transposed",
-              "a larger weight", "a buffer of another type", "numbers in a list", "an option"]
+              "a larger weight", "a buffer of another type", "numbers in a list", "an option",
+              "a number deep inside"]
 )  # fmt: skip
 @pytest.mark.parametrize("write", WRITES)
 def test_what_forward_writes_is_put_back_to_what_it_was_in_that_call(net, since, write):

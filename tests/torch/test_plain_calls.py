@@ -124,6 +124,23 @@ def test_other_kinds_go_the_whole_way(model, given, monkeypatch):
     assert method.explain(x, unused, mask=mask).quantity is not None
 
 
+def test_numbers_and_words_among_the_arguments_are_part_of_the_kind(monkeypatch):
+    class Chooses(nn.Module):
+        def forward(self, x, power, how="sum"):
+            return (x**power).sum(1, keepdim=True) if how == "sum" else x.prod(1, keepdim=True)
+
+    wrapper, x = get_model_wrapper(Chooses()), torch.rand(3, 4) + 0.5
+    method = Saliency(wrapper, qoi=0)
+    calls = [(2, "sum"), (2.0, "sum"), (3, "sum"), (2, "product")]
+    expected = [2 * x, 2 * x, 3 * x**2, x.prod(1, keepdim=True) / x]
+    seen = passes(wrapper, monkeypatch)
+    for first in (True, False):
+        for (power, how), g in zip(calls, expected, strict=True):
+            seen.clear()
+            assert relative_error(method.attributions(x, power, how=how), g) <= 1e-5
+            assert bool(seen) is first
+
+
 def test_what_changed_between_calls_is_seen(model, given):
     x, unused, mask = given
     qoi = ClassQoI(np.array([0, 2, 1]))

@@ -51,14 +51,15 @@ class Attributes:
 
 
 class _Seen(NamedTuple):
-    """Containers that hold nothing but numbers, texts and the like, as they were; and the rest.
+    """Containers that hold numbers, texts and the like, and one another, as they were; the rest.
 
     Attributes:
         plain: such containers.
         copies: of them.
         owners: of them.
         sizes: of them.
-        members: with the names that they have, of all, one after another.
+        inside: of all, what gives their members, with the names that they have.
+        members: what that gave.
         others: all else, which is looked at in every call.
     """
 
@@ -66,37 +67,50 @@ class _Seen(NamedTuple):
     copies: list[Any]
     owners: list[int]
     sizes: list[int]
+    inside: list[Iterable[Any]]
     members: list[Any]
     others: list[tuple[Any, int]]
 
     @staticmethod
     def of(pairs: Sequence[tuple[Any, int]]) -> _Seen:
-        plain = {id(x): (x, owner) for x, owner in reversed(pairs) if _holds_atoms(x)}
+        plain: dict[int, tuple[Any, int]] = {}
+        others: list[tuple[Any, int]] = []
+        for value, owner in pairs:
+            found: dict[int, Any] = {}
+            if _holds_atoms(value, found):
+                for i, x in found.items():
+                    plain.setdefault(i, (x, owner))
+            else:
+                others.append((value, owner))
         held = [x for x, _ in plain.values()]
+        inside = [*held, *[dict.values(x) for x in held if isinstance(x, dict)]]
         return _Seen(
             held,
             [x.copy() for x in held],
             [owner for _, owner in plain.values()],
             list(map(len, held)),
-            _named_members(held),
-            [(x, owner) for x, owner in pairs if id(x) not in plain],
+            inside,
+            list(itertools.chain.from_iterable(inside)),
+            others,
         )
 
     def holds(self) -> bool:
         """Whether the plain ones hold the very objects that they held."""
         return list(map(len, self.plain)) == self.sizes and all(
-            map(operator.is_, _named_members(self.plain), self.members)
+            map(operator.is_, itertools.chain.from_iterable(self.inside), self.members)
         )
 
 
-def _holds_atoms(value: Any) -> bool:
-    few = type(value) in _FILLED and len(value) <= _MANY
-    return few and all([type(x) in ATOMS for x in _members(value)])
-
-
-def _named_members(containers: Sequence[Any]) -> list[Any]:
-    named = [x.values() for x in containers if isinstance(x, dict)]
-    return list(itertools.chain(*containers, *named))
+def _holds_atoms(value: Any, found: dict[int, Any]) -> bool:
+    """Whether a value has nothing else inside; the containers among it, each once, are `found`."""
+    kind = type(value)
+    if kind in ATOMS or id(value) in found:
+        return True
+    if kind is not tuple:
+        if kind not in _FILLED or len(value) > _MANY or len(found) > _MANY:
+            return False
+        found[id(value)] = value
+    return all([_holds_atoms(x, found) for x in _members(value)])
 
 
 class Contents:

@@ -15,7 +15,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -62,38 +62,53 @@ def is_half(q: torch.Tensor, leaves: Sequence[torch.Tensor]) -> bool:
 
 def _is_half_inside(q: torch.Tensor) -> bool:
     """The same by the graph, looked at each time: what a model's code runs, no key tells."""
-    seen: dict[Any, None] = {}
+    seen: dict[Any, None] = {None: None}
     left: list[tuple[Any, int]] = [(q.grad_fn, 0)]
     half = torch.float16
     for node, _ in left:  # it grows on the way; little is called here, for speed
-        if node is None or node in seen:
+        if node in seen:
             continue
         seen[node] = None
-        if not _keeps_type(node.__class__):
-            for given in node._input_metadata:
-                if given.dtype is half:
+        given = node.next_functions
+        begins = _may_begin(node.__class__)
+        if begins and (begins != "with a constant" or _CONSTANT in given):
+            for gradient in node._input_metadata:  # as slow as all else
+                if gradient.dtype is half:
                     return True
-        left += node.next_functions
+        left += given
     return False
 
 
+_CONSTANT = (None, 0)
+"""In the place of an operand's node, where the operand has no gradient."""
+
+
 @functools.cache
-def _keeps_type(kind: type) -> bool:
-    """Whether what a node of the graph gives is of the type of what it is given.
+def _may_begin(kind: type) -> Literal["", "with a constant", "always"]:
+    """When a node of the graph may give float16 though it is given none.
 
-    Arithmetic is not named: written in place, it gives the type of what it is written to.
+    Where there is float16 on the way it begins at such a node, or at a leaf, so that no other node
+    is asked. Arithmetic gives the widest type of its operands or, written in place, that of one:
+    float16 begins there only with an operand that has no gradient, and so no node to be asked. It
+    is a constant that is written to, or one with axes beside a number without.
     """
-    return kind.__name__ in _KEEP_TYPE
+    if kind.__name__ in _ARITHMETIC:
+        return "with a constant"
+    return "" if kind.__name__ in _KEEP_TYPE else "always"
 
 
-_KEEP_TYPE = frozenset(
-    f"{name}Backward0"
-    for name in (
-        *("Addmm", "Baddbmm", "Bmm", "Mm", "Convolution", "T", "Transpose", "Permute", "View"),
-        *("UnsafeView", "ReshapeAlias", "Expand", "Clone", "Select", "Slice", "Split", "Squeeze"),
-        *("Unsqueeze", "Gelu", "Relu", "Silu", "Tanh", "NativeBatchNorm", "MaxPool2DWithIndices"),
-        *("NativeLayerNorm", "ScaledDotProductFlashAttentionForCpu"),
-    )
+def _nodes(*names: str) -> frozenset[str]:
+    return frozenset(f"{name}Backward0" for name in names)
+
+
+_ARITHMETIC = _nodes("Add", "Sub", "Mul", "Div")
+
+_KEEP_TYPE = _nodes(
+    *("Addmm", "Baddbmm", "Bmm", "Mm", "Convolution", "T", "Transpose", "Permute", "View"),
+    *("UnsafeView", "ReshapeAlias", "Expand", "Clone", "Select", "Slice", "Split", "Squeeze"),
+    *("Unsqueeze", "Gelu", "Relu", "Silu", "Tanh", "NativeBatchNorm", "MaxPool2DWithIndices"),
+    *("NativeLayerNorm", "ScaledDotProductFlashAttentionForCpu", "Alias", "Cat", "Neg", "Pow"),
+    *("Rsqrt", "Sigmoid", "Exp", "Repeat"),
 )
 
 

@@ -74,8 +74,8 @@ def _inside(survey: Survey, anew: bool = False) -> list[Any]:
     held = None if anew else survey.kept.get("containers")
     if held is None:
         values = [v for h in survey.held for n, v in h.before.items() if n not in EVERY_MODULES]
-        held = survey.kept["containers"] = _containers(values)
-    return list(itertools.chain.from_iterable(map(_members, held)))
+        held = survey.kept["containers"] = list(map(_members, _containers(values)))
+    return list(itertools.chain.from_iterable(held))
 
 
 def _containers(values: Iterable[Any]) -> list[Any]:
@@ -100,8 +100,9 @@ def _container(value: Any) -> Any:
     return held if isinstance(held, dict) else None
 
 
-def _members(container: Any) -> tuple[Any, ...]:
-    return tuple(container.values() if isinstance(container, dict) else container)
+def _members(container: Any) -> Iterable[Any]:
+    """What it holds whenever that is asked for."""
+    return dict.values(container) if isinstance(container, dict) else container
 
 
 def _same_objects(a: list[Any], b: list[Any]) -> bool:

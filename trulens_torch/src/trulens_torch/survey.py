@@ -44,9 +44,8 @@ class _State(NamedTuple):
         own: their attributes.
         filled: these, and of the registries those that hold something.
         empty: the other registries.
-        sizes: of those filled.
-        names: in all of these, one after another.
-        values: likewise.
+        names: in each of those filled.
+        values: in all of these, one after another.
         unsaved: the sets of names of buffers not saved, beside copies of them.
     """
 
@@ -54,8 +53,7 @@ class _State(NamedTuple):
     own: list[dict[str, Any]]
     filled: list[dict[str, Any]]
     empty: list[dict[str, Any]]
-    sizes: list[int]
-    names: list[str]
+    names: list[tuple[str, ...]]
     values: list[Any]
     unsaved: tuple[list[set[str]], list[set[str]]]
 
@@ -70,8 +68,7 @@ class _State(NamedTuple):
             own,
             filled,
             [d for d in inside if not d],
-            list(map(len, filled)),
-            list(itertools.chain.from_iterable(filled)),
+            list(map(tuple, filled)),
             list(itertools.chain.from_iterable(map(dict.values, filled))),
             (unsaved, [x.copy() for x in unsaved]),
         )
@@ -85,9 +82,8 @@ class _State(NamedTuple):
         return (
             all(map(operator.is_, map(_attributes, modules), self.own))
             and list(map(type, modules)) == self.types
-            and list(map(len, self.filled)) == self.sizes
             and not any(self.empty)
-            and list(itertools.chain.from_iterable(self.filled)) == self.names
+            and list(map(tuple, self.filled)) == self.names
             and all(
                 map(
                     operator.is_,

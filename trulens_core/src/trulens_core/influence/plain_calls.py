@@ -1,4 +1,4 @@
-"""Calls of the plainest kind: the gradient of the output by the inputs, at the inputs themselves.
+"""Calls of the plainest kind: the gradient at the records themselves, by the inputs or at a layer.
 
 One pass of the model gives all there is to it. The first call of a kind goes the way of all
 questions, and tells what there is to be told; those after it ask the model, and nothing besides.
@@ -18,15 +18,16 @@ from trulens_core.backends import Backend, Gradients, Tensor
 from trulens_core.distributions.points import LazyPoints
 from trulens_core.influence.division import Division
 from trulens_core.influence.judging import judged
+from trulens_core.influence.plain_inner import InnerCall
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.repeats import Known, kind, options
 from trulens_core.influence.statistics import Evaluated, Mean, Table, multiplied
 from trulens_core.influence.ways import Verdict
 from trulens_core.inputs import ModelInputs, opaque
-from trulens_core.inputs.structure import BATCHED
+from trulens_core.inputs.structure import BATCHED, STATIC
 from trulens_core.passes import selection
 from trulens_core.quantities import QoI, evaluate
-from trulens_core.slices import OUTPUT, InputCut
+from trulens_core.slices import INPUT, OUTPUT, Cut, InputCut
 from trulens_core.steps.quantity_data import with_tensors
 
 _ONE_TENSOR = "one tensor"
@@ -39,17 +40,19 @@ def keep(question: Question, inputs: ModelInputs, request: Request, verdict: Ver
     if _is_plain(question, request):
         key = kind(question, inputs, request)
         if key is not None and key not in question.repeats:
-            _keep(key, _call_of(question), question, inputs, request, verdict)
+            _keep(key, _call_of(question, verdict), question, inputs, request, verdict)
 
 
-def _call_of(question: Question) -> PlainCall:
+def _call_of(question: Question, verdict: Verdict) -> PlainCall | InnerCall:
     # of a copy, without what it keeps: the model goes when the last of its users lets go
-    return PlainCall(dataclasses.replace(question))
+    copied = dataclasses.replace(question)
+    at_inputs = isinstance(question.source, InputCut)
+    return PlainCall(copied) if at_inputs else InnerCall(copied, verdict)
 
 
 def _keep(
     key: Hashable,
-    call: PlainCall,
+    call: PlainCall | InnerCall,
     question: Question,
     inputs: ModelInputs,
     request: Request,
@@ -66,7 +69,8 @@ def _keep(
 def _form(key: Hashable) -> Hashable:
     """The same for inputs that differ from those of a `kind` in the lengths of their axes alone."""
     names, parts, leaves, *rest = cast(tuple[Any, ...], key)
-    return names, parts, tuple([(role, len(shape), dtype) for role, shape, dtype in leaves]), *rest
+    lengths = [x if x[0] == STATIC else (x[0], len(x[1]), x[2]) for x in leaves]
+    return names, parts, tuple(lengths), *rest
 
 
 def first(division: Division, request: Request) -> Answer | None:
@@ -86,7 +90,7 @@ def first(division: Division, request: Request) -> Answer | None:
     part = division.part(0)
     if part.last < inputs.n_records or part.exact or not division.settled(part):
         return None
-    call = _call_of(question)
+    call = _call_of(question, verdict)
     try:
         found = call.answer(inputs, request)
     except Exception:  # noqa: BLE001 - it comes again, where it is told
@@ -145,9 +149,9 @@ def _is_plain(q: Question, request: Request) -> bool:
         and not request.more
         and wrapper.runs_whole()
         and not (wrapper.keeps_graph or wrapper.repeats() or wrapper.rows)
-        and isinstance(q.source, InputCut)
+        and (isinstance(q.source, InputCut) or _is_inner(q.source))
+        and (q.target.name == OUTPUT or (_is_inner(q.target) and _is_inner(q.source)))
         and q.source.accessor is None
-        and q.target.name == OUTPUT
         and q.target.accessor is None
         and q.rules is None
         and q.contract is None
@@ -156,6 +160,11 @@ def _is_plain(q: Question, request: Request) -> bool:
         and not (statistic.want or statistic.prepares or q.qoi.binds)
         and (q.doi.multiplier_is_standard or not q.multiply)
     )
+
+
+def _is_inner(cut: Cut) -> bool:
+    """Whether it is one layer's."""
+    return cut.name not in (INPUT, OUTPUT) and len(cut.parts()) == 1
 
 
 class PlainCall:

@@ -17,6 +17,7 @@ from trulens_core.influence.ways import Verdict
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import STATIC
 from trulens_core.quantities import QoI
+from trulens_core.value_keys import by_value
 
 _PLAIN = frozenset({type(None), bool, int, float, str})
 """Types of options that do not change without becoming other objects."""
@@ -76,14 +77,16 @@ def _unchanging(value: Any) -> bool:
 
 
 def kind(question: Question, inputs: ModelInputs, request: Request) -> Hashable:
-    """Equal for calls that differ in numbers alone; None where that cannot be told by shapes."""
+    """Equal for calls that differ in tensors' numbers alone; None where that cannot be told."""
     leaves, structure = inputs.leaves, inputs.structure
-    shapes = []
-    for leaf in leaves:
-        if leaf.role == STATIC:
+    shapes: list[tuple[Any, ...]] = []
+    for role, value in [(x.role, x.value) for x in leaves]:
+        if role != STATIC:
+            shapes.append((role, value.shape, value.dtype))
+        elif type(value) in _PLAIN:
+            shapes.append((role, by_value(value)))
+        else:
             return None
-        value = leaf.value
-        shapes.append((leaf.role, value.shape, value.dtype))
     parts = tuple([p.key for p in structure.parts])
     revision = question.wrapper.revision()
     return structure.names, parts, tuple(shapes), structure.axes, request.rebatch_size, revision
@@ -111,10 +114,10 @@ def known_answer(question: Question, inputs: ModelInputs, request: Request) -> A
 def may_repeat(question: Question, inputs: ModelInputs, backend: Backend) -> bool:
     """Whether a question may be answered by what was found out before.
 
-    Its cuts have no accessor, its quantity shows what changes, and no integers among the inputs
-    decide how a model orders its records.
+    Its cuts have no accessor, its quantity shows what changes, all arguments are tensors, and no
+    integers among them decide how a model orders its records.
     """
     q = question
     accessors = any(p.accessor for c in (q.source, q.target, q.doi_cut) for p in c.parts())
-    floats = all(x.role == STATIC or backend.is_floating(x.value) for x in inputs.leaves)
+    floats = all(x.role != STATIC and backend.is_floating(x.value) for x in inputs.leaves)
     return not accessors and floats and is_plain(q.qoi)

@@ -36,7 +36,8 @@ def read(value: Any, cut: Cut, backend: Backend) -> list[Tensor]:
         CutError: for a value that holds no tensor, or several by name without `logits`.
     """
     if cut.accessor is None:
-        tensors = select(value, cut, backend).tensors
+        scores = _scores(value, cut, backend)
+        tensors = select(value, cut, backend).tensors if scores is None else [_ranked(scores, cut)]
     else:
         tensors = [x for x in _access(value, cut, backend) if backend.is_tensor(x)]
     if not tensors:
@@ -44,6 +45,14 @@ def read(value: Any, cut: Cut, backend: Backend) -> list[Tensor]:
     if isinstance(cut.accessor, Whole):
         return tensors
     return [to_front(_ranked(t, cut), cut, backend) for t in tensors]
+
+
+def _scores(value: Any, cut: Cut, backend: Backend) -> Tensor | None:
+    """The `logits` of a mapping where they are one floating tensor: what it means, at once."""
+    if cut.anchor == "in" or not isinstance(value, Mapping) or "logits" not in value:
+        return None
+    found = value["logits"]
+    return found if backend.is_tensor(found) and backend.is_floating(found) else None
 
 
 def select(value: Any, cut: Cut, backend: Backend) -> Selection:
