@@ -243,6 +243,7 @@ def test_every_kind_of_model_goes_the_same_way(model, ran, build):
         lambda m: IntegratedGradients(m, resolution=6, rebatch_size=7),
         lambda m: InternalInfluence(m, Cut("h"), ClassQoI(np.array([2, 0, 1])), inner),
         lambda m: ExpectedGradients(m, HIDDEN, 6, doi_cut=Cut("h")),
+        lambda m: Conductance(m, Cut("h"), resolution=6, rebatch_size=7),
     ):
         function, method = make(model), make(other)
         expected, found = function.attributions(X), method.attributions(X)

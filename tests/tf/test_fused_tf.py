@@ -11,6 +11,7 @@ import tensorflow as tf
 from trulens_core import (
     ClassQoI,
     Conductance,
+    Cut,
     ExpectedGradients,
     GaussianDoi,
     InputAttribution,
@@ -139,6 +140,30 @@ def test_a_program_gives_what_the_steps_give(made, rows, ran):
     assert ran["ran"]
     expected = stepwise(made(get_model_wrapper(model), rebatch_size=rows), X)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+class Two(tf.Module):
+    def __init__(self):
+        super().__init__()
+        draw = np.random.default_rng(0)
+        self.a, self.b = Tanh(), Tanh()
+        self.weights = [tf.Variable(draw.normal(size=s)) for s in ((4, 5), (4, 5), (5, 3))]
+
+    def __call__(self, x):
+        first, second, last = self.weights
+        return tf.tanh(self.a(x @ first) * self.b(x[:, ::-1] @ second)) @ last
+
+
+@pytest.mark.parametrize("rows", [None, 6])
+def test_points_at_several_places(rows, ran):
+    cut = Cut(["a", "b"])
+    doi = LinearDoi(0.5, 6, cut=cut)
+    model = Two()
+    found = warm(InternalInfluence(get_model_wrapper(model), cut, 1, doi, rebatch_size=rows))
+    assert ran["ran"]
+    method = InternalInfluence(get_model_wrapper(model), cut, 1, doi, rebatch_size=rows)
+    for a, b in zip(found, stepwise(method, X), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
 def test_numbers_are_data(ran):
