@@ -63,6 +63,7 @@ class ModuleWrapper(ModelWrapper):
         self.backend = backend
         self.parameters = positional(model.__call__)
         self._changes = 0
+        self._switched: tuple[bool, ...] = ()
         self._read()
 
     def _read(self) -> None:
@@ -73,6 +74,8 @@ class ModuleWrapper(ModelWrapper):
         self._modules = {n: m for n, m in by_path.items() if self._aliases[n] == n}
         self._all = [self.model, *self._modules.values()]
         self._attributes = Attributes(self._all, unread=())
+        truths = [v for v in self.model.variables if v.dtype == tf.bool and not v.shape.rank]
+        self._switches: list[tf.Variable] = truths
 
     def layers(self) -> Sequence[Layer]:
         return [
@@ -115,8 +118,8 @@ class ModuleWrapper(ModelWrapper):
         return wrapper
 
     def revision(self) -> Hashable:
-        """How often attributes have changed, variables and modules among them."""
-        return self._changes
+        """How often attributes have changed, modules among them, and how variables switch."""
+        return self._changes, self._switched
 
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
@@ -125,6 +128,7 @@ class ModuleWrapper(ModelWrapper):
             if self._attributes.changes():
                 self._read()
                 self._changes += 1
+            self._switched = tuple([bool(v.numpy()) for v in self._switches])
         with unwritten(self.model.non_trainable_variables):
             yield
 
