@@ -63,7 +63,6 @@ class ModuleWrapper(ModelWrapper):
         self.backend = backend
         self.parameters = positional(model.__call__)
         self._changes = 0
-        self._switched: tuple[bool, ...] = ()
         self._read()
 
     def _read(self) -> None:
@@ -76,6 +75,7 @@ class ModuleWrapper(ModelWrapper):
         self._attributes = Attributes(self._all, unread=())
         truths = [v for v in self.model.variables if v.dtype == tf.bool and not v.shape.rank]
         self._switches: list[tf.Variable] = truths
+        self._switched = _turned(truths)
 
     def layers(self) -> Sequence[Layer]:
         return [
@@ -118,17 +118,16 @@ class ModuleWrapper(ModelWrapper):
         return wrapper
 
     def revision(self) -> Hashable:
-        """How often attributes have changed, modules among them, and how variables switch."""
-        return self._changes, self._switched
+        """How often attributes have changed, variables and modules among them, and switches."""
+        return self._changes
 
     @contextlib.contextmanager
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
         del inputs, at
         with LOCK:  # another thread's trace may be setting them
-            if self._attributes.changes():
+            if self._attributes.changes() or _turned(self._switches) != self._switched:
                 self._read()
                 self._changes += 1
-            self._switched = tuple([bool(v.numpy()) for v in self._switches])
         with unwritten(self.model.non_trainable_variables):
             yield
 
@@ -192,6 +191,11 @@ def _named(model: tf.Module) -> dict[str, tf.Module]:
         with_path=True,
     )
     return {".".join(map(str, path)): m for path, m in found}
+
+
+def _turned(switches: Sequence[tf.Variable]) -> list[bool]:
+    """How variables of one truth value are, by which a model may go about its rows otherwise."""
+    return [bool(v.numpy()) for v in switches]
 
 
 def _traced(module: tf.Module) -> bool:
