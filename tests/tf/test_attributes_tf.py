@@ -1,12 +1,19 @@
 """Attributes of modules that change between calls: a traced model has read them once."""
 
 import types
+import warnings
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from trulens_core import IntegratedGradients, InternalInfluence, LinearDoi, get_model_wrapper
+from trulens_core import (
+    IntegratedGradients,
+    InternalInfluence,
+    LinearDoi,
+    TrulensWarning,
+    get_model_wrapper,
+)
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 
@@ -69,3 +76,35 @@ def test_calls_change_nothing():
     for _ in range(4):
         [m.attributions(X) for m in asked]
     assert wrapper.revision() == 0
+
+
+class Switched(tf.Module):
+    """Rows see one another where a variable says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = tf.Variable(np.linspace(-1, 1, 6).reshape(3, 2))
+        self.on = tf.Variable(False, trainable=False)
+
+    def __call__(self, x):
+        h = tf.tanh(x)
+        mixed = tf.cond(self.on, lambda: h * tf.reduce_mean(h, 0, keepdims=True), lambda: h)
+        return mixed @ self.weights
+
+
+def test_a_switch_in_a_variable_is_seen():
+    model, x = Switched(), tf.constant(np.linspace(-1, 2, 6).reshape(2, 3))
+    method = IntegratedGradients(model, resolution=4, qoi=1)
+    for on in (False, False, False, True, False, True):
+        model.on.assign(on)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrulensWarning)  # rows see one another
+            found = method.attributions(x)
+        expected = tf.zeros_like(x)
+        for i in range(4):  # a point a pass
+            point = x * (i + 0.5) / 4
+            with tf.GradientTape() as tape:
+                tape.watch(point)
+                quantity = tf.reduce_sum(model(point)[:, 1])
+            expected += x * tape.gradient(quantity, point) / 4
+        np.testing.assert_allclose(found, expected, rtol=1e-10, err_msg=str(on))

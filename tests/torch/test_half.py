@@ -1,6 +1,7 @@
 """Half precision: gradients that would underflow, and `torch.autocast`."""
 
 import copy
+import warnings
 
 import pytest
 import torch
@@ -312,3 +313,45 @@ def test_a_hook_that_clips_inside_is_told():
     linear = saliency(Hooked(lambda g: 2 * g))
     expected = linear.attributions(x.float())
     assert error(saliency(Hooked(lambda g: 2 * g).half()).attributions(x), expected) < 0.02
+
+
+KEPT = "not scaled where results stay in the graph"
+
+
+def warned(method, x, **options):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = method.attributions(x, **options)
+    return found.detach(), [str(w.message) for w in said]
+
+
+@pytest.mark.parametrize("gain", [1.5e-2, 1.0])
+def test_in_a_graph_that_is_kept_gradients_that_underflow_are_told(gain):
+    model, x = half(Deep(gain=gain)), records().half()
+    exact = by_hand(model.double(), x.double())
+    found, said = warned(saliency(model.half()), x, differentiable=True)
+    lost = error(found, exact) > 2.0**-5
+    assert lost == any(KEPT in text for text in said)
+    assert lost == (gain < 1)
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1e-3, 1.0])
+def test_attributions_that_float16_does_not_hold_are_told(scale):
+    torch.manual_seed(0)
+    model = Mixed(scale)
+    method = saliency(model)
+    for _ in range(3):  # in later calls, too
+        found, said = warned(method, torch.randn(3, 8).half())
+        assert any("float16, the type of the inputs" in text for text in said) == (scale < 1e-6)
+        assert found.dtype == torch.float16
+
+
+class Mixed(nn.Module):
+    """Takes float16 and computes in float32."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.layer, self.scale = nn.Linear(8, 2), scale
+
+    def forward(self, x):
+        return self.scale * torch.tanh(self.layer(x.float()))

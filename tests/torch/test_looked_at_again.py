@@ -2,12 +2,20 @@
 
 import collections
 import copy
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
-from trulens_core import Cut, InternalInfluence, LinearDoi, ModelInputs, get_model_wrapper
+from trulens_core import (
+    Cut,
+    InternalInfluence,
+    LinearDoi,
+    ModelInputs,
+    TrulensWarning,
+    get_model_wrapper,
+)
 from trulens_torch.survey import Survey
 
 
@@ -253,3 +261,43 @@ def test_the_revision_is_another_one(net, since):
         change.remove()
         called(method, net)
         assert model.revision() not in (first, second)
+
+
+class Switched(nn.Module):
+    """Rows see one another where a buffer says so."""
+
+    def __init__(self, on):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
+        self.register_buffer("on", on)
+
+    def forward(self, x):
+        h = torch.tanh(self.first(x))
+        return self.last(h * h.mean(0, keepdim=True) if self.on else h)
+
+
+@pytest.mark.parametrize("off", [torch.tensor(False), torch.zeros(1), torch.tensor(0)])
+def test_a_switch_that_is_turned_in_place_is_seen(off):
+    net = Switched(off)
+    method = method_of(net)
+    for _ in range(3):
+        called(method, net)
+    first = method.model.revision()
+    for turn in (lambda: net.on.fill_(1), lambda: net.on.data.fill_(0), lambda: net.on.fill_(1)):
+        turn()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrulensWarning)  # rows see one another
+            expected = called(method_of(copy.deepcopy(net)), net)
+            torch.testing.assert_close(called(method, net), expected)
+        assert method.model.revision() != first
+
+
+def test_what_batch_norm_counts_is_no_switch():
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    method = InternalInfluence(get_model_wrapper(net), (Cut("0"), None), 1, "point")
+    called(method, net)
+    first = method.model.revision()
+    net(torch.rand(5, 3))
+    called(method, net)
+    assert method.model.revision() == first

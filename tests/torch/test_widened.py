@@ -192,7 +192,8 @@ def test_another_layer_that_needs_it_is_found():
         MODELS.SWITCH[0] = other
         expected[other] = full(MODELS.Switched, *records(3))
     assert not same(expected[True], expected[False])
-    for other, rows in ((False, [3]), (True, None), (True, [1, 1, 1]), (False, [1, 1, 1])):
+    looked = (True, None)  # one record at a time, and twice for the padding of each
+    for other, rows in ((False, [3]), looked, looked, (True, [1, 1, 1]), (False, [1, 1, 1])):
         MODELS.SWITCH[0] = other
         assert same(watched.again(), expected[other])
         assert rows in (None, watched.rows)

@@ -189,6 +189,8 @@ class TorchBackend(Backend):
             return None
         if not x.is_floating_point() or x.is_inference() or torch.is_inference_mode_enabled():
             return None
+        if x.dtype is torch.float16:  # there may be something to be said of what it holds
+            return None
         return x.shape, x.dtype, x.device
 
 

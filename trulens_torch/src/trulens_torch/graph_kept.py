@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from trulens_core.backends import Gradients, Tap
+from trulens_torch import half
 from trulens_torch.backend import TorchBackend, ValuesTapped, gradients_enabled
 
 
@@ -53,6 +55,14 @@ class _Tap(ValuesTapped):
 def _gradient(q: torch.Tensor, leaves: list[torch.Tensor]) -> list[Any]:
     if not q.requires_grad:
         return [None] * len(leaves)
+    if half.is_half(q, leaves) and half.is_linear(q) and not is_functorch_wrapped_tensor(q):
+
+        def derived(cotangent: torch.Tensor, again: bool) -> list[torch.Tensor | None]:
+            del again  # it is, in any case
+            found = torch.autograd.grad(q, leaves, cotangent, retain_graph=True, allow_unused=True)
+            return list(found)
+
+        half.check_unscaled(derived, q)
     ones = torch.ones_like(q)
     return list(torch.autograd.grad(q, leaves, ones, create_graph=True, allow_unused=True))
 

@@ -166,6 +166,29 @@ def scaled(
     return found
 
 
+def check_unscaled(derived: Callable[[torch.Tensor, bool], Found], q: torch.Tensor) -> None:
+    """Say so where gradients without a factor are not what they are with one.
+
+    Where results stay in the graph there is none: it would be in what is differentiated again, by
+    whose small numbers it would be lost in its turn.
+    """
+    found = [_undone(g, 0) for g in derived(torch.ones_like(q), True)]
+    for a, b in zip(found, scaled(derived, q, retain_graph=True), strict=True):
+        if a is None or b is None or not a.numel():
+            continue
+        there = torch.isfinite(a) & torch.isfinite(b)
+        off, size = (torch.where(there, x, 0).flatten(1).abs().amax(1) for x in (a - b, b))
+        if bool((off > _APART * size).any()):
+            warnings.warn(
+                "gradients of this float16 model underflow on their way, and are not scaled where "
+                "results stay in the graph: they are too small, or zero; explain a float32 copy of "
+                "the model, model.float(), or leave differentiable= out",
+                TrulensWarning,
+                stacklevel=2,
+            )
+            return
+
+
 def _check_linear(found: Found, other: Found) -> None:
     """Say so where gradients by two factors, of rows finite in both, are not the same."""
     for a, b in zip(found, other, strict=True):

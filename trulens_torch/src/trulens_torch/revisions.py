@@ -20,8 +20,8 @@ class Revisions:
     """Counts the changes of a model between calls: of modules, their types, attributes and hooks.
 
     Attributes are compared by identity, and so is what they hold inside: options in a dict, or in
-    an object (`model.config.depth = 2`), down to a few levels. A copy, and what is unpickled, knows
-    nothing.
+    an object (`model.config.depth = 2`), down to a few levels. Buffers of one element are compared
+    by value: they may be switches. A copy, and what is unpickled, knows nothing.
 
     Attributes:
         now: the number of the present state.
@@ -33,18 +33,21 @@ class Revisions:
         self.survey: Survey | None = None
         self._hooks: list[int] = []
         self._inside: list[Any] = []
+        self._switches: list[Any] = []
 
     def __reduce__(self) -> tuple[type[Revisions], tuple[()]]:
         return Revisions, ()
 
     def look(self, survey: Survey) -> None:
         """See what the model is now."""
-        last, hooks, inside = self.survey, self._hooks, self._inside
+        last, hooks, inside, switches = self.survey, self._hooks, self._inside, self._switches
         self.survey, self._hooks, self._inside = survey, _hooks(survey), _inside(survey)
+        self._switches = _switches(survey)
         same = _same_objects(inside, self._inside)
         if not same:  # there may be others in them now
             self._inside = _inside(survey, anew=True)
-        if not (same and hooks == self._hooks and _alike(last, survey)):
+        told = hooks == self._hooks and switches == self._switches
+        if not (same and told and _alike(last, survey)):
             self.now += 1
 
 
@@ -107,6 +110,16 @@ def _members(container: Any) -> Iterable[Any]:
 
 def _same_objects(a: list[Any], b: list[Any]) -> bool:
     return len(a) == len(b) and all(map(operator.is_, a, b))
+
+
+def _switches(survey: Survey) -> list[Any]:
+    """What buffers of one element hold; on other devices, where reading waits, their versions."""
+    held = survey.kept.get("switches")
+    if held is None:
+        one = [(n, t) for _, n, t in survey.buffers if t.numel() == 1 and not t.is_meta]
+        # which batch norm counts in training, and nothing else
+        held = survey.kept["switches"] = [t for n, t in one if n != "num_batches_tracked"]
+    return [t.item() if t.is_cpu else _version(t) for t in held]
 
 
 class Written:

@@ -254,6 +254,7 @@ class AttributionMethod(ABC):
             )
             found = answered(question, inputs, request)
         remarks.of_gradients(question, found)
+        remarks.of_type(question, found, kind)
         remarks.of_tolerance(question, found)
         return question, inputs, kind, found
 

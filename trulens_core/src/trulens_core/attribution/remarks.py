@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from trulens_core.errors import TrulensWarning
 from trulens_core.influence.questions import Answer, Question
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.structure import BATCHED, Name
+from trulens_core.models.conversion import CallerKind
 from trulens_core.slices import InputCut
 
 _CALLER = 5
 """The frames from a warning to the caller of `attributions` or `explain`."""
+
+_BITS = 2.0**-5
+"""How far numbers are off, relative to a record's largest, that a type does not hold."""
 
 
 def of_integers(question: Question, inputs: ModelInputs) -> None:
@@ -87,6 +94,35 @@ def of_gradients(question: Question, found: Sequence[Answer]) -> None:
             TrulensWarning,
             stacklevel=_CALLER,
         )
+
+
+def of_type(question: Question, found: Sequence[Answer], kind: CallerKind) -> None:
+    """Say where the type of the inputs, float16, does not hold the attributions."""
+    backend, like = question.wrapper.backend, kind.like
+    if question.wrapper.keeps_graph and backend.traces:
+        return  # there may be no numbers yet
+    dtype = kind.dtype
+    if like is not None:
+        dtype = backend.to_numpy(backend.xp.reshape(like, (-1,))[:0]).dtype
+    if dtype != np.float16:
+        return
+    tensors = [t for a in found for ts in a.attributions for t in ts if backend.is_floating(t)]
+    if any(_is_lost(backend.to_numpy(t)) for t in tensors):
+        warnings.warn(
+            "attributions of some records are too small or too large for float16, the type of the "
+            "inputs, which they are given in; explain a float32 copy of the model (on PyTorch, "
+            "model.float())",
+            TrulensWarning,
+            stacklevel=_CALLER,
+        )
+
+
+def _is_lost(a: np.ndarray[Any, Any]) -> bool:
+    """Whether float16 holds the numbers of a record to a few bits only, or not at all."""
+    a = np.where(np.isfinite(a), a, 0).reshape(len(a), -1).astype("float64")
+    with np.errstate(over="ignore"):
+        off = np.abs(a.astype("float16") - a).max(1, initial=0)
+    return bool((off > _BITS * np.abs(a).max(1, initial=0)).any())
 
 
 def of_tolerance(question: Question, found: Sequence[Answer]) -> None:

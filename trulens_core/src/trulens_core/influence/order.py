@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trulens_core.backends import Backend, Tensor, rows_at
+from trulens_core.influence.deciding import integers
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import by_record, deviation, rounding
-from trulens_core.influence.ways import NARROW, Refused, Verdict, Way, integers
+from trulens_core.influence.ways import NARROW, Refused, Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes.trace import Trace
 from trulens_core.slices import INPUT, OUTPUT, Cut

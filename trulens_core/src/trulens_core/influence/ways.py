@@ -11,23 +11,20 @@ Not every model bears two numbers of rows, or rows beside one another, and none 
 point in a block gives what it gives alone, its quantities and gradients equal up to rounding. The
 first two blocks of a kind are looked at, one point in each; what does not hold is refused, and the
 next way is taken. A narrow or widened pass that raises is refused as well. A mask does nothing in a
-batch without padding, and does in the next: widened blocks are looked at anew whenever the integers
-and truth values among the inputs differ.
+batch without padding, and does in the next: widened blocks are looked at anew whenever integers,
+truth values or masks among the inputs differ, and narrow ones whenever the padding does.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Hashable, Sequence
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from trulens_core.backends import Backend
+from trulens_core.influence.deciding import integers, padding
 from trulens_core.inputs import ModelInputs
 from trulens_core.inputs.rows import kind_of
-from trulens_core.inputs.structure import STATIC
 from trulens_core.inputs.widening import Widening
 from trulens_core.passes import CutModel
 from trulens_core.slices import Cut
@@ -53,7 +50,7 @@ class Sort(NamedTuple):
 
     Attributes:
         way: how they meet the model.
-        records: how many records they have; where that is not enough, their integers, too.
+        records: how many records they have; where that is not enough, what else decides.
     """
 
     way: Way
@@ -149,16 +146,9 @@ def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hasha
 
 def sort_of(way: Way, inputs: ModelInputs, backend: Backend) -> Sort:
     """The sort of the blocks of these records."""
-    return Sort(way, integers(inputs, backend) if way == "widened" else inputs.n_records)
-
-
-def integers(inputs: ModelInputs, backend: Backend) -> Hashable:
-    """How many records there are, and a digest of their integers and truth values."""
-    digest = hashlib.blake2b(digest_size=16)
-    for leaf in inputs.leaves:
-        if leaf.role != STATIC and not backend.is_floating(leaf.value):
-            digest.update(np.ascontiguousarray(backend.to_numpy(leaf.value)).tobytes())
-    return inputs.n_records, digest.digest()
+    if way == "widened":
+        return Sort(way, integers(inputs, backend))
+    return Sort(way, padding(inputs, backend) if way == "narrow" else inputs.n_records)
 
 
 def _same(accessor: Any) -> Hashable:
