@@ -148,5 +148,6 @@ def _given(model: CutModel, inputs: ModelInputs, block: Block, narrow: bool) -> 
         return Given(inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {})
     rows = inputs.for_points(k) if narrow else inputs.repeat(k, backend)
     if block.made is not None:
-        return Given(rows, {block.cut: block.made})
+        made = block.made
+        return Given(rows, {block.cut: lambda z: list(map(backend.merge_points, made(z, 0, k)))})
     return Given(rows, model.spread({block.cut: points}) if points else {})
