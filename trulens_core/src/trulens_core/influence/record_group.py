@@ -116,21 +116,21 @@ class RecordGroup:
         ranges = self.part.ranges(n, self._inputs.n_records)
         first, records = weights[slice(*ranges[0])], self._last - self._first
         rest: Any = None
+        over = self._blocks(self._inputs, qoi)
         turned = Turned.of(q, self._inputs, self._verdict, first=True)
         if Repeatable.allows(q.wrapper, self._inputs, qoi, cuts):
             placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
             once = Repeatable(q.wrapper, self._inputs, placed, q.target, n)
 
             def run(inputs: ModelInputs, qoi: QoI, _: list[Tensor]) -> Any:
-                return self._first_pass(inputs, qoi, first, turned)[:3]
+                return self._first_pass(self._blocks(inputs, qoi), first, turned)[:3]
 
             got, z, baseline = once(("one pass", *cuts, q.doi.recipe, tuple(first.tolist())), run)
         else:
-            got, z, baseline, rest = self._first_pass(self._inputs, qoi, first, turned)
+            got, z, baseline, rest = self._first_pass(over, first, turned)
         running = q.statistic.start(backend, LazyPoints(tuple(weights.tolist()), None))
         running.add(got, Evaluated(0, first))
         self._request.advance(len(first) * records)
-        over = ProvedBlocks(q, self._inputs, qoi, [], self.part.way, self._verdict)
         for i, j in ranges[1:]:
             block = Block(q.doi_cut, rest(i, j), weights[i:j])
             running.add(over(block), Evaluated(i, weights[i:j]))
@@ -141,11 +141,14 @@ class RecordGroup:
         bad, zero = self._judged(total)
         return Answer(multiplied(total, multiplier, backend), n_points=n, not_finite=bad, zero=zero)
 
+    def _blocks(self, inputs: ModelInputs, qoi: QoI) -> ProvedBlocks:
+        return ProvedBlocks(self._question, inputs, qoi, [], self.part.way, self._verdict)
+
     def _first_pass(
-        self, inputs: ModelInputs, qoi: QoI, weights: np.ndarray[Any, Any], turned: Turned
+        self, blocks: ProvedBlocks, weights: np.ndarray[Any, Any], turned: Turned
     ) -> tuple[Gradients, list[Tensor], list[Tensor] | None, Stack]:
         """What the first points give, the value at the cut, the baseline there, and all points."""
-        q, backend, b = self._question, self._backend, inputs.n_records
+        q, backend, b = self._question, self._backend, self._inputs.n_records
         held: list[tuple[list[Tensor], list[Tensor] | None, Stack]] = []
 
         def made(z: list[Tensor], i: int, j: int) -> list[Tensor]:  # z of b rows, or all points'
@@ -161,7 +164,6 @@ class RecordGroup:
             turned.check({q.doi_cut: held[-1][0]}, self._verdict)
             return held[-1][2](0, len(weights))
 
-        blocks = ProvedBlocks(q, inputs, qoi, [], self.part.way, self._verdict)
         got = blocks(Block(q.doi_cut, [], weights, made), found)
         turned.check({q.doi_cut: held[-1][0]}, self._verdict)
         return got, *held[-1]
