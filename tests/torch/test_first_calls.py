@@ -210,3 +210,37 @@ def test_an_index_that_a_narrow_pass_puts_out_of_range():
     expected = IntegratedGradients(plain, resolution=6, doi_cut="cut").attributions(x)
     for _ in range(3):
         assert torch.allclose(method.attributions(x), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_where_inputs_are_repeated(model, counts):
+    """A point alone, whose pass meets the value at the cut, and the block."""
+    method = layer_ig(get_model_wrapper(model, skip_prefix=False))
+    expected, seen = by_hand(model, X[:1], MASK[:1]), []
+    for _ in range(3):
+        counts.clear()
+        found = method.attributions(X[:1], mask=MASK[:1])
+        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-14)
+        seen.append((counts[0], counts[3]))
+    assert seen == [(2, 2), (2, 2), (1, 1)]
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_what_a_model_writes_is_read_as_in_later_calls(narrow):
+    """It counts its evaluations, and the count is in its numbers."""
+
+    class Counts(Encoder):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.zeros(()))
+
+        def forward(self, x, mask=None):
+            found = super().forward(x * (1 + self.count), mask) * (1 + self.count)
+            self.count += 1
+            return found
+
+    torch.manual_seed(0)
+    model = Counts().double().eval()
+    for n in (4, 1):
+        method = layer_ig(get_model_wrapper(model, skip_prefix=narrow))
+        found = [method.attributions(X[:n], mask=MASK[:n]) for _ in range(4)]
+        assert all(torch.allclose(f, found[-1], rtol=1e-12, atol=1e-14) for f in found)

@@ -106,8 +106,9 @@ class ProvedBlocks:
         """
         verdict = self._verdict
         alone, trace = self._alone(block, j)
-        if trace.drew or (trace.wrote and self._way in NARROW):
+        if trace.drew or (trace.wrote and (self._way in NARROW or found is not None)):
             verdict.random, verdict.narrows = trace.drew, False
+            verdict.writes |= trace.wrote
             raise Refused
         if found is not None:
             block = block._replace(points=found(), made=None)
