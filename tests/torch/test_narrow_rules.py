@@ -154,7 +154,7 @@ def test_the_first_two_blocks_are_looked_at():
         asked.attributions(ONE)
         counts.append(len(seen))
         seen.clear()
-    assert counts == [3, 3, 1, 1]
+    assert counts == [2, 2, 1, 1]
 
 
 def test_an_attribute_changed_after_the_proof_is_looked_at_anew():

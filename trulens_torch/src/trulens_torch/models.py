@@ -97,6 +97,7 @@ class TorchModelWrapper(ModelWrapper):
         self._keeping: Self | None = None
         self._named: Survey | None = None
         self._open: Survey | None = None
+        self._ends = False
 
     def __getstate__(self) -> dict[str, Any]:
         own = {"_hooks": Undo(), "_keeping": None, "_named": None, "_open": None}
@@ -223,7 +224,7 @@ class TorchModelWrapper(ModelWrapper):
         return session(self._runner, self.force_eval, enter, known, self.keeps_graph)
 
     def _closed(self) -> None:
-        self._open = None
+        self._open, self._ends = None, False
 
     def keeping_graph(self) -> Self:
         if self._keeping is None:  # one for all calls: it knows what was found out for the first
@@ -269,10 +270,18 @@ class TorchModelWrapper(ModelWrapper):
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
         del inputs, at
-        return aside(self._runner, self.force_eval)
+        return aside(self._runner, self.force_eval, self._open)
 
     def careful(self) -> contextlib.AbstractContextManager[object]:
-        return CheckedIndices()
+        return CheckedIndices() if torch.accelerator.is_available() else _NOTHING
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        self._ends = True
+        try:
+            yield
+        finally:
+            self._ends = False
 
     def _unhook(self) -> None:
         """Remove the hooks of the last pass, which its backward pass may have called."""
@@ -330,9 +339,11 @@ class TorchModelWrapper(ModelWrapper):
         p = Pass(self, replace=replace, tap=tap, want=want)
         self._unhook()
         stop, self._hooks = Stop(), Undo()
+        ends, self._ends = self._ends, False  # not what is called inside, by hooks of the caller's
         known = self._reached(inputs) if p.inside else None
-        p.cut_short = known is not None and known.once.issuperset(p.places)
-        watch = ReadValues() if known is not None and known.may_learn(p) else None
+        p.cut_short = known is not None and (ends or known.once.issuperset(p.places))
+        learns = known is not None and not p.cut_short and known.may_learn(p)
+        watch = ReadValues() if learns else None
         widens = inputs.points > 1 and inputs.widening is not None
         widened = Widened(p, inputs) if widens else None
         try:

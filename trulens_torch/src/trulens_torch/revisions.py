@@ -132,8 +132,11 @@ class Written:
     def __init__(self, survey: Survey) -> None:
         self._buffers = [(m, n, b, _version(b)) for m, n, b in survey.buffers]
         self._held = survey.held
-        values = [v for held in survey.held for v in held.before.values()]
-        self._lists = [(v, len(v)) for v in values if isinstance(v, list | deque)]
+        lists = survey.kept.get("lists")
+        if lists is None:
+            values = [v for held in survey.held for v in held.before.values()]
+            lists = survey.kept["lists"] = [v for v in values if isinstance(v, list | deque)]
+        self._lists = [(v, len(v)) for v in lists]
 
     def changed(self) -> bool:
         """Whether anything is another now."""

@@ -171,9 +171,15 @@ class _Session:
 
 
 @contextlib.contextmanager
-def aside(model: nn.Module, force_eval: bool) -> Iterator[Trace]:
-    """Inside a session, evaluations that leave nothing behind, and what they did."""
-    undo, survey, trace = Undo(), Survey.of(model), Trace()
+def aside(model: nn.Module, force_eval: bool, known: Survey | None = None) -> Iterator[Trace]:
+    """Inside a session, evaluations that leave nothing behind, and what they did.
+
+    Args:
+        model: the model.
+        force_eval: whether its modules are in evaluation mode.
+        known: a survey of before; it is not made again where it still holds.
+    """
+    undo, survey, trace = Undo(), Survey.again(model, known), Trace()
     gpus = {t.device for t in _tensors(survey) if t.is_cuda}
     random, before = switches.Random(gpus), Written(survey)
     try:

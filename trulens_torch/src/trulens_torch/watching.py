@@ -88,7 +88,8 @@ class _Functions(_FunctionMode):  # type: ignore[misc]
 class CheckedIndices(Mode):
     """Raises IndexError for an index out of range before the operation runs.
 
-    On a GPU such an index ends the process's context, from which nothing recovers.
+    On a GPU such an index ends the process's context, from which nothing recovers. On a CPU the
+    operations raise by themselves.
     """
 
     def __torch_dispatch__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -76,12 +77,24 @@ class Turned:
     trace: Trace
 
     @staticmethod
-    def of(question: Question, inputs: ModelInputs, verdict: Verdict) -> Turned:
-        """They, evaluated if they are needed."""
+    def of(
+        question: Question, inputs: ModelInputs, verdict: Verdict, *, first: bool = False
+    ) -> Turned:
+        """They, evaluated if they are needed.
+
+        Args:
+            question: what is asked of the model.
+            inputs: of the records, in their own order.
+            verdict: what is known.
+            first: whether the values in their own order come after these, so that both are of the
+                model in one state. Else it has to be told whether evaluating it writes, which may
+                be after the cuts.
+        """
         if known_order(question, inputs, verdict):
             return Turned(question, inputs, {}, Trace())
         back = inputs.select(range(inputs.n_records)[::-1], question.wrapper.backend)
-        return Turned(question, inputs, *_aside(question, back, _inner(question)))
+        with question.wrapper.ending() if first else contextlib.nullcontext():
+            return Turned(question, inputs, *_aside(question, back, _inner(question)))
 
     @staticmethod
     def tells(question: Question, way: Way) -> bool:
@@ -98,7 +111,7 @@ class Turned:
             Refused: see `check_order`.
         """
         wrapper, backend = self.question.wrapper, self.question.wrapper.backend
-        if not self.values:
+        if not self.values or integers(self.inputs, backend) in verdict.ordered:
             return
         n = self.inputs.n_records
         rows = [t for found in values.values() for t in found]

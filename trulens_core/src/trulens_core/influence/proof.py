@@ -70,31 +70,34 @@ class ProvedBlocks:
             rules=q.rules,
         )
 
-    def __call__(self, block: Block) -> Gradients:
-        """The gradients over one block."""
+    def __call__(self, block: Block, found: Callable[[], list[Tensor]] | None = None) -> Gradients:
+        """The gradients over one block.
+
+        Args:
+            block: it.
+            found: gives the points of a block that is to make them, once one of them was
+                evaluated alone.
+        """
         k, widening = len(block.weights), self._inputs.widening
         if self._backend.maps_points or self._verdict.proved(self._sort, k):
             return self._trusted(block)
         if widening is not None:
             widening.look(k)
-        fresh = self._backend.fresh
-        kept = block._replace(
-            points=[fresh(p) for p in block.points],
-            references=[fresh(p) for p in block.references],
-        )
         # not the middle of a line: less the rows' mean it is what it is alone. And not the first
         # point before another: its rows stand where those of the records would
         places = (k - 1) // 3 or k - 1, k - 1 if k > 3 else 0
         seen = self._verdict.proofs.get((self._sort, k), 0)
-        told, got = self._looked_at(block, kept, places[min(seen, 1)])
+        told, got = self._looked_at(block, places[min(seen, 1)], found)
         if told and self._verdict.found_right(self._sort, k) >= PROOFS and widening is not None:
             widening.settle(k)
         return got
 
     # -- looking -----------------------------------------------------------------------------
 
-    def _looked_at(self, block: Block, kept: Block, j: int) -> tuple[bool, Gradients]:
-        """The gradients of a block, of which `kept` is a copy, if point j in it is as it is alone.
+    def _looked_at(
+        self, block: Block, j: int, found: Callable[[], list[Tensor]] | None
+    ) -> tuple[bool, Gradients]:
+        """The gradients of a block, if point j in it is as it is alone.
 
         And whether that tells anything. Of a narrow pass nothing is known where there is no
         gradient, or numbers are not finite: the block is then evaluated without. The comparison
@@ -102,10 +105,14 @@ class ProvedBlocks:
         another.
         """
         verdict = self._verdict
-        alone, trace = self._alone(kept, j)
-        if trace.drew or (trace.wrote and self._way in NARROW):
+        alone, trace = self._alone(block, j)
+        if trace.drew or (trace.wrote and (self._way in NARROW or found is not None)):
             verdict.random, verdict.narrows = trace.drew, False
+            verdict.writes |= trace.wrote
             raise Refused
+        if found is not None:
+            block = block._replace(points=found(), made=None)
+        kept = block.copied(self._backend)
         try:
             got = self._whole(block)
         except Exception as error:  # right alone, and whatever it is of the model's own
@@ -152,11 +159,7 @@ class ProvedBlocks:
     def _alone(self, block: Block, j: int, aside: bool = True) -> tuple[_Point, Trace]:
         """What a point gives by itself, and what evaluating it did."""
         wrapper = self._question.wrapper
-        points, references = (
-            [self._backend.fresh(p[j : j + 1]) for p in held]
-            for held in (block.points, block.references)
-        )
-        one = Block(block.cut, points, np.ones(1, block.weights.dtype), references=references)
+        one = block.alone(j, self._backend)
         over = self._over(self._look, "full")
         if not aside:
             return self._point(over(one), 0), Trace()
@@ -214,15 +217,8 @@ class ProvedBlocks:
 
     def _noise(self, inside: _Point, block: Block, j: int) -> tuple[float, float]:
         """How far a point's numbers depend on where in the block its rows stand."""
-        k = len(block.weights)
-        back = self._backend.from_numpy(np.arange(k)[::-1].astype("int32"))
-        points, references = (
-            [self._backend.xp.take(p, back, axis=0) for p in held]
-            for held in (block.points, block.references)
-        )
-        weights = block.weights[::-1].copy()
-        turned = block._replace(points=points, weights=weights, references=references)
-        return self._apart(inside, self._inside(self._whole(turned), turned, k - 1 - j))
+        turned, place = block.turned(self._backend), len(block.weights) - 1 - j
+        return self._apart(inside, self._inside(self._whole(turned), turned, place))
 
 
 @dataclasses.dataclass(frozen=True)

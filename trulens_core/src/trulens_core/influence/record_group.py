@@ -18,7 +18,8 @@ from trulens_core.influence.collecting import Collected
 from trulens_core.influence.dependent_layers import check_independent
 from trulens_core.influence.division import Part
 from trulens_core.influence.judging import judged
-from trulens_core.influence.order import Turned, check_order, known_order
+from trulens_core.influence.order import Turned, check_order
+from trulens_core.influence.points_made import points_made
 from trulens_core.influence.proof import ProvedBlocks
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.statistics import Evaluated, Parts, Table, multiplied
@@ -64,7 +65,9 @@ class RecordGroup:
         inputs = [part for part in self._question.source.parts() if isinstance(part, InputCut)]
         if not all(self._floating_inputs(part) for part in inputs):
             raise self._integers(NotDifferentiableError)
-        return self._in_one_pass() if self._fits_one_pass() else self._in_blocks()
+        group = self._question, self._request, self._inputs, self.part, self._verdict
+        plain = not (self._pad or self._owners)
+        return self._in_one_pass() if plain and points_made(*group) else self._in_blocks()
 
     def _in_blocks(self) -> Answer:
         q = self._question
@@ -106,27 +109,6 @@ class RecordGroup:
 
     # -- no pass before the points' -----------------------------------------------------------
 
-    def _fits_one_pass(self) -> bool:
-        """Whether blocks known to be right, of which the first makes its points, give all."""
-        q, request, b = self._question, self._request, self._inputs.n_records
-        n, verdict, way = len(q.doi.weights or ()), self._verdict, self.part.way
-        more = q.qoi.binds or request.quantities or request.gradients or request.points
-        ranges = self.part.ranges(n, b)
-        no_graph = way == "full" or len(ranges) > 1 or q.doi.recipe is None
-        same = way in NARROW or (way == "full" and not (verdict.random or verdict.writes))
-        return (
-            (n > 1 and same)
-            and not q.doi.asks  # inside a pass of the model it would be seen as part of it
-            and not (more or q.wrapper.backend.traces or self._pad or self._owners)
-            and not (q.statistic.want or q.statistic.prepares or q.contract or q.rules)
-            and not isinstance(q.doi_cut, InputCut)
-            and len(q.doi_cut.parts()) == 1
-            and (q.source == q.doi_cut or not q.multiply)
-            and not (q.wrapper.repeats() and no_graph)
-            and verdict.all_proved(way, self._inputs, [j - i for i, j in ranges], self._backend)
-            and (known_order(q, self._inputs, verdict) or Turned.tells(q, way))
-        )
-
     def _in_one_pass(self) -> Answer:
         q, backend = self._question, self._backend
         weights = np.asarray(q.doi.weights, weights_type(q.wrapper, self._inputs))
@@ -134,22 +116,21 @@ class RecordGroup:
         ranges = self.part.ranges(n, self._inputs.n_records)
         first, records = weights[slice(*ranges[0])], self._last - self._first
         rest: Any = None
-        turned = Turned.of(q, self._inputs, self._verdict)
+        over = self._blocks(self._inputs, qoi)
+        turned = Turned.of(q, self._inputs, self._verdict, first=True)
         if Repeatable.allows(q.wrapper, self._inputs, qoi, cuts):
             placed = qoi.with_channel_axis(q.wrapper.channel_axis(q.target))
             once = Repeatable(q.wrapper, self._inputs, placed, q.target, n)
 
             def run(inputs: ModelInputs, qoi: QoI, _: list[Tensor]) -> Any:
-                return self._first_pass(inputs, qoi, first)[:3]
+                return self._first_pass(self._blocks(inputs, qoi), first, turned)[:3]
 
             got, z, baseline = once(("one pass", *cuts, q.doi.recipe, tuple(first.tolist())), run)
         else:
-            got, z, baseline, rest = self._first_pass(self._inputs, qoi, first)
-        turned.check({q.doi_cut: z}, self._verdict)
+            got, z, baseline, rest = self._first_pass(over, first, turned)
         running = q.statistic.start(backend, LazyPoints(tuple(weights.tolist()), None))
         running.add(got, Evaluated(0, first))
         self._request.advance(len(first) * records)
-        over = ProvedBlocks(q, self._inputs, qoi, [], self.part.way, self._verdict)
         for i, j in ranges[1:]:
             block = Block(q.doi_cut, rest(i, j), weights[i:j])
             running.add(over(block), Evaluated(i, weights[i:j]))
@@ -160,24 +141,32 @@ class RecordGroup:
         bad, zero = self._judged(total)
         return Answer(multiplied(total, multiplier, backend), n_points=n, not_finite=bad, zero=zero)
 
+    def _blocks(self, inputs: ModelInputs, qoi: QoI) -> ProvedBlocks:
+        return ProvedBlocks(self._question, inputs, qoi, [], self.part.way, self._verdict)
+
     def _first_pass(
-        self, inputs: ModelInputs, qoi: QoI, weights: np.ndarray[Any, Any]
+        self, blocks: ProvedBlocks, weights: np.ndarray[Any, Any], turned: Turned
     ) -> tuple[Gradients, list[Tensor], list[Tensor] | None, Stack]:
         """What the first points give, the value at the cut, the baseline there, and all points."""
-        q, backend, n, b = self._question, self._backend, len(weights), inputs.n_records
+        q, backend, b = self._question, self._backend, self._inputs.n_records
         held: list[tuple[list[Tensor], list[Tensor] | None, Stack]] = []
 
-        def made(z: list[Tensor]) -> list[Tensor]:  # of b rows, or as often as there are points
+        def made(z: list[Tensor], i: int, j: int) -> list[Tensor]:  # z of b rows, or all points'
             at_cut = [backend.fresh(backend.stop_gradient(t[:b])) for t in z]
             group = self._group({q.doi_cut: at_cut})
             baseline = q.doi.baseline_values(group)
             stack = q.doi.points(group, baseline).stack
             assert stack is not None
             held.append((at_cut, baseline, stack))
-            return [backend.merge_points(p) for p in stack(0, n)]
+            return stack(i, j)
 
-        blocks = ProvedBlocks(q, inputs, qoi, [], self.part.way, self._verdict)
-        return blocks(Block(q.doi_cut, [], weights, made)), *held[-1]
+        def found() -> list[Tensor]:
+            turned.check({q.doi_cut: held[-1][0]}, self._verdict)
+            return held[-1][2](0, len(weights))
+
+        got = blocks(Block(q.doi_cut, [], weights, made), found)
+        turned.check({q.doi_cut: held[-1][0]}, self._verdict)
+        return got, *held[-1]
 
     def _trimmed(self, a: Answer) -> Answer:
         """The answer without the records that were added for size."""

@@ -68,8 +68,7 @@ class CutModel(ABC):
         self.sizes: dict[Cut, tuple[int, ...]] = {}
         self.unchecked: Cut | None = None
         self._scores: Cut | None = None
-        self._steps = StepCache(_KEPT_STEPS)
-        self._known = StepCache(_KEPT_FACTS)
+        self._steps, self._known = StepCache(_KEPT_STEPS), StepCache(_KEPT_FACTS)
 
     @abstractmethod
     def layers(self) -> Sequence[Layer]:
@@ -174,6 +173,10 @@ class CutModel(ABC):
 
     def careful(self) -> contextlib.AbstractContextManager[object]:
         """The context of a pass that may ask for what is not there: it must raise, and no worse."""
+        return contextlib.nullcontext()
+
+    def ending(self) -> contextlib.AbstractContextManager[object]:
+        """The context of a pass that may end at the last of its cuts: others count the calls."""
         return contextlib.nullcontext()
 
     def keeping_graph(self) -> Self:

@@ -50,13 +50,15 @@ class EagerBlocks:
         self._model, self._inputs, self._cuts, self._want = model, inputs, cuts, want
         self._narrow, self._contraction, self._rules = narrow, contraction, rules
         self._host = qoi.with_channel_axis(model.channel_axis(cuts[1]))
-        self._custom = qoi.custom
+        self._custom, self._ready = qoi.custom, self._host.is_ready
         self._owners = model.owners(inputs)
         self._of_records: QoI | None = None
         self._repeats: bool | None = None
 
     def _qoi(self, k: int) -> QoI:
         """The quantity for k·b rows."""
+        if self._ready:
+            return self._host
         if self._of_records is None or self._custom:
             self._of_records = with_tensors(self._host, self._inputs, self._model)
         backend = self._model.backend
@@ -148,5 +150,6 @@ def _given(model: CutModel, inputs: ModelInputs, block: Block, narrow: bool) -> 
         return Given(inputs.repeat(k, backend, dict(zip(at, points, strict=True))), {})
     rows = inputs.for_points(k) if narrow else inputs.repeat(k, backend)
     if block.made is not None:
-        return Given(rows, {block.cut: block.made})
+        made = block.made
+        return Given(rows, {block.cut: lambda z: list(map(backend.merge_points, made(z, 0, k)))})
     return Given(rows, model.spread({block.cut: points}) if points else {})
