@@ -77,8 +77,11 @@ docs: $(INSTALLED) ## build the documentation into site/; notebooks run unless t
 	@echo "The documentation is in site/index.html; its search needs a server:" \
 		"$(BIN)/python -m http.server -d site"
 
+# On which device: make bench-gpu DEVICE=cpu runs the same with small tensors, without one.
+DEVICE ?= cuda
+
 bench-gpu: $(INSTALLED) ## run the benchmarks of PyTorch on a GPU, alone; needs one
-	TRULENS_BENCH_DEVICE=cuda $(BIN)/python benchmarks/torch_short.py
+	$(BIN)/python benchmarks/torch_short.py --device $(DEVICE)
 
 bench: $(INSTALLED) $(XPLIQUE) ## run the benchmarks and write docs/performance.md
 	$(BIN)/python benchmarks/report.py

@@ -1,7 +1,6 @@
 """Where kernels are short, so that Python shows: small tensors on a CPU, or real ones on a GPU.
 
-    python benchmarks/torch_short.py
-    TRULENS_BENCH_DEVICE=cuda python benchmarks/torch_short.py
+    python benchmarks/torch_short.py [--device cuda] [CASE ...] [--turns N]
 
 Beside loops written by hand, and Captum where it is installed. On a CPU the tensors are so small
 that arithmetic costs next to nothing: the ratios are about those of a GPU with real ones. On a GPU
@@ -9,6 +8,7 @@ the times are of work that is done, the memory is the device's, and `graphs` is 
 `get_model_wrapper(model, graphs=True)`. Needs nothing but torch and this library.
 """
 
+import argparse
 import copy
 import functools
 import importlib.util
@@ -29,7 +29,22 @@ from trulens_core import (
 )
 from trulens_core.testing import relative_error
 
-DEVICE = torch.device(os.environ.get("TRULENS_BENCH_DEVICE", "cpu"))
+
+def device():
+    """The one that is asked for; the processes of cases are told it by their environment."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--device", default=os.environ.get("TRULENS_BENCH_DEVICE", "cpu"))
+    options, sys.argv[1:] = parser.parse_known_args()
+    os.environ["TRULENS_BENCH_DEVICE"] = options.device
+    if options.device != "cpu" and not torch.cuda.is_available():
+        sys.exit(
+            f"There is no GPU that torch {torch.__version__} can use: run this where there is an "
+            "NVIDIA GPU and a torch for CUDA, or with --device cpu, on tensors as small"
+        )
+    return torch.device(options.device)
+
+
+DEVICE = device()
 GPU = DEVICE.type == "cuda"
 SIDE, WIDTH, LENGTH = (224, 512, 128) if GPU else (32, 32, 16)
 POINTS, CLASS = 50, 3

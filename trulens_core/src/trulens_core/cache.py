@@ -41,10 +41,7 @@ class StepCache:
         with self._lock:
             if key not in self._held:
                 self._held[key] = build()
-            self._held.move_to_end(key)
-            while len(self._held) > self._size:
-                self._held.popitem(last=False)
-            return self._held[key]
+            return self._used(key)
 
     def found(self, key: Hashable) -> Any:
         """The step of a key, None where there is none; it does not count as used."""
@@ -53,10 +50,16 @@ class StepCache:
     def put(self, key: Hashable, step: Any) -> None:
         """Keep a step in the place of another one of its key, if there is one."""
         with self._lock:
-            self._held.pop(key, None)
-            self.get(key, lambda: step)
+            self._held[key] = step  # at once: `found` never misses the one before
+            self._used(key)
 
     def clear(self) -> None:
         """Forget all steps."""
         with self._lock:
             self._held.clear()
+
+    def _used(self, key: Hashable) -> Any:
+        self._held.move_to_end(key)
+        while len(self._held) > self._size:
+            self._held.popitem(last=False)
+        return self._held[key]

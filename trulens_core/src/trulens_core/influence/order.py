@@ -124,7 +124,7 @@ class Turned:
                 verdict.reorders = _permuted(there[0], found[0], backend, limit)
                 verdict.mixes = not verdict.reorders
                 raise Refused
-        verdict.ordered.add(integers(self.inputs, backend))
+        verdict.found_ordered(integers(self.inputs, backend))
 
 
 def check_apart(question: Question, inputs: ModelInputs, verdict: Verdict) -> None:

@@ -387,7 +387,7 @@ class Program:
         with model.using(state):
             found = model.values(inputs, replace=model.spread(at or {}), tap={}, want=parts)
         if len(parts) > 1:
-            model.sizes[cut] = tuple(map(len, found))
+            model.sizes.put(cut, tuple(map(len, found)))
         return [t for tensors in found for t in tensors]
 
     def _judged(self, every: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

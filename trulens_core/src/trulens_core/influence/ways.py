@@ -38,7 +38,7 @@ PROOFS = 2
 """How many points are looked at, in a block each."""
 
 _MOST = 4096
-"""How many kinds of blocks are remembered."""
+"""How many kinds of blocks, and of integers, are remembered."""
 
 
 class Refused(Exception):  # noqa: N818 - no error: the work begins again in another way
@@ -113,6 +113,12 @@ class Verdict:
             self.proofs.clear()
         self.proofs[sort, k] = seen
         return seen
+
+    def found_ordered(self, integers: Hashable) -> None:
+        """The order of rows was looked at for such integers and truth values."""
+        if len(self.ordered) >= _MOST:
+            self.ordered.clear()
+        self.ordered.add(integers)
 
     def narrow(self, b: int) -> Way | None:
         """The narrow way that blocks of b records may go, as far as is known.

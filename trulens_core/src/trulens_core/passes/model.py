@@ -65,7 +65,7 @@ class CutModel(ABC):
         self.model: Any = model
         self.logit_layer: Any = logit_layer
         self.batched: dict[Name, bool | int] = dict(batched or {})
-        self.sizes: dict[Cut, tuple[int, ...]] = {}
+        self.sizes = StepCache(_KEPT_FACTS)
         self.unchecked: Cut | None = None
         self._scores: Cut | None = None
         self._steps, self._known = StepCache(_KEPT_STEPS), StepCache(_KEPT_FACTS)
@@ -364,7 +364,7 @@ class CutModel(ABC):
         result: dict[Cut, list[Tensor]] = {}
         for cut, tensors in interventions.items():
             parts = cut.parts()
-            sizes = self.sizes.get(cut, (1,) * len(parts)) if len(parts) > 1 else None
+            sizes = self.sizes.found(cut) or (1,) * len(parts) if len(parts) > 1 else None
             if sizes is None:
                 result[cut] = tensors
                 continue

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trulens_core.backends import Tensor
+from trulens_core.errors import BackendError
 from trulens_core.influence.completeness import scale, summed
 from trulens_core.influence.questions import Answer, Question
 from trulens_core.inputs import ModelInputs
@@ -189,14 +190,22 @@ class Assembly:
     def _sizes(self, cut: Cut, n: int) -> Sequence[int]:
         """How many of n tensors each part of a cut holds."""
         wrapper, parts = self._question.wrapper, cut.parts()
-        if len(parts) == 1 or cut in wrapper.sizes:
-            return wrapper.sizes.get(cut, (n,)) if len(parts) > 1 else (n,)
+        if len(parts) == 1:
+            return (n,)
+        if (seen := wrapper.sizes.found(cut)) is not None:
+            return tuple(seen)
         known = {
             i: len(self._inputs.at(p, self._backend, wrapper.parameters))
             for i, p in enumerate(parts)
             if isinstance(p, InputCut)
         }
-        each = (n - sum(known.values())) // max(1, len(parts) - len(known))
+        rest, unseen = n - sum(known.values()), len(parts) - len(known)
+        if unseen > 1 and rest != unseen:  # each holds one at least: else nobody can tell
+            raise BackendError(
+                f"which layers of {cut} the {n} tensors belong to is not known any more; explain "
+                "it with a wrapper made for it, get_model_wrapper(model)"
+            )
+        each = rest // max(1, unseen)
         return [known.get(i, each) for i in range(len(parts))]
 
     def _at_input(

@@ -29,7 +29,7 @@ def activations(
     for cut in cuts:
         members = [next(found) for _ in cut.parts()]
         if len(members) > 1:
-            model.sizes[cut] = tuple(map(len, members))
+            model.sizes.put(cut, tuple(map(len, members)))
         result[cut] = [t for m in members for t in m]
     if model.unchecked in result:
         refuse_probabilities(result[model.unchecked], model.unchecked, model.backend)

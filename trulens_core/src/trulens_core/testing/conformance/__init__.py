@@ -20,6 +20,7 @@ from trulens_core.testing.conformance.distributions import Distributions as Dist
 from trulens_core.testing.conformance.evaluation import Evaluation as Evaluation
 from trulens_core.testing.conformance.forms import Forms as Forms
 from trulens_core.testing.conformance.harness import Harness as Harness
+from trulens_core.testing.conformance.held import Held as Held
 from trulens_core.testing.conformance.inputs import Inputs as Inputs
 from trulens_core.testing.conformance.kept import Kept as Kept
 from trulens_core.testing.conformance.laws import Laws as Laws
@@ -61,6 +62,7 @@ class Conformance(
     Kept,
     Runs,
     NoTrace,
+    Held,
     OwnLayers,
     Rules,
     FrameworkIndependence,
