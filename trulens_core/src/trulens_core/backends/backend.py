@@ -260,6 +260,19 @@ class Backend(ABC):
         """
         return self.compiled(program)
 
+    def folded(
+        self, block: Callable[[Any, Any], Any], join: Callable[[Any, Any], Any], n: Any, size: Any
+    ) -> Any:
+        """What blocks of points give, joined one after the other, in a program whose steps nest.
+
+        Args:
+            block: a tree of tensors, given where a block begins and ends.
+            join: one tree of what two of them hold.
+            n: how many points there are in all, as a tensor.
+            size: how many a block has at most.
+        """
+        raise NotImplementedError(f"the backend {self.name!r} does not nest steps in programs")
+
     def pure(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """A function of tensors as the framework runs it best; `function` gets the backend first.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from trulens_core.distributions.points import Records
 from trulens_core.influence.blocks import weights_type
 from trulens_core.influence.order import check_order
 from trulens_core.influence.programs import Found, Given, Plan, Program
-from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.questions import Answer, Question, Request, unseen
 from trulens_core.influence.record_group import RecordGroup
 from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, options
 from trulens_core.influence.statistics import AbsoluteMean, Mean, SecondMoment, Variance
@@ -32,7 +33,13 @@ _OWN = (Mean, AbsoluteMean, SecondMoment, Variance)
 
 Made = Callable[[StepArguments, int, int], Given]
 
+Advance = Callable[[int], object]
+
 _ONE = np.ones(1, "float32")
+
+_SHORT = 2**17
+"""As many numbers may the points hold whose blocks are served in one call. Nothing interrupts it,
+and it may hold more memory than a block alone, which for so few is little."""
 
 
 class ProgramGroup(RecordGroup):
@@ -106,10 +113,11 @@ class ProgramGroup(RecordGroup):
         plan = self._plan(qoi, path=doi.starts_at_zero or ends is not None)
         if plan is None or (plan.step.compared and not plan.path):
             return None
-        run = ByProgram(q, plan, self._most)
-        made = run.made(at_records.get(q.doi_cut, []), None if doi.starts_at_zero else ends)
-        records = self._last - self._first
-        found = run(self._inputs, made, qoi, lambda n: self._request.advance(n * records))
+        run = ByProgram(q, plan, self._most, self._numbers(at_records))
+        advance = self._request.advance_by(self._last - self._first)
+        values = at_records.get(q.doi_cut, [])
+        made = run.made(values, None if doi.starts_at_zero else ends, advance)
+        found = run(self._inputs, made, qoi, advance)
         self._keep(run)
         at_ends: dict[Cut, list[Tensor]] = {}
         if ends is not None and quantities and q.complete:
@@ -123,6 +131,12 @@ class ProgramGroup(RecordGroup):
                 classes=self._classes(qoi, at_records),
             )
         )
+
+    def _numbers(self, at_records: Mapping[Cut, list[Tensor]]) -> int:
+        """How many numbers all points hold, as far as that is known."""
+        q, inputs = self._question, self._inputs
+        known = at_records.get(q.doi_cut) or inputs.split()[1]
+        return (q.doi.n_points or 1) * sum(math.prod(map(int, t.shape)) for t in known)
 
     def _keep(self, run: ByProgram) -> None:
         """Keep what was found out, where it is all that there is."""
@@ -178,22 +192,32 @@ class ByProgram:
         question: whose distribution has a formula, or is the value itself.
         plan: of the program.
         most: how many points a block may have.
+        numbers: how many all points hold, in all records.
     """
 
-    def __init__(self, question: Question, plan: Plan, most: int) -> None:
+    def __init__(self, question: Question, plan: Plan, most: int, numbers: int) -> None:
         self._question, self._plan = question, plan
         self._key = SameKey(plan.key())
         self._plain = not plan.step.qoi.data()
+        self._weights_type: str | None = None
         self.n_points: int = question.doi.n_points or 1
         self._size = -(-self.n_points // -(-self.n_points // most))
-        self._padded = question.wrapper.backend.static_shapes
+        backend, formula = question.wrapper.backend, plan.formula
+        self._padded = backend.static_shapes
+        drawn = formula is not None and formula.by_shape  # in memory for each block alone
+        self._turns = backend.nests and not drawn and numbers <= _SHORT
 
-    def made(self, z: list[Tensor], ends: list[Tensor] | None) -> Made:
+    def _at_once(self, advance: Advance | None) -> bool:
+        """Whether all points are served by one call, of blocks that take turns if need be."""
+        return self._size == self.n_points or (self._turns and advance is None)
+
+    def made(self, z: list[Tensor], ends: list[Tensor] | None, advance: Advance | None) -> Made:
         """What the program is given besides a step's arguments, for the points i to j.
 
         Args:
             z: the value at the distribution's cut, where it is known.
             ends: where a path ends, if not at zeros.
+            advance: see `__call__`.
         """
         q = self._question
         formula = None if q.doi.is_point else q.doi.formula()
@@ -201,7 +225,7 @@ class ByProgram:
             return lambda step, *_: Given(step, [], [], [])
         shapes = [tuple(map(int, t.shape)) for t in z] if formula.by_shape else []
         inside = isinstance(q.doi_cut, InputCut)
-        inside |= q.doi.starts_at_zero and self._size == self.n_points
+        inside |= q.doi.starts_at_zero and self._at_once(advance)
         values = [] if inside else z
 
         def given(step: StepArguments, i: int, j: int) -> Given:
@@ -212,54 +236,70 @@ class ByProgram:
 
         return given
 
-    def __call__(
-        self, inputs: ModelInputs, made: Made, qoi: QoI, advance: Callable[[int], object]
-    ) -> Found:
-        """What the program gives; `qoi` is the quantity for these records."""
+    def __call__(self, inputs: ModelInputs, made: Made, qoi: QoI, advance: Advance | None) -> Found:
+        """What the program gives; `qoi` is the quantity for these records.
+
+        `advance` is called with how many points were done; None: nobody looks on.
+        """
         q, wrapper, plan = self._question, self._question.wrapper, self._plan
         program: Program = wrapper.kept(self._key, lambda: Program(wrapper, plan))
         _, batched, shared = inputs.split()
         data = [] if self._plain else with_tensors(qoi, inputs, wrapper).data()
         per_record = [d.value for d in data if d.per_record]
         scalars = [d.value for d in data if not d.per_record]
-        step = StepArguments(wrapper.state(), [], batched, shared, per_record, scalars)
-        n, k = self.n_points, self._size
-        weights = _ONE if q.doi.is_point else np.asarray(q.doi.weights, self._type(inputs))
+        state = wrapper.state()
+        step = StepArguments(state, [], batched, shared, per_record, scalars)
         placed = plan.step.qoi
         if not self._plain:
             placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
-
-        def blocks() -> Iterator[tuple[Given, np.ndarray[Any, Any]]]:
-            own = weights
-            if self._padded:
-                own = np.concatenate([weights, np.zeros(k, weights.dtype)])
-            for i in range(0, n, k):
-                yield made(step, i, i + k), own[i : i + k]
-                advance(min(k, n - i))
-
-        if k < n:
-            found = program.in_blocks(blocks(), placed)
-        else:
-            found = program(made(step, 0, n), weights, placed)
-            advance(n)
+        weights = _ONE if q.doi.is_point else np.asarray(q.doi.weights, self._type(inputs, state))
+        found = self._found(program, lambda i, j: made(step, i, j), weights, placed, advance)
         for t in (t for ts in found.total for t in ts):
             selection.check_rows([t], plan.step.wrt, inputs.n_records)
         if q.rules is not None and program.report is not None:
             q.rules.noted(program.report)  # a program that was kept was traced with others
         return found
 
+    def _found(
+        self,
+        program: Program,
+        given: Callable[[int, int], Given],
+        weights: np.ndarray[Any, Any],
+        qoi: QoI,
+        advance: Advance | None,
+    ) -> Found:
+        """What the program gives in one call, or block by block."""
+        n, k, tell = self.n_points, self._size, advance or unseen
+        if k >= n:
+            found = program(given(0, n), weights, qoi)
+            tell(n)
+            return found
+        if self._at_once(advance):
+            return program.in_turns(given(0, n), weights, k, qoi)
+
+        def blocks() -> Iterator[tuple[Given, np.ndarray[Any, Any]]]:
+            own = weights
+            if self._padded:
+                own = np.concatenate([weights, np.zeros(k, weights.dtype)])
+            for i in range(0, n, k):
+                yield given(i, i + k), own[i : i + k]
+                tell(min(k, n - i))
+
+        return program.in_blocks(blocks(), qoi)
+
     def again(self, inputs: ModelInputs, request: Request) -> Answer | None:
         """The answer for all records of inputs of the same kind; None for other points."""
         qoi, doi, n = self._question.qoi, self._question.doi, inputs.n_records
         if (doi.n_points or 1) != self.n_points or not self._is_of(doi):
             return None
-        z = self._values(inputs)
+        advance = request.advance_by(n)
+        z = self._values(inputs, advance)
         ends = None if doi.is_point or doi.starts_at_zero else self._ends(inputs, z)
         if self._plan.path != (doi.starts_at_zero or ends is not None):
             return None
         if not self._plain:
             qoi = qoi.for_records(0, n, n)
-        found = self(inputs, self.made(z, ends), qoi, lambda k: request.advance(k * n))
+        found = self(inputs, self.made(z, ends, advance), qoi, advance)
         return self.answer(found, n)
 
     def _is_of(self, doi: DoI) -> bool:
@@ -270,9 +310,9 @@ class ByProgram:
         formula = doi.formula()
         return formula is not None and formula.function is known.function
 
-    def _values(self, inputs: ModelInputs) -> list[Tensor]:
+    def _values(self, inputs: ModelInputs, advance: Advance | None) -> list[Tensor]:
         """The value at the distribution's cut; none where the program makes it."""
-        q, whole = self._question, self._size == self.n_points
+        q, whole = self._question, self._at_once(advance)
         if q.doi.is_point or (q.doi.starts_at_zero and (whole or isinstance(q.doi_cut, InputCut))):
             return []
         return q.wrapper.activations(inputs, [q.doi_cut])[q.doi_cut]
@@ -296,5 +336,8 @@ class ByProgram:
         zero = not sizes.any()
         return Answer(total, None, None, quantity, None, self.n_points, bad, zero=zero)
 
-    def _type(self, inputs: ModelInputs) -> str:
-        return weights_type(self._question.wrapper, inputs)
+    def _type(self, inputs: ModelInputs, state: Any) -> str:
+        """The type of points' weights; a program that is given no weights has those it has."""
+        if self._weights_type is None or not (isinstance(state, tuple) and not state):
+            self._weights_type = weights_type(self._question.wrapper, inputs)
+        return self._weights_type

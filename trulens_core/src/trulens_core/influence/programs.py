@@ -108,7 +108,7 @@ class Program:
         fused = model.backend.fused
         self._compiled = fused(self._of_group)
         self._block, self._end = fused(self._of_block), fused(self._of_blocks)
-        self._joined = fused(self._of_two)
+        self._joined, self._turns = fused(self._of_two), fused(self._of_turns)
 
     @property
     def report(self) -> Report | None:
@@ -132,6 +132,12 @@ class Program:
         found: Found = self._end(given._replace(numbers=[]), state)
         return found
 
+    def in_turns(self, given: Given, weights: np.ndarray[Any, Any], size: int, qoi: QoI) -> Found:
+        """The answer, of blocks of at most `size` points that take turns in one program."""
+        self._validate(qoi)
+        found: Found = self._turns(given, weights, np.array([len(weights), size], "int32"))
+        return found
+
     def _validate(self, qoi: QoI) -> None:
         self._host_qoi = qoi
         self._step.validate(qoi)
@@ -149,6 +155,17 @@ class Program:
         running = self._started(one)
         running.join(other)
         return running.state()
+
+    def _of_turns(self, given: Given, weights: Tensor, sizes: Tensor) -> Found:
+        given = given._replace(values=self._at_records(given, self._inputs(given)))
+
+        def block(i: Tensor, j: Tensor) -> Any:
+            return self._of_block(
+                given._replace(numbers=[t[i:j] for t in given.numbers]), weights[i:j]
+            )
+
+        state = self._backend.folded(block, self._of_two, sizes[0], sizes[1])
+        return self._of_blocks(given._replace(numbers=[]), state)
 
     def _of_blocks(self, given: Given, state: Any) -> Found:
         plan, by, inputs = self._plan, None, self._inputs(given)
