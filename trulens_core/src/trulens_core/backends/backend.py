@@ -263,13 +263,9 @@ class Backend(ABC):
     def folded(
         self, block: Callable[[Any, Any], Any], join: Callable[[Any, Any], Any], n: Any, size: Any
     ) -> Any:
-        """What blocks of points give, joined one after the other, in a program whose steps nest.
+        """What blocks of at most `size` of n points give, one after the other, in such a program.
 
-        Args:
-            block: a tree of tensors, given where a block begins and ends.
-            join: one tree of what two of them hold.
-            n: how many points there are in all, as a tensor.
-            size: how many a block has at most.
+        `block(first, last)` gives a tree of tensors, and `join` one of what two of them hold.
         """
         raise NotImplementedError(f"the backend {self.name!r} does not nest steps in programs")
 
