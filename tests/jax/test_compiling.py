@@ -313,7 +313,7 @@ def test_only_what_the_slice_needs_is_computed():
 
 def _flops_of(program, w, x):
     from trulens_core.backends import StepArguments
-    from trulens_core.influence.programs import Given
+    from trulens_core.influence.plans import Given
 
     a = StepArguments(w.state(), [], [x], [], [], [np.int32(1)])
     given = Given(a, [], [], [np.ones(4)])

@@ -1,5 +1,8 @@
 """A step is traced once, on TensorFlow and JAX: what changes between calls is data."""
 
+import cProfile
+import pstats
+
 import keras
 import numpy as np
 import pytest
@@ -177,3 +180,18 @@ def test_an_input_of_several_records_per_row_is_an_error(draw):
         InternalInfluence(model, InputCut(), 0, "point").attributions(draw(2, 2, 3))
     with pytest.raises(ValueError, match="batch_axis"):
         InternalInfluence(model, "y", 0, "point").attributions(draw(2, 2, 3))
+
+
+@ON_TENSORFLOW
+@pytest.mark.parametrize("rows", [None, 6], ids=["one block", "several"])
+def test_a_call_with_arrays_is_one_call_of_tensorflow(model, draw, rows):
+    doi = LinearDoi(resolution=6, cut="h")
+    method = InternalInfluence(get_model_wrapper(model), "h", "max", doi, rebatch_size=rows)
+    x = draw(3, 4)
+    for _ in range(3):
+        method.attributions(x)
+    profile = cProfile.Profile()
+    profile.runcall(method.attributions, x)
+    calls = {name: n for (*_, name), (n, *_) in pstats.Stats(profile).stats.items()}
+    ran = {name: n for name, n in calls.items() if "TFE_Py_" in name and "ecute" in name}
+    assert sum(ran.values()) == 1, ran

@@ -3,6 +3,7 @@
 import concurrent.futures
 import gc
 import weakref
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ from trulens_core import (
     LinearDoi,
     get_model_wrapper,
 )
-from trulens_core.influence import program_group
-from trulens_tf import fused
+from trulens_core.influence import by_program
+from trulens_tf import compiling, fused
 from trulens_tf.backend import TensorFlowBackend
 
 
@@ -213,6 +214,81 @@ def test_points_are_not_trusted_before_they_were_looked_at(ran):
     assert ran["ran"] == 1
 
 
+@pytest.mark.parametrize("made", [ig, layer, labels])
+def test_several_blocks_are_one_program(made, ran):
+    model = Net()
+    method = made(get_model_wrapper(model), rebatch_size=6)  # 2 of 6 points
+    warm(method)
+    before = dict(ran)
+    model.second.assign(np.random.default_rng(5).normal(size=(5, 3)))
+    found = method.attributions(2 * X)
+    assert ran == {"ran": before["ran"] + 1, "traced": before["traced"]}
+    fresh = made(get_model_wrapper(model), rebatch_size=6)
+    np.testing.assert_allclose(found, stepwise(fresh, 2 * X), rtol=1e-12)
+
+
+def test_any_number_of_blocks_is_one_graph(ran):
+    wrapper = get_model_wrapper(Net())
+    warm(ig(wrapper, rebatch_size=6))
+    traced = ran["traced"]
+    for n in (7, 12):  # 7: the last block has one point
+        method = IntegratedGradients(wrapper, resolution=n, rebatch_size=6)
+        found = warm(method)
+        fresh = IntegratedGradients(get_model_wrapper(Net()), resolution=n)
+        np.testing.assert_allclose(found, stepwise(fresh, X), rtol=1e-12)
+    assert ran["traced"] == traced
+
+
+def told(method, monkeypatch):
+    """The numbers of rows that a bar is told."""
+    rows = []
+    monkeypatch.setattr("trulens_core.attribution.method.bar", lambda *_: nullcontext(rows.append))
+    method.attributions(X)
+    return rows
+
+
+def test_a_bar_is_told_of_each_block(monkeypatch, ran):
+    method = layer(get_model_wrapper(Net()), rebatch_size=6)
+    found = warm(method)
+    assert told(method, monkeypatch) == [6, 6, 6]
+    monkeypatch.undo()
+    np.testing.assert_allclose(method.attributions(X), found, rtol=1e-12)
+
+
+def test_points_of_many_numbers_go_block_by_block(monkeypatch, ran):
+    monkeypatch.setattr(by_program, "_SHORT", 6 * X.size - 1)
+    method = ig(get_model_wrapper(Net()), rebatch_size=6)
+    warm(method)
+    before = ran["ran"]
+    method.attributions(X)
+    assert ran["ran"] == before + 6  # three blocks, two sums of two, and the end
+
+
+@pytest.mark.parametrize("made", METHODS)
+@pytest.mark.parametrize("rows", [None, 6], ids=["whole", "in blocks"])
+def test_a_large_step_is_called_and_not_traced_again(made, rows, monkeypatch, ran):
+    monkeypatch.setattr(fused, "_LARGE", 1)
+    steps, call, trace = [], fused.called, compiling._traced
+
+    def called(function, tensors):
+        kinds = {op.type for op in function.graph.get_operations()}
+        assert not any("PartitionedCall" in kind for kind in kinds)
+        return call(function, tensors)
+
+    monkeypatch.setattr(fused, "called", called)
+    monkeypatch.setattr(compiling, "_traced", lambda *a: steps.append(a) or trace(*a))
+    model = Net()
+    method = made(get_model_wrapper(model), rebatch_size=rows)
+    warm(method)
+    traced, before = len(steps), ran["ran"]
+    model.first.assign(np.random.default_rng(5).normal(size=(4, 5)))
+    found = method.attributions(X)
+    assert len(steps) == traced
+    assert ran["ran"] > before
+    fresh = made(get_model_wrapper(model), rebatch_size=rows)
+    np.testing.assert_allclose(found, stepwise(fresh, X), rtol=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore:.*rows see one another")
 def test_rows_that_see_one_another_go_alone(ran):
     def mixed(x):
@@ -224,8 +300,10 @@ def test_rows_that_see_one_another_go_alone(ran):
     np.testing.assert_array_equal(found, stepwise(method, X))
 
 
+@pytest.mark.parametrize("large", [1, 1000])
 @pytest.mark.parametrize("options", [{"dropout": True}, {"updates": True}])
-def test_models_that_draw_or_write_go_by_steps(options, ran):
+def test_models_that_draw_or_write_go_by_steps(options, large, monkeypatch, ran):
+    monkeypatch.setattr(fused, "_LARGE", large)
     model = Net(**options)
     for made in (InputAttribution, layer):
         method = made(get_model_wrapper(model))
@@ -250,14 +328,14 @@ def test_a_model_is_not_held():
 def test_memory_that_runs_out_halves_the_rows(monkeypatch, ran):
     method = ig(get_model_wrapper(Net()), rebatch_size="auto")
     expected = warm(method)
-    run = program_group.ByProgram.__call__
+    run = by_program.ByProgram.__call__
 
     def exhausted(self, inputs, *rest):
         if self._size > 3:
             raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
         return run(self, inputs, *rest)
 
-    monkeypatch.setattr(program_group.ByProgram, "__call__", exhausted)
+    monkeypatch.setattr(by_program.ByProgram, "__call__", exhausted)
     np.testing.assert_allclose(warm(method), expected, rtol=1e-12)
 
 

@@ -56,7 +56,8 @@ def by_value(value: Any, _within: tuple[int, ...] = ()) -> Hashable:
     within = (*_within, id(value))
     # another object that holds the same now may hold something else when a step is traced again
     who = None if kind in _PARTS else _Identity(value)
-    return kind, who, *(by_value(x, within) for x in held)
+    parts = [(k, x) if (k := type(x)) in _PLAIN else by_value(x, within) for x in held]
+    return kind, who, *parts
 
 
 def attributes(instance: Any, leave_out: tuple[str, ...] = ()) -> Hashable:

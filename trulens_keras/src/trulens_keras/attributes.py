@@ -48,27 +48,33 @@ class Attributes:
 
     def settle(self) -> None:
         """What there is now is no change: an evaluation has written it."""
-        self._held: list[Any] = list(self._all())
+        self._held = self._all()
         self._changeable = [v for v in self._held if changeable(v) and not _is_kept(v)]
         self._contents = contents(map(_plain, self._changeable))
 
     def changes(self) -> int:
         """How often a change was found; it is looked for now."""
-        held = list(self._all())
+        held = self._all()
         same = len(held) == len(self._held) and all(map(operator.is_, held, self._held))
         if not same or contents(map(_plain, self._changeable)) != self._contents:
             self.settle()
             self._changes += 1
         return self._changes
 
-    def _all(self) -> Iterator[Any]:
+    def _all(self) -> list[Any]:
+        found: list[Any] = []
         for layer in self._layers:
             left_out = _left_out(layer.__class__)
-            for name, value in layer.__dict__.items():
-                if name[0] == "_" and (left_out is None or name in left_out) and name != _POLICY:
-                    continue
-                if name not in self._unread:
-                    yield value
+            own = () if left_out is None else left_out
+            found += [
+                value
+                for name, value in layer.__dict__.items()
+                if name not in self._unread
+                and (
+                    name[0] != "_" or name == _POLICY or (left_out is not None and name not in own)
+                )
+            ]
+        return found
 
 
 @functools.cache

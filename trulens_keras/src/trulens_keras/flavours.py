@@ -175,7 +175,8 @@ class Keras3(Flavour):
         return variable.value
 
     def cast(self, x: Tensor, dtype: str) -> Tensor:
-        return self.module.ops.cast(x, dtype)
+        own = getattr(x.dtype, "name", None)  # PyTorch's types have none
+        return x if own == dtype else self.module.ops.cast(x, dtype)
 
     def evaluating(self, model: Any) -> dict[str, Any]:
         del model  # Keras 3 drops the argument where a layer does not take it

@@ -184,9 +184,12 @@ class KerasModelWrapper(ModelWrapper):
             )
         if declared is None:
             return backend.stop_gradient(super().adopt(value))
-        x = backend.from_numpy(value) if isinstance(value, np.ndarray) else value
-        x, like = self._flavour.cast(x, declared), self.like()
-        return backend.stop_gradient(x if like is None else backend.placed(x, like))
+        own = isinstance(value, np.ndarray)  # nothing is differentiated through it
+        x = self._flavour.cast(backend.from_numpy(value) if own else value, declared)
+        x = x if own else backend.stop_gradient(x)
+        # TensorFlow moves tensors to where they are used
+        like = None if self._flavour.framework == "tensorflow" else self.like()
+        return x if like is None else backend.placed(x, like)
 
     def state(self) -> Any:
         if self._flavour.framework != "jax":  # the others read variables where they are used

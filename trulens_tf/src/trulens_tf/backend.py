@@ -25,7 +25,7 @@ from trulens_core.backends import (
 )
 from trulens_core.errors import NotDifferentiableError
 from trulens_tf import halved, namespace, rows
-from trulens_tf.blocks import TracedBlock, of_rows
+from trulens_tf.blocks import TracedBlock, folded, of_rows
 from trulens_tf.compiling import Compiled
 from trulens_tf.fused import Fused
 from trulens_tf.halves import TwoGraphs
@@ -88,8 +88,8 @@ class TensorFlowBackend(Backend):
         if a.dtype.kind in _TEXT:
             return _strings(a)
         if like is not None and a.dtype.kind == "f":
-            return tf.convert_to_tensor(a.astype(like.dtype.as_numpy_dtype, copy=False))
-        return tf.convert_to_tensor(a)
+            a = a.astype(like.dtype.as_numpy_dtype, copy=False)
+        return tf.constant(a)
 
     def cast(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, like.dtype)
@@ -147,6 +147,11 @@ class TensorFlowBackend(Backend):
 
     def fused(self, program: Callable[..., Any]) -> Callable[..., Any]:
         return Fused(program)
+
+    def folded(
+        self, block: Callable[[Any, Any], Any], join: Callable[[Any, Any], Any], n: Any, size: Any
+    ) -> Any:
+        return folded(block, join, n, size)
 
     def blockwise(self, step: Step, want: frozenset[Want]) -> BlockStep:
         """One graph for points, step and sum; for the unmodified value, which has none, the step.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import optree
 import tensorflow as tf
 
 from trulens_core.backends import Backend, Gradients, Step, StepArguments, Want
@@ -49,6 +51,29 @@ class TracedBlock:
             return None
         split = _split(backend.accumulator(gradient), tf.shape(weights)[0])
         return split if "points" in self._want else backend.weighted_sum(split, weights)
+
+
+def folded(
+    block: Callable[[Any, Any], Any], join: Callable[[Any, Any], Any], n: tf.Tensor, size: tf.Tensor
+) -> Any:
+    """What blocks give, see `Backend.folded`; a block begins when the one before is done."""
+    first = tf.minimum(size, n)
+    leaves: list[Any]
+    leaves, structure = optree.tree_flatten(block(0, first))
+
+    def turn(i: tf.Tensor, *held: tf.Tensor) -> tuple[Any, ...]:
+        j = tf.minimum(i + size, n)
+        new = optree.tree_leaves(join(structure.unflatten(held), block(i, j)))
+        return (j, *map(_shaped, new, held))
+
+    with tf.control_dependencies(leaves):  # else the second would not wait for the first
+        begin = tf.identity(first)
+    turns = tf.while_loop(lambda i, *_: i < n, turn, (begin, *leaves), parallel_iterations=1)
+    return structure.unflatten(turns[1:])
+
+
+def _shaped(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    return tf.ensure_shape(x, like.shape)
 
 
 def of_rows(a: StepArguments, k: tf.Tensor) -> StepArguments:

@@ -13,6 +13,7 @@ from tensorflow.python.framework import errors_impl  # one error is not public
 from trulens_core.backends import StepArguments
 from trulens_core.errors import NotDifferentiableError
 from trulens_tf import rows
+from trulens_tf.calling import looked_at
 
 _KEPT = 16
 
@@ -46,6 +47,7 @@ class Compiled:
             cotangents=list(arguments.cotangents), multipliers=list(arguments.multipliers)
         )
         graph = self._graph(specs, _specs(vectors, 1))
+        looked_at(graph)
         with rows.reported():
             return graph(arguments, *vectors)
 

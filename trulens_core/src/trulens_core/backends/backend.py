@@ -260,6 +260,15 @@ class Backend(ABC):
         """
         return self.compiled(program)
 
+    def folded(
+        self, block: Callable[[Any, Any], Any], join: Callable[[Any, Any], Any], n: Any, size: Any
+    ) -> Any:
+        """What blocks of at most `size` of n points give, one after the other, in such a program.
+
+        `block(first, last)` gives a tree of tensors, and `join` one of what two of them hold.
+        """
+        raise NotImplementedError(f"the backend {self.name!r} does not nest steps in programs")
+
     def pure(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """A function of tensors as the framework runs it best; `function` gets the backend first.
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import math
+from collections.abc import Mapping
 
-import numpy as np
-
-from trulens_core.backends import StepArguments, Tensor, Unrepeatable, Want
-from trulens_core.distributions import check_floating
-from trulens_core.distributions.base import DoI
-from trulens_core.distributions.points import Records
-from trulens_core.influence.blocks import weights_type
+from trulens_core.backends import Tensor, Unrepeatable, Want
+from trulens_core.influence.by_program import ByProgram
 from trulens_core.influence.dependent_layers import check_independent
 from trulens_core.influence.order import check_order
 from trulens_core.influence.path_sum import PathSum
-from trulens_core.influence.programs import Found, Given, Plan, Program
-from trulens_core.influence.questions import Answer, Question, Request
+from trulens_core.influence.plans import Plan
+from trulens_core.influence.questions import Answer
 from trulens_core.influence.record_group import RecordGroup
-from trulens_core.influence.repeats import Known, SameKey, kind, may_repeat, options
+from trulens_core.influence.repeats import Known, kind, may_repeat, options
 from trulens_core.influence.statistics import (
     AbsoluteMean,
     Mean,
@@ -28,21 +23,13 @@ from trulens_core.influence.statistics import (
     Statistic,
     Variance,
 )
-from trulens_core.inputs import ModelInputs
-from trulens_core.inputs.rows import last_again
-from trulens_core.passes import selection
 from trulens_core.quantities import QoI
 from trulens_core.slices import Cut, InputCut
 from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.keys import StepKey, settled, shapes_key
-from trulens_core.steps.quantity_data import with_tensors
 
 _OWN = (Mean, AbsoluteMean, SecondMoment, Variance, SampleMean, PathSum)
 """The statistics that a program computes; others look at the work, or are the caller's code."""
-
-Made = Callable[[StepArguments, int, int], Given]
-
-_ONE = np.ones(1, "float32")
 
 
 class ProgramGroup(RecordGroup):
@@ -128,10 +115,10 @@ class ProgramGroup(RecordGroup):
         plan = self._plan(qoi, path=doi.starts_at_zero or ends is not None)
         if plan is None or (plan.step.compared and not (plan.path or plan.based)):
             return None
-        run = ByProgram(q, plan, self._most)
-        made = run.made(at_records, None if doi.starts_at_zero else ends)
-        records = self._last - self._first
-        found = run(self._inputs, made, qoi, lambda n: self._request.advance(n * records))
+        run = ByProgram(q, plan, self._most, self._numbers(at_records))
+        advance = self._request.advance_by(self._last - self._first)
+        made = run.made(at_records, None if doi.starts_at_zero else ends, advance)
+        found = run(self._inputs, made, qoi, advance)
         self._keep(run)
         at_ends: dict[Cut, list[Tensor]] = {}
         if ends is not None and quantities and q.complete:
@@ -154,6 +141,12 @@ class ProgramGroup(RecordGroup):
         own = self._question.statistic
         drawn = type(own) is SampleMean and not self._request.quantities
         return Mean() if drawn else own
+
+    def _numbers(self, at_records: Mapping[Cut, list[Tensor]]) -> int:
+        """How many numbers all points hold, as far as that is known."""
+        q, inputs = self._question, self._inputs
+        known = at_records.get(q.doi_cut) or inputs.split()[1]
+        return (q.doi.n_points or 1) * sum(math.prod(map(int, t.shape)) for t in known)
 
     def _keep(self, run: ByProgram) -> None:
         """Keep what was found out, where it is all that there is."""
@@ -208,157 +201,3 @@ class ProgramGroup(RecordGroup):
         after = Contraction(q.contract) if own and q.contract is not None else None
         counted = doi.n_points or 1 if type(statistic) is SampleMean else 0
         return Plan(key, whole, doi, cut, same, *rest, after, counted)
-
-
-class ByProgram:
-    """A question answered by a program.
-
-    Args:
-        question: whose distribution has a formula, or is the value itself.
-        plan: of the program.
-        most: how many points a block may have.
-    """
-
-    def __init__(self, question: Question, plan: Plan, most: int) -> None:
-        self._question, self._plan = question, plan
-        self._key = SameKey(plan.key())
-        self._plain = not plan.step.qoi.data()
-        self.n_points: int = question.doi.n_points or 1
-        self._size = -(-self.n_points // -(-self.n_points // most))
-        self._padded = question.wrapper.backend.static_shapes
-
-    def made(self, known: Mapping[Cut, list[Tensor]], ends: list[Tensor] | None) -> Made:
-        """What the program is given besides a step's arguments, for the points i to j.
-
-        Args:
-            known: the values at cuts, the distribution's and the source cut, as far as need be.
-            ends: where a path ends, if not at zeros.
-        """
-        q = self._question
-        formula = None if q.doi.is_point else q.doi.formula()
-        if formula is None:
-            return lambda step, *_: Given(step, [], [], [])
-        z = known.get(q.doi_cut, [])
-        shapes = [tuple(map(int, t.shape)) for t in z] if formula.by_shape else []
-        inside = isinstance(q.doi_cut, InputCut)
-        inside |= q.doi.starts_at_zero and not self._in_parts
-        values = [] if inside else z
-        parts = formula.ends if q.statistic.follows_path else None
-        start = known.get(q.source, ()) if parts is not None and self._in_parts else ()
-
-        def padded(arrays: list[np.ndarray[Any, Any]], j: int) -> list[np.ndarray[Any, Any]]:
-            if j <= self.n_points or not self._padded:
-                return arrays  # else copies of the last, which weigh nothing
-            return [last_again(a, j - self.n_points, q.wrapper.backend) for a in arrays]
-
-        def given(step: StepArguments, i: int, j: int) -> Given:
-            last = min(j, self.n_points)
-            numbers = padded(formula.numbers(shapes, i, last), j)
-            at_parts = () if parts is None else padded(parts(i, last), j)
-            return Given(step, values, ends or [], numbers, at_parts, start)
-
-        return given
-
-    def __call__(
-        self, inputs: ModelInputs, made: Made, qoi: QoI, advance: Callable[[int], object]
-    ) -> Found:
-        """What the program gives; `qoi` is the quantity for these records."""
-        q, wrapper, plan = self._question, self._question.wrapper, self._plan
-        program: Program = wrapper.kept(self._key, lambda: Program(wrapper, plan))
-        _, batched, shared = inputs.split()
-        data = [] if self._plain else with_tensors(qoi, inputs, wrapper).data()
-        per_record = [d.value for d in data if d.per_record]
-        scalars = [d.value for d in data if not d.per_record]
-        step = StepArguments(wrapper.state(), [], batched, shared, per_record, scalars)
-        n, k, weights = self.n_points, self._size, self._weights(inputs)
-        placed = plan.step.qoi
-        if not self._plain:
-            placed = qoi.with_channel_axis(wrapper.channel_axis(q.target))
-
-        def blocks() -> Iterator[tuple[Given, np.ndarray[Any, Any]]]:
-            own = weights
-            if self._padded:
-                own = np.concatenate([weights, np.zeros(k, weights.dtype)])
-            for i in range(0, n, k):
-                yield made(step, i, i + k), own[i : i + k]
-                advance(min(k, n - i))
-
-        if k < n:
-            found = program.in_blocks(blocks(), placed)
-        else:
-            found = program(made(step, 0, n), weights, placed)
-            advance(n)
-        for t in (t for ts in found.total for t in ts):
-            selection.check_rows([t], plan.step.wrt, inputs.n_records)
-        if q.rules is not None and program.report is not None:
-            q.rules.noted(program.report)  # a program that was kept was traced with others
-        return found
-
-    def again(self, inputs: ModelInputs, request: Request) -> Answer | None:
-        """The answer for all records of inputs of the same kind; None for other points."""
-        qoi, doi, n = self._question.qoi, self._question.doi, inputs.n_records
-        if (doi.n_points or 1) != self.n_points or not self._is_of(doi):
-            return None
-        known = self._known(inputs)
-        ends = None if doi.is_point or doi.starts_at_zero else self._ends(inputs, known)
-        if self._plan.path != (doi.starts_at_zero or ends is not None):
-            return None
-        if not self._plain:
-            qoi = qoi.for_records(0, n, n)
-        found = self(inputs, self.made(known, ends), qoi, lambda k: request.advance(k * n))
-        return self.answer(found, n)
-
-    def _is_of(self, doi: DoI) -> bool:
-        """Whether the program makes this distribution's points."""
-        known = self._plan.formula
-        if doi.is_point or known is None:
-            return doi.is_point and known is None
-        formula = doi.formula()
-        return formula is not None and formula.code == known.code
-
-    @property
-    def _in_parts(self) -> bool:
-        return self._size < self.n_points
-
-    def _known(self, inputs: ModelInputs) -> Mapping[Cut, list[Tensor]]:
-        """The values at cuts that the program is given; it makes the others."""
-        q, parts, cuts = self._question, self._in_parts, list[Cut]()
-        inside = q.doi.starts_at_zero and (not parts or isinstance(q.doi_cut, InputCut))
-        cuts += [] if q.doi.is_point or inside else [q.doi_cut]
-        cuts += [q.source] if q.statistic.follows_path and parts else []
-        return q.wrapper.activations(inputs, list(dict.fromkeys(cuts)))
-
-    def _ends(self, inputs: ModelInputs, known: Mapping[Cut, list[Tensor]]) -> list[Tensor] | None:
-        """The baseline, of the caller's; it is asked at every call."""
-        q, n, z = self._question, inputs.n_records, known[self._question.doi_cut]
-        check_floating(q.doi, z, q.doi_cut, q.wrapper.backend)
-        return q.doi.baseline_values(Records(z, inputs, q.wrapper.backend, 0, n, n))
-
-    def answer(self, found: Found, n: int) -> Answer:
-        """The answer for n records."""
-        total, error = found.total, found.error or None
-        to_numpy = self._question.wrapper.backend.to_numpy
-        quantity = found.quantities or None
-        if not found.sizes:
-            return Answer(total, quantity=quantity, n_points=self.n_points, standard_error=error)
-        sizes = to_numpy(found.sizes[0])
-        bad: list[int] = []
-        if not np.isfinite(sizes).all():
-            bad = [int(i) for i in np.flatnonzero(~to_numpy(found.finite[0])) if i < n]
-        zero = not sizes.any()
-        return Answer(
-            total,
-            quantity=quantity,
-            n_points=self.n_points,
-            not_finite=bad,
-            zero=zero,
-            standard_error=error,
-        )
-
-    def _weights(self, inputs: ModelInputs) -> np.ndarray[Any, Any]:
-        """Of the points; of those along a path the lengths of their parts are in the steps."""
-        q = self._question
-        if q.doi.is_point:
-            return _ONE
-        weights = np.asarray(q.doi.weights, weights_type(q.wrapper, inputs))
-        return np.ones_like(weights) if q.statistic.follows_path else weights

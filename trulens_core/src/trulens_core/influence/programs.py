@@ -7,65 +7,24 @@ numbers, run outside, at every call, and are data.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from trulens_core.backends import Backend, Gradients, StepArguments, Tensor
 from trulens_core.distributions import check_floating
-from trulens_core.distributions.base import DoI
-from trulens_core.distributions.points import Formula, LazyPoints, downwards
-from trulens_core.influence.statistics import Evaluated, Foldable, Statistic, Table, multiplied
+from trulens_core.distributions.points import LazyPoints, downwards
+from trulens_core.influence.plans import Found, Given, Plan
+from trulens_core.influence.statistics import Evaluated, Foldable, Table, multiplied
 from trulens_core.inputs import ModelInputs
-from trulens_core.inputs.structure import Structure
 from trulens_core.models import ModelWrapper
 from trulens_core.quantities import QoI
 from trulens_core.rules import Report
 from trulens_core.slices import Cut, InputCut
-from trulens_core.steps.contraction import Contraction
 from trulens_core.steps.forward import ForwardStep
-from trulens_core.steps.keys import PassKey, StepKey, shapes_key
+from trulens_core.steps.keys import PassKey, shapes_key
 from trulens_core.steps.whole import WholeStep
-
-
-class Given(NamedTuple):
-    """What a program is given.
-
-    Attributes:
-        step: the arguments of a step whose points are not made yet; all inputs are in it.
-        values: at the distribution's cut, where they are known; else the program makes them.
-        ends: where a path ends; empty: at zeros, or there is none.
-        numbers: what points are made of, see `Formula`.
-        parts: likewise where the parts of a path end that points stand for, where their gradients
-            are multiplied with the steps that the value at the source cut takes over these parts.
-        start: that value where the first part begins; empty: at the records.
-    """
-
-    step: StepArguments
-    values: list[Tensor]
-    ends: list[Tensor]
-    numbers: list[Any]
-    parts: Sequence[Any] = ()
-    start: Sequence[Tensor] = ()
-
-
-class Found(NamedTuple):
-    """What a program gives.
-
-    Attributes:
-        total: [quantity][tensor], multiplied.
-        error: of the total, alike, where the statistic gives it; else empty.
-        sizes: Σ |g| of each tensor of gradients that holds anything; before they are multiplied.
-        finite: of each record, whether its gradients are.
-        quantities: n tensors (b,), where the one point is the value itself and they are wanted.
-    """
-
-    total: Table
-    error: Table
-    sizes: list[Tensor]
-    finite: list[Tensor]
-    quantities: list[Tensor]
 
 
 class _Block(NamedTuple):
@@ -84,54 +43,6 @@ class _Block(NamedTuple):
     last: Sequence[Tensor] = ()
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Plan:
-    """All that a program is built from; its cuts are settled, see `settled`.
-
-    Attributes:
-        step: of the gradients at points.
-        structure: of all inputs.
-        doi: of the points, for messages.
-        doi_cut: where the points live.
-        same: whether that is where the variables live.
-        formula: of the points; None: the one point is the value itself.
-        path: whether there is a baseline.
-        multiply: whether gradients are multiplied with the activation, less the baseline's.
-        statistic: of the gradients.
-        contraction: what gradients are summed over once points' own multipliers are applied.
-        n_points: in all, where the statistic depends on it.
-    """
-
-    step: StepKey
-    structure: Structure
-    doi: DoI
-    doi_cut: Cut
-    same: bool
-    formula: Formula | None
-    path: bool
-    multiply: bool
-    statistic: Statistic
-    contraction: Contraction | None = None
-    n_points: int = 0
-
-    @property
-    def based(self) -> bool:
-        """Whether each point has a baseline of its own."""
-        return self.formula is not None and self.formula.baselines is not None
-
-    @property
-    def own(self) -> bool:
-        """Whether each point's gradients are multiplied with what it has of its own."""
-        return self.statistic.follows_path or (self.multiply and self.based)
-
-    def key(self) -> Hashable:
-        """The key by value."""
-        code = None if self.formula is None else self.formula.code
-        rest = self.doi_cut, self.same, code, self.path, self.multiply, self.statistic
-        more = self.contraction, self.n_points
-        return "program", *self.step.of_model(), *self.step.of_quantity(), *rest, *more
-
-
 class Program:
     """A group's work, compiled: whole where all points fit a block, else block by block.
 
@@ -148,7 +59,7 @@ class Program:
         fused = model.backend.fused
         self._compiled = fused(self._of_group)
         self._block, self._end = fused(self._of_block), fused(self._of_blocks)
-        self._joined = fused(self._of_two)
+        self._joined, self._turns = fused(self._of_two), fused(self._of_turns)
 
     @property
     def report(self) -> Report | None:
@@ -173,6 +84,12 @@ class Program:
         found: Found = self._end(given._replace(numbers=[], parts=(), start=()), state)
         return found
 
+    def in_turns(self, given: Given, weights: np.ndarray[Any, Any], size: int, qoi: QoI) -> Found:
+        """The answer, of blocks of at most `size` points that take turns in one program."""
+        self._validate(qoi)
+        found: Found = self._turns(given, weights, np.array([len(weights), size], "int32"))
+        return found
+
     def _validate(self, qoi: QoI) -> None:
         self._host_qoi = qoi
         self._step.validate(qoi)
@@ -191,6 +108,16 @@ class Program:
         running = self._started(one)
         running.join(other)
         return running.state()
+
+    def _of_turns(self, given: Given, weights: Tensor, sizes: Tensor) -> Found:
+        given = given._replace(values=self._at_records(given, self._inputs(given)))
+
+        def block(i: Tensor, j: Tensor) -> Any:
+            own = given._replace(numbers=[t[i:j] for t in given.numbers])
+            return self._of_block(own, weights[i:j])[0]
+
+        state = self._backend.folded(block, self._of_two, sizes[0], sizes[1])
+        return self._of_blocks(given._replace(numbers=[]), state)
 
     def _of_blocks(self, given: Given, state: Any) -> Found:
         plan, by, inputs = self._plan, None, self._inputs(given)

@@ -126,8 +126,8 @@ def settled(cut: Cut, model: CutModel, inputs: ModelInputs) -> Cut | None:
         if None in each:
             return None
         known = Cut(each)
-        if cut in model.sizes:  # it holds the same tensors
-            model.sizes[known] = model.sizes[cut]
+        if (sizes := model.sizes.found(cut)) is not None:
+            model.sizes.put(known, sizes)  # it holds the same tensors
         return known
     if cut.accessor is None:
         return cut
