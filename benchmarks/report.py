@@ -1,15 +1,18 @@
-"""Run every benchmark and write what came out to docs/performance.md.
+"""Run benchmarks and write what came out to docs/performance.md.
 
-    python benchmarks/report.py [FILE]
+    python benchmarks/report.py [SCRIPT ...] [--turns N]
 
-The page's words stand in benchmarks/performance.md.in; the tables take the place of {tables}. The
-exit code is 1 where a figure is over its limit.
+Without a name all of them. The page's words stand in the page; what a script measures, in the place
+between <!-- script.py --> and <!-- end -->, with the day and the machine. The exit code is 1 where
+a figure is over its limit.
 """
 
+import argparse
 import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,22 +24,7 @@ import measure
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
 PACKAGES = ("numpy", "torch", "captum", "shap", "tensorflow", "keras", "jax")
-TABLES = {
-    "PyTorch: beside loops written by hand and Captum": "torch_speed.py",
-    "PyTorch with small tensors: beside loops written by hand and Captum": "torch_short.py",
-    "Without gradients: beside loops written by hand, Captum and shap": "torch_masks.py",
-    "Keras on TensorFlow: beside a traced loop written by hand, and Xplique": "keras_ig.py",
-    "Keras on TensorFlow: whole calls where kernels are short": "tf_calls.py",
-    "JAX: beside a jitted loop written by hand": "jax_cost.py",
-    "JAX: whole calls where kernels are short": "jax_calls.py",
-    "JAX without gradients: beside jitted loops written by hand": "jax_masks.py",
-}
-TEXTS = {
-    "Where the time of a small call goes": "torch_overhead.py",
-    "Function calls of Python": "calls.py",
-    "Attribution to a stated error": "torch_tolerance.py",
-    "Import": "import_time.py",
-}
+PLACE = re.compile(r"<!-- (\w+\.py) -->\n.*?<!-- end -->", re.DOTALL)
 XPLIQUE = HERE.parent / ".venv-xplique" / "bin" / "python"
 
 
@@ -56,11 +44,23 @@ def run(script, *options, python=sys.executable):
     return "\n".join(lines).strip(), process.returncode == 0
 
 
-def rows_of(script, python=sys.executable):
-    """The rows that a script measures."""
+def measured(script, options):
+    """What a script measures, as Markdown, and whether all is well."""
+    if "measure.main(" not in (HERE / script).read_text():
+        text, good = run(script)
+        return f"```text\n{text}\n```", good
+    rows, good = rows_of(script, options)
+    if script == "keras_ig.py":
+        more, well = rows_of(script, options, str(XPLIQUE))
+        rows, good = [*rows, *more], good and well
+    return table(rows), good
+
+
+def rows_of(script, options, python=sys.executable):
+    """The rows of a script that compares times."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"
-        good = run(script, "--json", str(file), python=python)[1]
+        good = run(script, "--json", str(file), *options, python=python)[1]
         rows = [json.loads(x) for x in file.read_text().splitlines()] if file.exists() else []
     return rows, good
 
@@ -94,31 +94,33 @@ def machine():
             break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    today = datetime.datetime.now(tz=datetime.UTC)
     return (
-        f"{datetime.datetime.now(tz=datetime.UTC):%d %B %Y}; {model}, {os.cpu_count()} cores, "
+        f"Measured on {today:%d %B %Y}; {model}, {os.cpu_count()} cores, "
         f"{memory:.0f} GiB; Python {platform.python_version()}, {versions}."
     )
 
 
-def main(page):
-    good, parts = True, []
-    for title, script in TABLES.items():
-        rows, well = rows_of(script)
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scripts", nargs="*", metavar="SCRIPT")
+    parser.add_argument("--turns", type=int)
+    asked = parser.parse_args()
+    page = PAGE.read_text()
+    places = PLACE.findall(page)
+    if unknown := set(asked.scripts) - set(places):
+        parser.error(f"{PAGE.name} has no place for {', '.join(sorted(unknown))}")
+    good = True
+    for script in asked.scripts or places:
+        found, well = measured(script, ["--turns", str(asked.turns)] if asked.turns else [])
         good &= well
-        if script == "keras_ig.py":
-            more, well = rows_of(script, str(XPLIQUE))
-            rows, good = [*rows, *more], good and well
-        parts.append(f"## {title}\n\n{table(rows)}")
-    for title, script in TEXTS.items():
-        text, well = run(script)
-        good &= well
-        parts.append(f"## {title}\n\n```text\n{text}\n```")
-    words = (HERE / "performance.md.in").read_text()
-    tables = "\n\n".join(parts)
-    page.write_text(words.replace("{machine}", machine()).replace("{tables}", tables))
-    print(f"\nwritten to {page}")
+        place = rf"<!-- {re.escape(script)} -->\n.*?<!-- end -->"
+        new = f"<!-- {script} -->\n{found}\n\n{machine()}\n<!-- end -->"
+        page = re.sub(place, lambda _, new=new: new, page, flags=re.DOTALL)
+        PAGE.write_text(page)  # each as it is there: all of them take an hour
+    print(f"\nwritten to {PAGE}")
     return 0 if good else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE))
+    sys.exit(main())
