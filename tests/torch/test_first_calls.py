@@ -102,14 +102,14 @@ def test_a_mask_that_is_read(model, counts):
 def test_new_records_of_a_known_kind(model, counts):
     """Their order is looked at as far as the cut."""
     method = layer_ig(get_model_wrapper(model))
-    ones = torch.ones_like(MASK)
+    words = torch.tensor([[1, 2, w, 2, 1] for w in (4, 3, 5, 3)])  # as padded before and after
     for _ in range(2):
-        method.attributions(X, mask=ones)
+        method.attributions(X, mask=words)
     counts.clear()
-    ones[0, 0] = 2
-    found = method.attributions(X, mask=ones)
+    words[0, 2] = 6
+    found = method.attributions(X, mask=words)
     assert (counts[0], counts[3]) == (2, 1)
-    assert torch.allclose(found, by_hand(model, X, ones), rtol=1e-12, atol=1e-14)
+    assert torch.allclose(found, by_hand(model, X, words), rtol=1e-12, atol=1e-14)
 
 
 def test_groups_of_records(model, counts):

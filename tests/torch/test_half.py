@@ -250,6 +250,12 @@ def sixteen():
     return torch.full((4,), 0.5, dtype=torch.float16)
 
 
+def complex_half(x, kind=torch.complex32):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's, that it is not yet for everything
+        return x.to(kind)
+
+
 BEGINNINGS = {
     "cast": lambda x: x.half().float(),
     "cast, and arithmetic of what has a graph": lambda x: (x.half() * x.half()).float(),
@@ -272,6 +278,10 @@ BEGINNINGS = {
     "a softmax": lambda x: x.softmax(0, dtype=torch.float16).float(),
     "a leaf inside": lambda x: (sixteen().requires_grad_() * 2).neg().float() * x,
     "a power of a constant": lambda x: sixteen().pow_(x).float(),
+    "complex numbers": lambda x: complex_half(x * (1 + 1j)).to(torch.complex64).real,
+    "complex numbers times a number": lambda x: (
+        (complex_half(torch.ones(4)) * x.sum()).to(torch.complex64).real
+    ),
     "nowhere": lambda x: torch.cat([(x * 2 + x).neg(), x.half().float().detach() * x]).exp(),
     "a constant that widens": lambda x: sixteen() * x + sixteen(),
 }
@@ -286,8 +296,29 @@ def test_wherever_float16_begins_it_is_found(name):
     for node in nodes:
         found += [given.dtype for given in node._input_metadata]
         nodes += [n for n, _ in node.next_functions if n is not None]
-    assert (torch.float16 in found) is (name not in ("nowhere", "a constant that widens"))
-    assert is_half(q, [x]) is (torch.float16 in found)
+    begins = not {torch.float16, torch.complex32}.isdisjoint(found)
+    assert begins is (name not in ("nowhere", "a constant that widens"))
+    assert is_half(q, [x]) is begins
+
+
+def test_complex_gradients_that_underflow_are_found():
+    class Model(nn.Module):
+        def __init__(self, kind):
+            super().__init__()
+            self.kind = kind
+
+        def forward(self, x):
+            h = complex_half(2e4 * x * (1 + 1j), self.kind)
+            for _ in range(3):
+                h = 1 + 1e-3 * h
+            return h.to(torch.complex128).real
+
+    x = records()
+    exact = saliency(Model(torch.complex128)).attributions(x)
+    assert not by_hand(Model(torch.complex32), x).any()
+    method = saliency(Model(torch.complex32))
+    for _ in range(3):
+        assert error(method.attributions(x), exact) < 0.02
 
 
 class Hooked(nn.Module):

@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 
 from trulens_core import (
     Cut,
@@ -301,3 +302,34 @@ def test_what_batch_norm_counts_is_no_switch():
     net(torch.rand(5, 3))
     called(method, net)
     assert method.model.revision() == first
+
+
+NO_SWITCHES = {
+    "CSR": lambda: torch.ones(1, 1).to_sparse_csr(),
+    "MKLDNN": lambda: torch.zeros(1).to_mkldnn(),
+    "nested": lambda: torch.nested.nested_tensor([torch.zeros(1)]),
+    "fake": lambda: FakeTensorMode().from_tensor(torch.zeros(1)),
+    "not a number": lambda: torch.tensor(torch.nan),
+}
+
+
+@pytest.mark.parametrize("held", NO_SWITCHES)
+@pytest.mark.filterwarnings("ignore:.*(beta state|prototype):UserWarning")
+def test_what_tells_no_value_is_no_switch(held):
+    net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    net[0].register_buffer("held", NO_SWITCHES[held]())
+    method = InternalInfluence(get_model_wrapper(net), (Cut("0"), None), 1, "point")
+    called(method, net)
+    first = method.model.revision()
+    called(method, net)
+    assert method.model.revision() == first
+
+
+def test_a_switch_that_is_no_longer_one_number_is_none():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    net[0].register_buffer("held", torch.zeros(1))
+    method = InternalInfluence(get_model_wrapper(net), (Cut("0"), None), 1, "point")
+    expected = called(method, net)
+    for shape in (3, 0, 1):
+        net[0].held.data = torch.zeros(shape)
+        torch.testing.assert_close(called(method, net), expected)

@@ -183,3 +183,41 @@ def test_a_sparse_adjacency_belongs_to_all():
         y = torch.tanh(layer(dense @ x))[:, 1].sum()
         expected += torch.autograd.grad(y, x)[0] * NODES / 2
     assert relative_error(found.numpy(), expected.numpy()) <= 1e-9
+
+
+LAYOUTS = {
+    "COO": torch.Tensor.to_sparse,
+    "CSR": torch.Tensor.to_sparse_csr,
+    "CSC": torch.Tensor.to_sparse_csc,
+    "COO of integers": lambda x: x.long().to_sparse(),
+}
+
+
+class Sent(nn.Module):
+    """What neighbours send, and layers."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(4, 6).double(), nn.Linear(6, 3).double()
+
+    def forward(self, x, adjacency):
+        return self.last(torch.tanh(self.first(adjacency.to_dense().double() @ x)))
+
+
+@pytest.mark.parametrize("resolution", [1, 2])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore:.*beta state:UserWarning")
+def test_a_sparse_adjacency_before_a_layer(layout, resolution):
+    net, dense = Sent(), (torch.arange(25).reshape(5, 5) % 3 == 0).double()
+    wrapper = get_model_wrapper(net, batched={"adjacency": False})
+    method = IntegratedGradients(wrapper, qoi=1, resolution=resolution, doi_cut="first")
+    z = net.first(dense @ NODES).detach()
+    expected = torch.zeros_like(z)
+    for i in range(resolution):
+        at = ((i + 0.5) / resolution * z).requires_grad_()
+        y = net.last(torch.tanh(at))[:, 1].sum()
+        expected += torch.autograd.grad(y, at)[0] * z / resolution
+    for _ in range(2):
+        found = method.attributions(NODES, LAYOUTS[layout](dense))
+        assert relative_error(found.numpy(), expected.numpy()) <= 1e-9

@@ -21,6 +21,19 @@ from trulens_torch.through import through
 
 _NOTHING = contextlib.nullcontext()
 
+_T = torch.Tensor
+_ROWS = _T.crow_indices, _T.col_indices, _T.values
+_COLUMNS = _T.ccol_indices, _T.row_indices, _T.values
+_STORED: dict[torch.layout, Sequence[Callable[[torch.Tensor], torch.Tensor]]] = {
+    torch.sparse_coo: (_T._indices, _T._values),
+    torch.sparse_csr: _ROWS,
+    torch.sparse_bsr: _ROWS,
+    torch.sparse_csc: _COLUMNS,
+    torch.sparse_bsc: _COLUMNS,
+    torch._mkldnn: (_T.to_dense,),  # type: ignore[attr-defined]
+}
+"""What sparse tensors are made of, and others that are not laid out as arrays are."""
+
 _UNSUPPORTED = "OSUMmV"
 """NumPy kinds that torch has no tensors of."""
 
@@ -183,6 +196,11 @@ class TorchBackend(Backend):
         quantities = run(given)
         last = len(quantities) - 1
         return [_gradient(q, leaves, retain_graph=i < last) for i, q in enumerate(quantities)]
+
+    def stored(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        if x.is_nested:
+            return x.unbind()
+        return [part(x) for part in _STORED.get(x.layout, ())] or (x,)
 
     def outline(self, x: object) -> Hashable:
         if type(x) is not torch.Tensor or x.layout is not torch.strided or x.is_nested:

@@ -64,7 +64,7 @@ def _is_half_inside(q: torch.Tensor) -> bool:
     """The same by the graph, looked at each time: what a model's code runs, no key tells."""
     seen: dict[Any, None] = {None: None}
     left: list[tuple[Any, int]] = [(q.grad_fn, 0)]
-    half = torch.float16
+    half, halves = torch.float16, torch.complex32
     for node, _ in left:  # it grows on the way; little is called here, for speed
         if node in seen:
             continue
@@ -73,7 +73,7 @@ def _is_half_inside(q: torch.Tensor) -> bool:
         begins = _may_begin(node.__class__)
         if begins and (begins != "with a constant" or _CONSTANT in given):
             for gradient in node._input_metadata:  # as slow as all else
-                if gradient.dtype is half:
+                if gradient.dtype is half or gradient.dtype is halves:
                     return True
         left += given
     return False

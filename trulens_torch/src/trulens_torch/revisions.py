@@ -116,10 +116,21 @@ def _switches(survey: Survey) -> list[Any]:
     """What buffers of one element hold; on other devices, where reading waits, their versions."""
     held = survey.kept.get("switches")
     if held is None:
-        one = [(n, t) for _, n, t in survey.buffers if t.numel() == 1 and not t.is_meta]
+        one = [(n, t) for _, n, t in survey.buffers if _has_a_value(t)]
         # which batch norm counts in training, and nothing else
         held = survey.kept["switches"] = [t for n, t in one if n != "num_batches_tracked"]
-    return [t.item() if t.is_cpu else _version(t) for t in held]
+    return [_value(t) if t.is_cpu and _has_a_value(t) else _version(t) for t in held]
+
+
+def _has_a_value(t: torch.Tensor) -> bool:
+    """Whether it is one number, and no other tensor that may be written in its place."""
+    dense = t.layout is torch.strided and not (t.is_nested or t.is_meta)
+    return dense and type(t) is torch.Tensor and t.numel() == 1
+
+
+def _value(t: torch.Tensor) -> Any:
+    value = t.item()
+    return None if value != value else value  # NaN is as it was
 
 
 class Written:

@@ -182,11 +182,12 @@ class Backend(ABC):
         """
         return None
 
-    def passes_whole(self, x: object) -> bool:  # noqa: ARG002 - a hook
-        """Whether an argument that is no tensor goes into every pass as it is, see `opaque`.
+    def stored(self, x: Tensor) -> Sequence[Tensor]:
+        """The dense tensors that hold what is in `x`: itself, or those of which it is made up."""
+        return (x,)
 
-        Networks, devices, random generators: what a copy cannot stand for.
-        """
+    def passes_whole(self, x: object) -> bool:  # noqa: ARG002 - a hook
+        """Whether an argument that is no tensor, as a network, goes into every pass as it is."""
         return False
 
     def is_floating(self, x: Tensor) -> bool:

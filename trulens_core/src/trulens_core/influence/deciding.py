@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
@@ -39,15 +40,14 @@ def padding(inputs: ModelInputs, backend: Backend) -> Hashable:
 
 
 def _deciding(inputs: ModelInputs, backend: Backend) -> Iterator[_Array]:
-    for leaf in inputs.leaves:
-        if leaf.role == STATIC:
+    held = [backend.stored(leaf.value) for leaf in inputs.leaves if leaf.role != STATIC]
+    for value in itertools.chain.from_iterable(held):
+        if not backend.is_floating(value):
+            yield backend.to_numpy(value)
             continue
-        if not backend.is_floating(leaf.value):
-            yield backend.to_numpy(leaf.value)
-            continue
-        few = backend.to_numpy(backend.xp.reshape(leaf.value, (-1,))[:_FEW])
+        few = backend.to_numpy(backend.xp.reshape(value, (-1,))[:_FEW])
         if len(set(few.tolist())) <= 2:
-            whole = backend.to_numpy(leaf.value)
+            whole = backend.to_numpy(value)
             if _is_mask(whole):
                 yield whole
 
@@ -66,7 +66,7 @@ def _is_mask(a: _Array) -> bool:
 
 def _runs(a: _Array) -> Iterator[_Array]:
     """How many equal numbers it begins and ends with along each axis."""
-    for axis in range(a.ndim):
+    for axis in range(a.ndim if a.size else 0):
         for along in (a, np.flip(a, axis)):
             equal = along == along.take([0], axis)
             yield np.logical_and.accumulate(equal, axis).sum(axis)

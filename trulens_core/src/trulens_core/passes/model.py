@@ -65,7 +65,7 @@ class CutModel(ABC):
         self.model: Any = model
         self.logit_layer: Any = logit_layer
         self.batched: dict[Name, bool | int] = dict(batched or {})
-        self.sizes = StepCache(_KEPT_FACTS)
+        self.sizes: StepCache = StepCache(_KEPT_FACTS)
         self.unchecked: Cut | None = None
         self._scores: Cut | None = None
         self._steps, self._known = StepCache(_KEPT_STEPS), StepCache(_KEPT_FACTS)
