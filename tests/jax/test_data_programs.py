@@ -250,6 +250,18 @@ def test_steps_that_float16_cannot_hold_are_taken_in_float32(in_blocks):
     assert in_blocks == []
 
 
+@pytest.mark.parametrize("rows", [None, 6], ids=["whole", "blocks"])
+@pytest.mark.parametrize("kind", [">f8", ">i4", "longdouble"])
+def test_numbers_that_no_framework_holds_are_taken_as_float64(model, in_blocks, kind, rows):
+    odd = np.round(8 * DATA).astype(kind)
+    found, expected = (
+        ExpectedGradients(model, d, N, qoi=1, rebatch_size=rows).attributions(X)
+        for d in (odd, odd.astype("float64"))
+    )
+    assert (found == expected).all()
+    assert in_blocks == []
+
+
 class Halfway(DataDoi):
     """Other points than those of its class."""
 

@@ -283,4 +283,6 @@ def _numbers(array: np.ndarray[Any, Any], found: Any = None) -> np.ndarray[Any, 
     """An array of numbers with a point; `found` is what it was, for messages."""
     if array.dtype.kind in "OSUTMm":  # anything is an array of objects
         raise DoiError(_NO_NUMBERS.format(found or array.dtype))
-    return array.astype("float64") if array.dtype.kind in "iub" else array
+    floats = "float16", "float32", "float64"  # in the machine's order of bytes, as frameworks have
+    rare = array.dtype.kind in "iubf" and array.dtype not in floats
+    return array.astype("float64") if rare else array
