@@ -103,12 +103,12 @@ def switched(kind, own):
 
     class Switched(kind.layers.Layer):
         def build(self, shape):
-            weight = {"shape": (), "dtype": "int32", "initializer": "zeros", "trainable": False}
-            self.on = self.add_weight(**weight) if own else tf.Variable(0, trainable=False)
+            weight = {"shape": (), "dtype": "bool", "initializer": "zeros", "trainable": False}
+            self.on = self.add_weight(**weight) if own else tf.Variable(False, trainable=False)
             self.built = True
 
         def call(self, x):
-            on = tf.convert_to_tensor(self.on) > 0
+            on = tf.convert_to_tensor(self.on)
             return tf.cond(on, lambda: x * tf.reduce_mean(x, 0, keepdims=True), lambda: x)
 
     kind.utils.set_random_seed(0)
@@ -125,7 +125,7 @@ def test_a_switch_in_a_variable_is_seen(name, own):
 
     model, layer = switched(pytest.importorskip(name), own)
     method = IntegratedGradients(get_model_wrapper(model), resolution=3, qoi=1)
-    for on in (0, 0, 0, 1, 0, 1):
+    for on in (False, False, False, True, False, True):
         layer.on.assign(on)
         expected = np.zeros_like(X)
         for i in range(3):  # a point a pass

@@ -89,7 +89,6 @@ def mixed(h):
 KINDS = {
     "a truth value": (False, True),
     "a vector of one": ([False], [True]),
-    "an integer": (0, 1),
     "a string": ("apart", "mixed"),
 }
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-_TYPES = ("bool", "int", "uint", "string")
+_TYPES = ("bool", "string")  # integers count calls, too, and a model may write them in each
 
 
 def switches(variables: Iterable[Any]) -> list[Any]:
-    """Those of TensorFlow's variables that hold one truth value, integer or string."""
+    """Those of TensorFlow's variables that hold one truth value or string."""
     return [
         v
         for v in variables
