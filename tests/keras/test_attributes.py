@@ -95,3 +95,43 @@ def test_what_training_sets_is_no_change(net):
     net.predict(X, verbose=0)
     method.attributions(X)
     assert wrapper.revision() == kept
+
+
+def switched(kind, own):
+    """A model of Keras or tf_keras whose rows see one another where a variable says so, and it."""
+    import tensorflow as tf
+
+    class Switched(kind.layers.Layer):
+        def build(self, shape):
+            weight = {"shape": (), "dtype": "bool", "initializer": "zeros", "trainable": False}
+            self.on = self.add_weight(**weight) if own else tf.Variable(False, trainable=False)
+            self.built = True
+
+        def call(self, x):
+            on = tf.convert_to_tensor(self.on)
+            return tf.cond(on, lambda: x * tf.reduce_mean(x, 0, keepdims=True), lambda: x)
+
+    kind.utils.set_random_seed(0)
+    layer = Switched()
+    return kind.Sequential([kind.Input((4,)), layer, kind.layers.Dense(2, "tanh")]), layer
+
+
+@pytest.mark.filterwarnings("ignore:.*rows see one another")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="switches of TensorFlow")
+@pytest.mark.parametrize("own", [True, False], ids=["a weight", "a variable"])
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_a_switch_in_a_variable_is_seen(name, own):
+    import tensorflow as tf
+
+    model, layer = switched(pytest.importorskip(name), own)
+    method = IntegratedGradients(get_model_wrapper(model), resolution=3, qoi=1)
+    for on in (False, False, False, True, False, True):
+        layer.on.assign(on)
+        expected = np.zeros_like(X)
+        for i in range(3):  # a point a pass
+            point = tf.constant(X * np.float32((i + 0.5) / 3))
+            with tf.GradientTape() as tape:
+                tape.watch(point)
+                quantity = tf.reduce_sum(model(point)[:, 1])
+            expected += X * tape.gradient(quantity, point) / 3
+        assert relative_error(method.attributions(X), expected) <= 1e-6, on

@@ -78,25 +78,48 @@ def test_calls_change_nothing():
     assert wrapper.revision() == 0
 
 
+def unmixed(h):
+    return h
+
+
+def mixed(h):
+    return h * tf.reduce_mean(h, 0, keepdims=True)
+
+
+KINDS = {
+    "a truth value": (False, True),
+    "a vector of one": ([False], [True]),
+    "a string": ("apart", "mixed"),
+}
+
+
 class Switched(tf.Module):
     """Rows see one another where a variable says so."""
 
-    def __init__(self):
+    def __init__(self, off, on):
         super().__init__()
         self.weights = tf.Variable(np.linspace(-1, 1, 6).reshape(3, 2))
-        self.on = tf.Variable(False, trainable=False)
+        self.switch, self.on = tf.Variable(off, trainable=False), on
 
     def __call__(self, x):
+        on = tf.reduce_all(self.switch == tf.constant(self.on))
         h = tf.tanh(x)
-        mixed = tf.cond(self.on, lambda: h * tf.reduce_mean(h, 0, keepdims=True), lambda: h)
-        return mixed @ self.weights
+        return tf.cond(on, lambda: mixed(h), lambda: unmixed(h)) @ self.weights
 
 
-def test_a_switch_in_a_variable_is_seen():
-    model, x = Switched(), tf.constant(np.linspace(-1, 2, 6).reshape(2, 3))
-    method = IntegratedGradients(model, resolution=4, qoi=1)
+def graph(model):
+    function = tf.function(model)
+    return function.get_concrete_function(tf.TensorSpec([None, 3], tf.float64))
+
+
+@pytest.mark.parametrize("wrapped", [get_model_wrapper, lambda m: get_model_wrapper(graph(m))])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_switch_in_a_variable_is_seen(kind, wrapped):
+    values = KINDS[kind]
+    model, x = Switched(*values), tf.constant(np.linspace(-1, 2, 6).reshape(2, 3))
+    method = IntegratedGradients(wrapped(model), resolution=4, qoi=1)
     for on in (False, False, False, True, False, True):
-        model.on.assign(on)
+        model.switch.assign(values[on])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TrulensWarning)  # rows see one another
             found = method.attributions(x)
@@ -108,3 +131,20 @@ def test_a_switch_in_a_variable_is_seen():
                 quantity = tf.reduce_sum(model(point)[:, 1])
             expected += x * tape.gradient(quantity, point) / 4
         np.testing.assert_allclose(found, expected, rtol=1e-10, err_msg=str(on))
+
+
+def test_a_counter_that_a_model_writes_is_no_change():
+    class Counting(Net):
+        def __init__(self):
+            super().__init__()
+            self.count = tf.Variable(0, trainable=False)
+
+        def __call__(self, x):
+            self.count.assign_add(1)
+            return super().__call__(x)
+
+    wrapper = get_model_wrapper(Counting())
+    asked = methods(wrapper)
+    for _ in range(4):
+        [m.attributions(X) for m in asked]
+    assert wrapper.revision() == 0

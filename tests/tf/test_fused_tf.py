@@ -119,10 +119,15 @@ def ran(monkeypatch):
     return counts
 
 
+def refused(*_):
+    raise AssertionError("a program answers what is to be compared with it: give a fresh wrapper")
+
+
 def stepwise(method, *args):
-    """What a method gave before there were programs."""
+    """What a method of a fresh wrapper gives without programs."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(TensorFlowBackend, "fuses", False)
+        patched.setattr(fused.Fused, "__call__", refused)
         return method.attributions(*args)
 
 
@@ -168,18 +173,42 @@ def test_points_at_several_places(rows, ran):
 
 
 def test_numbers_are_data(ran):
-    wrapper = get_model_wrapper(Net())
+    model = Net()
+    wrapper = get_model_wrapper(model)
     warm(InternalInfluence(wrapper, None, ClassQoI(0), LinearDoi(resolution=6)))
     traced = ran["traced"]
     for c in (1, 2):
         method = InternalInfluence(wrapper, None, ClassQoI(c), LinearDoi(resolution=6))
         method.attributions(2 * X)
-        np.testing.assert_allclose(method.attributions(X), stepwise(method, X), rtol=1e-12)
+        fresh = InternalInfluence(
+            get_model_wrapper(model), None, ClassQoI(c), LinearDoi(resolution=6)
+        )
+        np.testing.assert_allclose(method.attributions(X), stepwise(fresh, X), rtol=1e-12)
     method = InternalInfluence(
         wrapper, None, ClassQoI(0), LinearDoi(resolution=6, rule="gauss-legendre")
     )
     method.attributions(X)
     assert ran["traced"] == traced
+
+
+@pytest.mark.parametrize("rows", [None, 6], ids=["whole", "in blocks"])
+@pytest.mark.parametrize("large", [1, 1000])
+def test_inputs_and_baselines_in_variables(large, rows, monkeypatch, ran):
+    monkeypatch.setattr(fused, "_LARGE", large)
+    model, x, baseline = Net(), tf.Variable(X), tf.Variable(np.full(X.shape, 0.5))
+
+    def made():
+        doi = LinearDoi(baseline, resolution=6)
+        return InternalInfluence(get_model_wrapper(model), None, 1, doi, rebatch_size=rows)
+
+    method = made()
+    warm(method, x)
+    x.assign(2 * X)
+    baseline.assign(np.full(X.shape, -0.5))
+    before = ran["ran"]
+    found = method.attributions(x)
+    assert ran["ran"] > before
+    np.testing.assert_allclose(found, stepwise(made(), x), rtol=1e-12)
 
 
 def test_other_numbers_of_points_and_records_are_no_kind(ran):
@@ -297,7 +326,8 @@ def test_rows_that_see_one_another_go_alone(ran):
     method = ig(get_model_wrapper(mixed, backend="tensorflow"))
     found = warm(method)
     assert not ran["ran"]
-    np.testing.assert_array_equal(found, stepwise(method, X))
+    fresh = ig(get_model_wrapper(mixed, backend="tensorflow"))
+    np.testing.assert_array_equal(found, stepwise(fresh, X))
 
 
 @pytest.mark.parametrize("large", [1, 1000])

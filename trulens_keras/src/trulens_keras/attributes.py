@@ -10,10 +10,11 @@ import functools
 import inspect
 import operator
 import types
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from trulens_core.value_keys import changeable, contents
+from trulens_keras.switches import switches, turned
 
 _OF_TRAINING = frozenset(
     (
@@ -39,25 +40,37 @@ class Attributes:
     Args:
         layers: a model and all its layers.
         unread: the names of those that no call of a model reads.
+        variables: gives the model's variables of TensorFlow, the switches among which are compared
+            by value, as are those among the attributes.
     """
 
-    def __init__(self, layers: Sequence[Any], unread: Collection[str] = _OF_TRAINING) -> None:
-        self._layers, self._unread = layers, unread
+    def __init__(
+        self,
+        layers: Sequence[Any],
+        unread: Collection[str] = _OF_TRAINING,
+        variables: Callable[[], Sequence[Any]] = tuple,
+    ) -> None:
+        self._layers, self._unread, self._variables = layers, unread, variables
         self._changes = 0
         self.settle()
+        self._turned = turned(self._switches)
 
     def settle(self) -> None:
         """What there is now is no change: an evaluation has written it."""
         self._held = self._all()
         self._changeable = [v for v in self._held if changeable(v) and not _is_kept(v)]
         self._contents = contents(map(_plain, self._changeable))
+        of_tensorflow = [v for v in self._held if type(v).__module__.startswith("tensorflow.")]
+        self._switches = switches([*self._variables(), *of_tensorflow])
 
     def changes(self) -> int:
         """How often a change was found; it is looked for now."""
         held = self._all()
         same = len(held) == len(self._held) and all(map(operator.is_, held, self._held))
-        if not same or contents(map(_plain, self._changeable)) != self._contents:
+        same = same and contents(map(_plain, self._changeable)) == self._contents
+        if not same or turned(self._switches) != self._turned:
             self.settle()
+            self._turned = turned(self._switches)
             self._changes += 1
         return self._changes
 

@@ -73,9 +73,15 @@ class KerasModelWrapper(ModelWrapper):
     def _read(self) -> None:
         """Look at what the model is made of."""
         self._operations = Operations(self.model, self._flavour)
-        self._attributes, self._changes = Attributes(self._operations.all()), 0
+        self._attributes, self._changes = self._watched_attributes(), 0
         self._squashing = Squashing(self._operations, self._evaluated)
         self._softmaxes: frozenset[str] | None = None
+
+    def _watched_attributes(self) -> Attributes:
+        flavour, model = self._flavour, self.model
+        return Attributes(
+            self._operations.all(), variables=lambda: flavour.tensorflow_variables(model)
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # operations are known by identity

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-import numpy as np
 import optree
 import tensorflow as tf
 
@@ -47,7 +46,8 @@ class Fused:
     def __call__(self, *trees: Any) -> Any:
         leaves: list[Any]
         leaves, structure = optree.tree_flatten(trees)  # type: ignore[arg-type]
-        tensors = [tf.constant(x) if isinstance(x, np.ndarray) else x for x in leaves]
+        # arrays, and variables of the caller's
+        tensors = [x if isinstance(x, tf.Tensor) else tf.convert_to_tensor(x) for x in leaves]
         pairs = zip(tensors, _open(structure), strict=True)
         # the public `shape` makes an object of each length
         kinds = [(t.dtype, len(s := t._shape_tuple()), s[i:]) for t, i in pairs]

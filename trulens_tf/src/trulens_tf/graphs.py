@@ -8,7 +8,7 @@ what is not needed then is left out.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -20,6 +20,7 @@ from trulens_core.models import Layer, ModelWrapper
 from trulens_core.passes import Pass, Place
 from trulens_core.rules import Applied
 from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_keras.switches import switches, turned
 from trulens_tf.backend import TensorFlowBackend, zeros_of
 from trulens_tf.names import Names, scratch
 from trulens_tf.programs import Program, imported
@@ -52,6 +53,7 @@ class GraphWrapper(ModelWrapper):
         self.backend, self._program = backend, program
         self.parameters = program.parameters
         self._names = Names(scratch(program.graph_def), self._owner, aliases)
+        self._switches = switches(program.variables)
 
     def layers(self) -> Sequence[Layer]:
         return self._names.listed()
@@ -67,6 +69,10 @@ class GraphWrapper(ModelWrapper):
     def channel_axis(self, cut: Cut) -> int:
         inner = isinstance(cut.name, str | int) and cut.name not in (INPUT, OUTPUT)
         return self._names.channel_axis(self._names.find(cut.name) if inner else None)
+
+    def revision(self) -> Hashable:
+        """How the switches among the variables are."""
+        return turned(self._switches)
 
     def like(self) -> tf.Tensor | None:
         return next(self.floating_weights(), None)

@@ -72,10 +72,8 @@ class ModuleWrapper(ModelWrapper):
         self._aliases = {n: self._names[id(m)] for n, m in by_path.items()}
         self._modules = {n: m for n, m in by_path.items() if self._aliases[n] == n}
         self._all = [self.model, *self._modules.values()]
-        self._attributes = Attributes(self._all, unread=())
-        truths = [v for v in self.model.variables if v.dtype == tf.bool and not v.shape.rank]
-        self._switches: list[tf.Variable] = truths
-        self._switched = _turned(truths)
+        model = self.model
+        self._attributes = Attributes(self._all, unread=(), variables=lambda: model.variables)
 
     def layers(self) -> Sequence[Layer]:
         return [
@@ -125,7 +123,7 @@ class ModuleWrapper(ModelWrapper):
     def opened(self, inputs: ModelInputs, at: Cut) -> Iterator[None]:
         del inputs, at
         with LOCK:  # another thread's trace may be setting them
-            if self._attributes.changes() or _turned(self._switches) != self._switched:
+            if self._attributes.changes():
                 self._read()
                 self._changes += 1
         with unwritten(self.model.non_trainable_variables):
@@ -191,11 +189,6 @@ def _named(model: tf.Module) -> dict[str, tf.Module]:
         with_path=True,
     )
     return {".".join(map(str, path)): m for path, m in found}
-
-
-def _turned(switches: Sequence[tf.Variable]) -> list[bool]:
-    """How variables of one truth value are, by which a model may go about its rows otherwise."""
-    return [bool(v.numpy()) for v in switches]
 
 
 def _traced(module: tf.Module) -> bool:
