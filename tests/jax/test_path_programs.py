@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trulens_core import (
+    BackendError,
     ClassQoI,
     Cut,
     CutError,
@@ -14,6 +15,7 @@ from trulens_core import (
     LinearDoi,
     get_model_wrapper,
 )
+from trulens_core.cache import StepCache
 from trulens_core.influence.collecting import Collected
 from trulens_core.influence.programs import Program
 from trulens_core.testing import relative_error
@@ -96,6 +98,24 @@ def test_points_at_several_places_are_one_program(x64, ran, name, rows):
         found = jax.tree.leaves(method.attributions(X, Z, IDS))
         assert all(relative_error(a, b) <= 1e-12 for a, b in zip(found, expected, strict=True))
     assert ran == ["one" if rows is None else "in blocks"]
+
+
+def test_a_cut_of_several_layers_is_known_for_as_long_as_it_is_used(x64):
+    del x64
+    kept, others = 3, [["h", "e"], ["h", "g"], ["e", "g"], ["g", "h"]]
+    model = get_model_wrapper(branches, backend="jax", params=P)
+    model.sizes = StepCache(kept)
+    cut = SEVERAL["a layer of several tensors"][0]
+    used = InternalInfluence(model, cut, 1, "point")
+    first = [jax.tree.leaves(used.attributions(X, Z, IDS)) for _ in range(3)][-1]
+    for other in others:
+        InternalInfluence(model, Cut(other), 1, "point").attributions(X, Z, IDS)
+        found = jax.tree.leaves(used.attributions(X, Z, IDS))
+        assert all(np.array_equal(a, b) for a, b in zip(found, first, strict=True))
+    assert len(model.sizes) == kept
+    model.sizes.clear()
+    with pytest.raises(BackendError, match="is not known any more"):
+        used.attributions(X, Z, IDS)
 
 
 def net(p, x):

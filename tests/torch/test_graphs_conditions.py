@@ -16,7 +16,7 @@ from torch import nn
 from trulens_core import ClassQoI, Cut, InputAttribution, get_model_wrapper
 from trulens_core.errors import TrulensWarning
 from trulens_core.rules.composites import epsilon
-from trulens_torch.graphs import Graphs, _close
+from trulens_torch.graphs import Graphs, _close, _kind
 from trulens_torch.survey import Survey
 
 Recorder = runpy.run_path(str(Path(__file__).with_name("recorded.py")))["Recorder"]
@@ -56,6 +56,10 @@ X = torch.rand(2, 3, dtype=torch.float64)
 def test_other_tensors_are_another_kind(other):
     calls = Calls()
     assert (calls(X), calls(other), calls(X)) == (1, 2, 2)
+
+
+def test_another_device_is_another_kind():
+    assert _kind(X.to("meta")) != _kind(torch.empty_like(X))
 
 
 def test_what_is_asked_is_another_kind():
@@ -211,6 +215,12 @@ def test_what_lies_elsewhere_is_evaluated_eagerly(what):
     model, x = (net().eval(), X.float()) if what == "inputs" else (net().eval().float(), X)
     with pytest.warns(TrulensWarning, match="not on a GPU"):
         assert Calls(model, OfDoubles())(x) == 0
+
+
+def test_without_tensors_there_is_nothing_to_record():
+    graphs = Graphs(Recorder())
+    with pytest.warns(TrulensWarning, match="not on a GPU"):
+        assert graphs.repeated("a key", len, [], Survey.of(net().eval())) == 0
 
 
 def test_what_cannot_be_recorded_is_not_tried_again():

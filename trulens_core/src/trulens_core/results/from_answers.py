@@ -193,6 +193,7 @@ class Assembly:
         if len(parts) == 1:
             return (n,)
         if (seen := wrapper.sizes.found(cut)) is not None:
+            wrapper.sizes.put(cut, seen)  # a kept program does not look at it: other cuts go first
             return tuple(seen)
         known = {
             i: len(self._inputs.at(p, self._backend, wrapper.parameters))
