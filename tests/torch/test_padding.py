@@ -56,14 +56,14 @@ def method_of(model):
     return InternalInfluence(get_model_wrapper(model), (Cut("first"), None), 1, doi)
 
 
-def by_hand(model, ids, given):
+def by_hand(model, *given):
     """One point a pass, with the value after the layer put in its place by a hook."""
-    z = model.first(model.embedding(ids)).detach()
+    z = model.first(model.embedding(given[0])).detach()
     total = torch.zeros_like(z)
     for i in range(POINTS):
         point = (z * (i + 0.5) / POINTS).requires_grad_()
         hook = model.first.register_forward_hook(lambda m, a, y, point=point: point)
-        quantity = model(ids, given)[:, 1].sum()
+        quantity = model(*given)[:, 1].sum()
         hook.remove()
         total += torch.autograd.grad(quantity, point)[0] / POINTS
     return (z * total).numpy()
@@ -81,8 +81,16 @@ def test_what_was_right_without_padding_is_looked_at_with_it(kind, records):
         assert relative_error(found.numpy(), by_hand(model, *given)) < 1e-5, padded
 
 
+class Masked(Text):
+    """The same without a choice of places."""
+
+    def forward(self, ids, given):
+        h = torch.tanh(self.first(self.embedding(ids))) * given[..., None]
+        return self.last(h).mean(1) ** 2
+
+
 def test_a_prompt_of_other_words_is_evaluated_once():
-    model, rows = Text(READ["integers"]), []
+    model, rows = Masked(None), []
     method = method_of(model)
     for _ in range(3):
         method.attributions(*inputs("integers", 1, 0))
@@ -94,3 +102,46 @@ def test_a_prompt_of_other_words_is_evaluated_once():
     assert rows == [POINTS]
     method.attributions(*inputs("integers", 1, 2))
     assert len(rows) > 2
+
+
+class Marked(nn.Module):
+    """Writes to the rows of records that have a word, after the cut."""
+
+    def __init__(self, write):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding, self.first = nn.Embedding(20, 5), nn.Linear(5, 5)
+        self.last, self.write = nn.Linear(5, 3), write
+
+    def forward(self, ids):
+        h = torch.tanh(self.first(self.embedding(ids))).clone()
+        self.write(h, ids == 7)
+        return self.last(h).mean(1) ** 2
+
+
+def by_place(h, found):
+    rows, places = found.nonzero(as_tuple=True)
+    h[rows, places] *= 2
+
+
+def by_row(h, found):
+    rows = found.any(1).nonzero()[:, 0]
+    h.index_add_(0, rows, torch.ones(len(rows), *h.shape[1:]))
+
+
+def by_selected(h, found):
+    rows = torch.arange(len(found))[:, None].expand(found.shape).masked_select(found)
+    h.index_add_(0, rows, torch.ones(len(rows), *h.shape[1:]))
+
+
+@pytest.mark.parametrize("records", RECORDS)
+@pytest.mark.parametrize("write", [by_place, by_row, by_selected])
+def test_a_word_that_chooses_places_is_looked_at(write, records):
+    model = Marked(write).eval()
+    method = method_of(model)
+    for seed, word in enumerate((0, 0, 0, 7, 0, 7)):
+        torch.manual_seed(seed)
+        ids = torch.randint(8, 20, (records, LENGTH))
+        ids[0, 2] = word or ids[0, 2]
+        found = method.attributions(ids)
+        assert relative_error(found.numpy(), by_hand(model, ids)) < 1e-5, seed

@@ -18,6 +18,7 @@ from trulens_torch import half, state, switches
 from trulens_torch.revisions import Written
 from trulens_torch.survey import Held, Survey
 from trulens_torch.undo import Undo
+from trulens_torch.watching import ChosenPlaces
 
 
 class _Claims:
@@ -185,9 +186,9 @@ def aside(model: nn.Module, force_eval: bool, known: Survey | None = None) -> It
     try:
         undo.note(random.put_back)
         state.keep(survey, force_eval, undo, quiet=True)
-        with half.looked_at():
+        with half.looked_at(), ChosenPlaces() as chosen:
             yield trace
-        trace.drew, trace.wrote = random.changed(), before.changed()
+        trace.drew, trace.wrote, trace.chose = random.changed(), before.changed(), chosen.found
     finally:
         try:
             undo.run()

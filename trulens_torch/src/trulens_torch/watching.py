@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -18,8 +18,6 @@ _READS = {
 }
 """Functions that give tensors' values to Python beside the operations of the dispatcher."""
 
-_TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
-
 
 class Mode(_DispatchMode):  # type: ignore[misc]
     """A mode that sees every operation of the dispatcher."""
@@ -30,28 +28,19 @@ class Mode(_DispatchMode):  # type: ignore[misc]
         return False
 
 
-class ReadValues(Mode):
-    """Whether a model reads the values of tensors, so that what it does may depend on them.
-
-    Where none is read, a model calls the same layers for all values of inputs of the same shapes.
+class ChosenPlaces(Mode):
+    """Whether values told which places of tensors a model takes or writes, as by `nonzero`.
 
     Attributes:
-        found: whether one was read.
+        tags: of operations that are told by values.
+        found: whether there was one.
     """
+
+    tags: ClassVar[tuple[torch.Tag, ...]] = (torch.Tag.dynamic_output_shape,)
 
     def __init__(self) -> None:
         super().__init__()
         self.found = False
-        self._functions = _Functions(self)
-
-    def __enter__(self) -> ReadValues:
-        self._functions.__enter__()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)
-        self._functions.__exit__(*raised)
 
     def __torch_dispatch__(
         self,
@@ -64,8 +53,30 @@ class ReadValues(Mode):
         if func._overloadpacket is _OPS.index:
             self.found |= any(map(_is_mask, args[1]))
         else:
-            self.found |= any(tag in func.tags for tag in _TAGS)
+            self.found |= any(tag in func.tags for tag in self.tags)
         return func(*args, **(kwargs or {}))
+
+
+class ReadValues(ChosenPlaces):
+    """Whether a model reads the values of tensors, so that what it does may depend on them.
+
+    Where none is read, a model calls the same layers for all values of inputs of the same shapes.
+    """
+
+    tags = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._functions = _Functions(self)
+
+    def __enter__(self) -> ReadValues:
+        self._functions.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        self._functions.__exit__(*raised)
 
 
 class _Functions(_FunctionMode):  # type: ignore[misc]

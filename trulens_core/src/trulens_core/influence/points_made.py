@@ -5,7 +5,7 @@ from __future__ import annotations
 from trulens_core.influence.division import Part
 from trulens_core.influence.order import Turned, known_order
 from trulens_core.influence.questions import Question, Request
-from trulens_core.influence.ways import NARROW, Verdict, sort_of
+from trulens_core.influence.ways import NARROW, Verdict
 from trulens_core.inputs import ModelInputs
 from trulens_core.slices import InputCut
 
@@ -24,7 +24,7 @@ def points_made(
     no_graph = way == "full" or len(ranges) > 1 or q.doi.recipe is None
     same = way in NARROW or (way == "full" and not (verdict.random or verdict.writes))
     i, j = ranges[0] if ranges else (0, 1)
-    new = way in NARROW or not verdict.proved(sort_of(way, inputs, q.wrapper.backend), j - i)
+    new = way in NARROW or not verdict.proved(verdict.sort(way, inputs, q.wrapper.backend), j - i)
     return (
         (n > 1 and same)
         and not q.doi.asks  # inside a pass of the model it would be seen as part of it

@@ -14,7 +14,7 @@ from trulens_core.backends import Backend, Gradients, Tensor, Want
 from trulens_core.errors import CutError, InterventionError, TrulensError
 from trulens_core.influence.questions import Question
 from trulens_core.influence.rounding import Rounding, deviation, is_rounding, rounding
-from trulens_core.influence.ways import NARROW, PROOFS, Refused, Verdict, Way, sort_of
+from trulens_core.influence.ways import NARROW, PROOFS, Refused, Verdict, Way
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes.trace import Trace
 from trulens_core.quantities import QoI
@@ -55,7 +55,7 @@ class ProvedBlocks:
         self._backend = question.wrapper.backend
         self._contraction = contraction
         self._trusted = self._over(want, way)
-        self._sort = sort_of(way, inputs, self._backend)
+        self._sort = verdict.sort(way, inputs, self._backend)
 
     def _over(self, want: list[Want], way: Way) -> Over:
         q = self._question
@@ -165,6 +165,9 @@ class ProvedBlocks:
             return self._point(over(one), 0), Trace()
         with wrapper.aside(self._inputs, block.cut) as trace:
             found = self._point(over(one), 0)
+        if trace.chose and not self._verdict.chooses:
+            self._verdict.chooses = True
+            self._sort = self._verdict.sort(self._way, self._inputs, self._backend)
         return found, trace
 
     def _inside(self, got: Gradients, block: Block, j: int) -> _Point:

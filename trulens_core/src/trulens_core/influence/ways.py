@@ -12,7 +12,8 @@ point in a block gives what it gives alone, its quantities and gradients equal u
 first two blocks of a kind are looked at, one point in each; what does not hold is refused, and the
 next way is taken. A narrow or widened pass that raises is refused as well. A mask does nothing in a
 batch without padding, and does in the next: widened blocks are looked at anew whenever integers,
-truth values or masks among the inputs differ, and narrow ones whenever the padding does.
+truth values or masks among the inputs differ, and narrow ones whenever the padding does, or these
+where the model was seen to choose places by what it finds (`nonzero`).
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Verdict:
     """What is known of a model, for cuts and inputs of one structure.
 
     Attributes:
-        proofs: how many points were found right, by `sort_of` the blocks and their points.
+        proofs: how many points were found right, by `sort` of the blocks and their points.
         refused: which narrow ways are not right, by way and records of a block.
         widenings: what "widened" means, by records of a block.
         narrows: whether it can be narrow at all.
@@ -73,6 +74,7 @@ class Verdict:
         random: whether it draws random numbers, so that nothing can be told.
         settled: whether all records were evaluated once.
         writes: whether evaluating the model was seen to change it, or to draw random numbers.
+        chooses: whether values tell which places it takes or writes, so that words decide, too.
         repeats: whether a program gives the same each time, as far as is known.
         size: how many elements a record has at the distribution's cut, once that is seen.
         ordered: for which integers and truth values among the inputs the order was looked at.
@@ -89,9 +91,16 @@ class Verdict:
     random: bool = False
     settled: bool = False
     writes: bool = False
+    chooses: bool = False
     repeats: bool = True
     size: int | None = None
     ordered: set[Hashable] = dataclasses.field(default_factory=set)
+
+    def sort(self, way: Way, inputs: ModelInputs, backend: Backend) -> Sort:
+        """The sort of the blocks of these records."""
+        if way == "widened" or (way == "narrow" and self.chooses):
+            return Sort(way, integers(inputs, backend))
+        return Sort(way, padding(inputs, backend) if way == "narrow" else inputs.n_records)
 
     def proved(self, sort: Sort, k: int) -> bool:
         """Whether blocks of k points of a sort are known to be right."""
@@ -103,7 +112,7 @@ class Verdict:
         self, way: Way, inputs: ModelInputs, points: Sequence[int], backend: Backend
     ) -> bool:
         """Whether blocks of so many points each are."""
-        sort = sort_of(way, inputs, backend)
+        sort = self.sort(way, inputs, backend)
         return all([self.proved(sort, k) for k in points])
 
     def found_right(self, sort: Sort, k: int) -> int:
@@ -148,13 +157,6 @@ def key_of(wrapper: CutModel, inputs: ModelInputs, cuts: Sequence[Cut]) -> Hasha
         ]
     )
     return wrapper.revision(), places, kind_of(inputs)
-
-
-def sort_of(way: Way, inputs: ModelInputs, backend: Backend) -> Sort:
-    """The sort of the blocks of these records."""
-    if way == "widened":
-        return Sort(way, integers(inputs, backend))
-    return Sort(way, padding(inputs, backend) if way == "narrow" else inputs.n_records)
 
 
 def _same(accessor: Any) -> Hashable:

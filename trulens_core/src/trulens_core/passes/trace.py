@@ -14,10 +14,12 @@ class Trace:
     Attributes:
         drew: whether it drew random numbers, so that no two evaluations can be compared.
         wrote: whether it wrote what a later evaluation may read.
+        chose: whether values told which places it took or wrote.
     """
 
     drew: bool = False
     wrote: bool = False
+    chose: bool = False
 
 
 @contextlib.contextmanager
