@@ -235,7 +235,8 @@ def test_records_in_another_order_after_it_was_known_how_to_evaluate_the_points(
         ]
         assert close(found, torch.cat([e.detach() for e in expected]))
         if given in ([3] * 4, [2] * 4):
-            assert seen == [4, 4]  # the records in reversed order, and the points' pass
+            # the records in reversed order, a point alone, as lengths are others, and all points
+            assert seen == [4, 4, 4]
 
 
 def test_at_the_input_order_is_the_models_own_business():

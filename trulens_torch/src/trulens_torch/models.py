@@ -24,7 +24,7 @@ from trulens_core.passes import Pass, Place, Replacement
 from trulens_core.passes.scores import probabilities
 from trulens_core.passes.trace import Trace
 from trulens_core.rules import Applied
-from trulens_core.slices import INPUT, OUTPUT, Cut
+from trulens_core.slices import INPUT, OUTPUT, Cut, InputCut
 from trulens_torch import arguments, runners, state
 from trulens_torch.backend import BACKEND, gradients_enabled
 from trulens_torch.function_model import FunctionModel, Given
@@ -269,8 +269,8 @@ class TorchModelWrapper(ModelWrapper):
         return not (parallel or any(map(_TRAINING, found.modules)))
 
     def aside(self, inputs: ModelInputs, at: Cut) -> contextlib.AbstractContextManager[Trace]:
-        del inputs, at
-        return aside(self._runner, self.force_eval, self._open)
+        del inputs
+        return aside(self._runner, self.force_eval, self._open, not isinstance(at, InputCut))
 
     def careful(self) -> contextlib.AbstractContextManager[object]:
         return CheckedIndices() if torch.accelerator.is_available() else _NOTHING

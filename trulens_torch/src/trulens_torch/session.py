@@ -172,21 +172,25 @@ class _Session:
 
 
 @contextlib.contextmanager
-def aside(model: nn.Module, force_eval: bool, known: Survey | None = None) -> Iterator[Trace]:
+def aside(
+    model: nn.Module, force_eval: bool, known: Survey | None = None, inside: bool = False
+) -> Iterator[Trace]:
     """Inside a session, evaluations that leave nothing behind, and what they did.
 
     Args:
         model: the model.
         force_eval: whether its modules are in evaluation mode.
         known: a survey of before; it is not made again where it still holds.
+        inside: whether they are of a cut inside the model, so that operations are looked at, too.
     """
     undo, survey, trace = Undo(), Survey.again(model, known), Trace()
+    chosen = ChosenPlaces()
     gpus = {t.device for t in _tensors(survey) if t.is_cuda}
     random, before = switches.Random(gpus), Written(survey)
     try:
         undo.note(random.put_back)
         state.keep(survey, force_eval, undo, quiet=True)
-        with half.looked_at(), ChosenPlaces() as chosen:
+        with half.looked_at(), chosen if inside else contextlib.nullcontext():
             yield trace
         trace.drew, trace.wrote, trace.chose = random.changed(), before.changed(), chosen.found
     finally:
