@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 MAPS = pathlib.Path("/proc/self/maps")
-MANY_MAPS = 15_000
+MANY_MAPS = 30_000
 """Pieces of memory of a process; Linux allows 65,530, and XLA crashes for want of another one."""
 
 
