@@ -78,13 +78,14 @@ class Attributes:
         found: list[Any] = []
         for layer in self._layers:
             left_out = _left_out(layer.__class__)
-            own = () if left_out is None else left_out
             found += [
                 value
                 for name, value in layer.__dict__.items()
                 if name not in self._unread
                 and (
-                    name[0] != "_" or name == _POLICY or (left_out is not None and name not in own)
+                    name[0] != "_"
+                    or name == _POLICY
+                    or (left_out is not None and name not in left_out)
                 )
             ]
         return found

@@ -111,7 +111,7 @@ class Turned:
             Refused: see `check_order`.
         """
         wrapper, backend = self.question.wrapper, self.question.wrapper.backend
-        if not self.values or integers(self.inputs, backend) in verdict.ordered:
+        if not self.values or (given := integers(self.inputs, backend)) in verdict.ordered:
             return
         n = self.inputs.n_records
         rows = [t for found in values.values() for t in found]
@@ -124,7 +124,7 @@ class Turned:
                 verdict.reorders = _permuted(there[0], found[0], backend, limit)
                 verdict.mixes = not verdict.reorders
                 raise Refused
-        verdict.found_ordered(integers(self.inputs, backend))
+        verdict.found_ordered(given)
 
 
 def check_apart(question: Question, inputs: ModelInputs, verdict: Verdict) -> None:

@@ -11,17 +11,14 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-
 from trulens_core import trees
 from trulens_core.backends import Backend, Gradients, Tensor
-from trulens_core.distributions.points import LazyPoints
 from trulens_core.influence.division import Division
 from trulens_core.influence.judging import judged
-from trulens_core.influence.plain_inner import InnerCall
+from trulens_core.influence.plain_inner import InnerCall, at_one_point
 from trulens_core.influence.questions import Answer, Question, Request
 from trulens_core.influence.repeats import Known, kind, options
-from trulens_core.influence.statistics import Evaluated, Mean, Table, multiplied
+from trulens_core.influence.statistics import Mean, Table, multiplied
 from trulens_core.influence.ways import Verdict
 from trulens_core.inputs import ModelInputs, opaque
 from trulens_core.inputs.structure import BATCHED, STATIC
@@ -31,8 +28,6 @@ from trulens_core.slices import INPUT, OUTPUT, Cut, InputCut
 from trulens_core.steps.quantity_data import with_tensors
 
 _ONE_TENSOR = "one tensor"
-_ONE = Evaluated(0, np.ones(1, "float32"))
-_POINT = LazyPoints((1.0,), None)
 
 
 def keep(question: Question, inputs: ModelInputs, request: Request, verdict: Verdict) -> None:
@@ -251,7 +246,7 @@ class PlainCall:
 
     def _total(self, got: list[list[Tensor | None]], z: Sequence[Tensor]) -> Table:
         """What the statistic makes of the gradients at the one point."""
-        backend, statistic = self._question.wrapper.backend, self._question.statistic
+        backend = self._question.wrapper.backend
         rows = [
             [
                 backend.xp.zeros_like(t) if g is None else backend.accumulator(g)
@@ -261,9 +256,7 @@ class PlainCall:
         ]
         if self._mean:
             return rows
-        running = statistic.start(backend, _POINT)
-        running.add(Gradients([], [], rows), _ONE)
-        return running.finish().total
+        return at_one_point(self._question, Gradients([], [], rows))
 
 
 def _tapped(

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from trulens_core.backends import Tensor, Want
+from trulens_core.backends import Gradients, Tensor, Want
 from trulens_core.distributions.points import LazyPoints
 from trulens_core.influence.judging import judged
 from trulens_core.influence.order import known_order
 from trulens_core.influence.questions import Answer, Question, Request
-from trulens_core.influence.statistics import Evaluated, multiplied
+from trulens_core.influence.statistics import Evaluated, Table, multiplied
 from trulens_core.influence.ways import Verdict
 from trulens_core.inputs import ModelInputs
 from trulens_core.passes import selection
@@ -19,6 +19,13 @@ from trulens_core.steps.block import Block
 
 _ONE = np.ones(1, "float32")
 _POINT = LazyPoints((1.0,), None)
+
+
+def at_one_point(question: Question, got: Gradients) -> Table:
+    """What a question's statistic makes of gradients at the one point."""
+    running = question.statistic.start(question.wrapper.backend, _POINT)
+    running.add(got, Evaluated(0, _ONE))
+    return running.finish().total
 
 
 class InnerCall:
@@ -46,9 +53,7 @@ class InnerCall:
         qoi = q.qoi.for_records(0, n, n)
         over = q.wrapper.over_blocks(inputs, wrt=q.source, of=q.target, qoi=qoi, want=want)
         got = over(Block(q.doi_cut, [], _ONE))
-        running = q.statistic.start(backend, _POINT)
-        running.add(got, Evaluated(0, _ONE))
-        total = running.finish().total
+        total = at_one_point(q, got)
         not_finite, zero = judged(total, n, backend)
         if q.multiply:
             total = multiplied(total, [z[0] for z in got.activations], backend)
